@@ -21,7 +21,7 @@ from aias.serving.batching.tiers import Tier, runs_fast
 from aias.serving.bounds import Bounds
 from aias.serving.formats.json_answers import AnswerForm
 from aias.serving.formats.json_vectors import VectorForm
-from aias.serving.versions.residency import Stay
+from aias.serving.versions.residency import Resident
 
 _serials: Final = count()
 _TRIALS: Final = 5
@@ -61,7 +61,7 @@ class Model:
     tier: Tier
     reads: Reading | None = None
     read_seconds: float = float("inf")
-    stay: Stay = field(default_factory=Stay)
+    resident: Resident = field(default_factory=Resident)
     serial: int = field(init=False, default_factory=_serials.__next__)
     """No other load has it."""
 

@@ -37,7 +37,7 @@ OWN_BYTES: Final = 1 << 17
 
 
 @dataclass(slots=True)
-class Stay:
+class Resident:
     """What a model in memory takes, when it was asked last, and whether since."""
 
     bytes: int = OWN_BYTES
@@ -59,16 +59,16 @@ class Residency:
         return bool(self.bytes_max) and held_bytes > self.bytes_max
 
 
-def longest_ago(stays: Mapping[str, Stay]) -> list[str]:
+def longest_ago(residents: Mapping[str, Resident]) -> list[str]:
     """Who has not been asked for the longest time comes first."""
-    return sorted(stays, key=lambda name: stays[name].asked_at)
+    return sorted(residents, key=lambda name: residents[name].asked_at)
 
 
-def note_asked(stays: Iterator[Stay], now: float) -> None:
+def note_asked(residents: Iterator[Resident], now: float) -> None:
     """Requests only leave a mark, which costs them nothing; when, is looked up now and then."""
-    for stay in stays:
-        if stay.asked:
-            stay.asked, stay.asked_at = False, now
+    for each in residents:
+        if each.asked:
+            each.asked, each.asked_at = False, now
 
 
 def taken_bytes(manifest: "Manifest", grown: int, *, mapped: int = 0, sharers: int = 1) -> int:
@@ -85,7 +85,7 @@ def _bytes_of(manifest: "Manifest", start: str) -> int:
 
 
 @dataclass(slots=True)
-class Grown:
+class MemoryGrowth:
     """How much this process has grown, and how long it took, in a `with` block."""
 
     clock: Callable[[], float] = time.perf_counter
@@ -103,7 +103,7 @@ class Grown:
 
 
 @dataclass(slots=True)
-class Loads:
+class LoadSlots:
     """So many at one time as `most` says by then, each of another version. First comes who is in a hurry: a request
     that waits, before what nobody waits for."""
 

@@ -26,10 +26,10 @@ from aias.serving.versions.model import Answering, Model, warm
 from aias.serving.versions.residency import (
     AT_START_MAX,
     START_SECONDS,
-    Grown,
-    Loads,
+    LoadSlots,
+    MemoryGrowth,
     Residency,
-    Stay,
+    Resident,
     longest_ago,
     note_asked,
     taken_bytes,
@@ -92,7 +92,8 @@ class Router:
         self._generation: int | None = None
         self._retry_at: float | None = None
         self._stop = threading.Event()
-        self._refreshing, self._changing, self._loading = threading.Lock(), threading.RLock(), Loads(self._loads_max)
+        self._refreshing, self._changing = threading.Lock(), threading.RLock()
+        self._loading = LoadSlots(self._loads_max)
 
     @property
     def ready(self) -> bool:
@@ -104,14 +105,14 @@ class Router:
         model = self._models.get(endpoint)
         if model is None:
             return None if endpoint in self._endpoints else self._refuse(endpoint)
-        model.stay.asked = True
+        model.resident.asked = True
         return model
 
     def peek(self, endpoint: str) -> Model | None:
         """The same model, if there is one now, and it is alone behind its endpoint."""
         model = self._alone.get(endpoint)
         if model is not None:
-            model.stay.asked = True
+            model.resident.asked = True
         return model
 
     def known(self, endpoint: str | None) -> Model | None:
@@ -165,12 +166,12 @@ class Router:
         """The endpoints in memory, those that were asked last first."""
         models = self._models
         self._note_asked()
-        return longest_ago({name: model.stay for name, model in models.items()})[::-1]
+        return longest_ago({name: model.resident for name, model in models.items()})[::-1]
 
     @property
     def held_bytes(self) -> int:
         """What all models in memory take; a version behind several endpoints is there once."""
-        return sum({digest: stay.bytes for digest, stay in self._stays()}.values())
+        return sum({digest: each.bytes for digest, each in self._residents()}.values())
 
     @property
     def missing(self) -> frozenset[str]:
@@ -272,7 +273,7 @@ class Router:
 
     def _loads_max(self) -> int:
         """Where room is short, one load after the other: of each it shows only then what it takes."""
-        largest = max((stay.bytes for _, stay in self._stays()), default=0)
+        largest = max((each.bytes for _, each in self._residents()), default=0)
         return 1 if self.residency.surplus(self.held_bytes + LOADS_MAX * largest) else LOADS_MAX
 
     def _brought(self, endpoint: Endpoint) -> Model | None:
@@ -290,7 +291,7 @@ class Router:
     def _replace(self, endpoint: Endpoint, *, only_where: Endpoint | None = None) -> Model | None:
         """Load it, and have it answer, where its name stands for what it did before; None where it cannot."""
         try:
-            with Grown() as grown:
+            with MemoryGrowth() as grown:
                 model = self._warmed(endpoint)
         except Exception as fault:  # noqa: BLE001  a version that cannot be loaded must not take others with it
             self._retry_at = self._clock() + RETRY_SECONDS
@@ -318,7 +319,7 @@ class Router:
             "tier": model.tier.name,
             "together": int(model.lane.together),
             "load_seconds": grown.seconds,
-            "bytes": model.stay.bytes,
+            "bytes": model.resident.bytes,
         }
         self._watch(Event("serve.loaded", f"`{endpoint.name}` answers with {model.version}", facts=facts))
         with self._changing:
@@ -334,16 +335,16 @@ class Router:
         here = [*((e.digest, self._models[n]) for n, e in self._endpoints.items() if n in self._models)]
         here += [*self.stage.models(), *((digest, model) for digest, model, _ in self._before.values())]
         found = next((model for digest, model in here if digest == endpoint.digest), None)
-        with Grown() as grown:
+        with MemoryGrowth() as grown:
             runtime = self._load(endpoint) if found is None else found.runtime
             model = warm(runtime, version=str(endpoint.ref), number=endpoint.number, bounds=self._bounds)
         if found is None:
             self._examine(model)
-        model.stay.bytes = self._taken(model, grown) if found is None else found.stay.bytes
-        model.stay.asked_at = self._clock()
+        model.resident.bytes = self._taken(model, grown) if found is None else found.resident.bytes
+        model.resident.asked_at = self._clock()
         return model
 
-    def _taken(self, model: Model, grown: Grown) -> int:
+    def _taken(self, model: Model, grown: MemoryGrowth) -> int:
         mapped = model.runtime.mapped_bytes if isinstance(model.runtime, Sharing) else 0
         return taken_bytes(model.manifest, grown.bytes, mapped=mapped, sharers=self._bounds.workers)
 
@@ -355,8 +356,8 @@ class Router:
         for name in [*self._before]:
             if self.residency.surplus(self.held_bytes):
                 self._before.pop(name, None)
-        stays = {name: model.stay for name, model in self._models.items() if not self._stays_put(name) and name != new}
-        for name in longest_ago(stays):
+        movable = {name: each for name, each in self._models.items() if not self._stays_put(name) and name != new}
+        for name in longest_ago({name: each.resident for name, each in movable.items()}):
             if not self.residency.surplus(self.held_bytes):
                 break
             self._metrics.unloads[name] += 1
@@ -367,14 +368,14 @@ class Router:
             message = f"models take {self.held_bytes:,} bytes, more than the {self.residency.bytes_max:,} they may"
             self._watch(Event("serve.memory-exceeded", message, "warning", {"endpoint": new}))
 
-    def _stays(self) -> Iterator[tuple[str, Stay]]:
+    def _residents(self) -> Iterator[tuple[str, Resident]]:
         models, endpoints = self._models, self._endpoints.copy()
-        yield from ((endpoints[name].digest, model.stay) for name, model in models.items() if name in endpoints)
-        yield from ((digest, model.stay) for digest, model, _ in self._before.copy().values())
-        yield from ((digest, model.stay) for digest, model in self.stage.models())
+        yield from ((endpoints[name].digest, model.resident) for name, model in models.items() if name in endpoints)
+        yield from ((digest, model.resident) for digest, model, _ in self._before.copy().values())
+        yield from ((digest, model.resident) for digest, model in self.stage.models())
 
     def _note_asked(self) -> None:
-        note_asked((model.stay for model in self._models.values()), self._clock())
+        note_asked((model.resident for model in self._models.values()), self._clock())
 
     def _put(self, name: str, endpoint: Endpoint | None, model: Model | None) -> None:
         models = {each: found for each, found in self._models.items() if each != name}

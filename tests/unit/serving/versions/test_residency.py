@@ -13,7 +13,7 @@ from aias.registry.values import Endpoint
 from aias.serving.bounds import Bounds
 from aias.serving.observability.metrics import Metrics
 from aias.serving.refusals import NotReady
-from aias.serving.versions.residency import AT_START_MAX, GROWN_MAX, OWN_BYTES, Loads, Residency, taken_bytes
+from aias.serving.versions.residency import AT_START_MAX, GROWN_MAX, OWN_BYTES, LoadSlots, Residency, taken_bytes
 from aias.serving.versions.router import RETRY_SECONDS, START_SECONDS, Router
 from artifacts import manifest
 from clock import Clock
@@ -176,7 +176,7 @@ def test_of_mapped_weights_each_worker_counts_its_part_beside_what_is_its_own() 
 
 
 def test_who_is_in_a_hurry_comes_before_those_who_are_not() -> None:
-    line, order = Loads(), list[str]()
+    line, order = LoadSlots(), list[str]()
     inside, go = threading.Event(), threading.Event()
 
     def first() -> None:
@@ -201,7 +201,7 @@ def test_who_is_in_a_hurry_comes_before_those_who_are_not() -> None:
 
 
 def test_loads_of_two_versions_go_on_beside_each_other_and_no_version_is_loaded_twice() -> None:
-    line, inside, go = Loads(lambda: 2), list[str](), threading.Event()
+    line, inside, go = LoadSlots(lambda: 2), list[str](), threading.Event()
 
     def load(digest: str) -> None:
         with line.turn(digest, hurry=True):
@@ -258,7 +258,7 @@ def test_a_container_s_bound_is_known(tmp_path: Path) -> None:
 
 
 class Counted(Shelf):
-    """Loads that can be held up, and are counted."""
+    """LoadSlots that can be held up, and are counted."""
 
     def __init__(self) -> None:
         super().__init__()
