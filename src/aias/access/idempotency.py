@@ -31,7 +31,7 @@ class AskedOtherwise(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class IdempotencyKey:
     """`who` asks, `name` is that of the request, of one caller unlike any other; `asked`: what for. `secret`: of the
     key that asks."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Literal, Self, get_args
 
 from aias.access import tenants
-from aias.access.idempotency import Once, new_salt
+from aias.access.idempotency import IdempotencyKey, new_salt
 from aias.access.quotas import Quota, checked
 from aias.access.secret import digest_of_secret, id_of, new_id, new_secret, secret_of
 from aias.access.tenants import Tenant, account_of
@@ -112,7 +112,7 @@ class Keys:
         expires_at: datetime | None = None,
         quotas: Iterable[Quota | str] = (),
         tenant: str = "",
-        once: Once | None = None,
+        once: IdempotencyKey | None = None,
     ) -> tuple[Key, str]:
         """A new key and its secret, which is nowhere to be had again, but `once`: asked the same again, that key and
         that secret. Raises `BadName`, `BadScope`, `BadQuota`, `UnknownTenant`, `AskedOtherwise`, `UserError`."""
@@ -167,7 +167,9 @@ class Keys:
             keys.set_quotas(transaction, key_id, tenants.written(wanted))
             return _found(transaction, key_id)
 
-    def create_tenant(self, name: str, quotas: Iterable[Quota | str] = (), *, once: Once | None = None) -> Tenant:
+    def create_tenant(
+        self, name: str, quotas: Iterable[Quota | str] = (), *, once: IdempotencyKey | None = None
+    ) -> Tenant:
         """Somebody who may have several keys; the quotas hold for all of them together. Raises `BadName`, `BadQuota`,
         `TenantExists`, `AskedOtherwise`."""
         with self.database.writing() as transaction:
@@ -241,7 +243,7 @@ class Keys:
         return key, secret
 
     @staticmethod
-    def _again(transaction: Transaction, once: Once, made: str, salt: bytes) -> tuple[Key, str]:
+    def _again(transaction: Transaction, once: IdempotencyKey, made: str, salt: bytes) -> tuple[Key, str]:
         return _found(transaction, made), secret_of(made, once.bits(salt))
 
     def _in_future(self, expires_at: datetime | None) -> datetime | None:
@@ -262,7 +264,7 @@ def _found(transaction: Transaction, key_id: str) -> Key:
     return _key(row)
 
 
-def _named(once: Once, salt: bytes) -> tuple[str, str]:
+def _named(once: IdempotencyKey, salt: bytes) -> tuple[str, str]:
     key_id = new_id()
     return key_id, secret_of(key_id, once.bits(salt))
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from aias.access.idempotency import KEPT, AskedOtherwise, Once
+from aias.access.idempotency import KEPT, AskedOtherwise, IdempotencyKey
 from aias.access.keys import Keys
 from aias.access.tenants import TenantExists
 from clock import Clock
 
-ASKED = Once("giver", b"key 1", b"a key for the shop", b"the giver's secret")
+ASKED = IdempotencyKey("giver", b"key 1", b"a key for the shop", b"the giver's secret")
 
 
 def test_asked_again_a_request_gives_the_same_key_and_the_same_secret(keys: Keys) -> None:
@@ -22,7 +22,7 @@ def test_asked_again_a_request_gives_the_same_key_and_the_same_secret(keys: Keys
 
 
 @pytest.mark.parametrize("another", [replace(ASKED, name=b"key 2"), replace(ASKED, who="another")])
-def test_another_name_or_caller_gets_another_key(keys: Keys, another: Once) -> None:
+def test_another_name_or_caller_gets_another_key(keys: Keys, another: IdempotencyKey) -> None:
     first, second = (keys.create("shop", {"predict"}, once=once) for once in (ASKED, another))
 
     assert first[0].id != second[0].id

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from aias.access.idempotency import Once
+from aias.access.idempotency import IdempotencyKey
 from aias.artifact.manifest import Manifest
 from aias.core.errors import NotFound
 from aias.core.names import Ref, check_name
@@ -74,7 +74,7 @@ class Rollouts:
             )  # fmt: skip
             return _required(transaction, trial)
 
-    def promote(self, endpoint: str, *, canary: Ref | None = None, once: Once | None = None) -> Endpoint:
+    def promote(self, endpoint: str, *, canary: Ref | None = None, once: IdempotencyKey | None = None) -> Endpoint:
         """Make a canary the live version; the only one where none is named. Raises `NothingToPromote`,
         `AskedOtherwise`."""
         with self._database.writing() as transaction:
@@ -95,7 +95,7 @@ class Rollouts:
             self._note(transaction, endpoint, once)
             return self._move(transaction, endpoint, found[0].ref, "by hand", how="promoted")
 
-    def rollback(self, endpoint: str, *, once: Once | None = None) -> tuple[Endpoint, list[Trial]]:
+    def rollback(self, endpoint: str, *, once: IdempotencyKey | None = None) -> tuple[Endpoint, list[Trial]]:
         """Take every canary and shadow away, which are returned; where there is none, go back to the version before;
         again, to the one before that. Versions that were removed are passed over.
 
@@ -155,7 +155,7 @@ class Rollouts:
         with self._database.reading() as transaction:
             return trials.outcomes(transaction)
 
-    def _note(self, transaction: Transaction, endpoint: str, once: Once | None) -> None:
+    def _note(self, transaction: Transaction, endpoint: str, once: IdempotencyKey | None) -> None:
         if once is not None:
             once.note(transaction, endpoint, b"", self._clock())
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import ClassVar, Final
 
 from aias.access import idempotency
-from aias.access.idempotency import Once
+from aias.access.idempotency import IdempotencyKey
 from aias.serving.http.messages import Request
 from aias.serving.refusals import BadRequest, Refusal
 from aias.serving.survival.kernel import name_of
@@ -43,12 +43,12 @@ def take_name(request: Request) -> None:
         request.name = b"place %b %d %d" % (name_of(slot.descriptor), slot.start, slot.completed)
 
 
-def once_of(request: Request, asked: bytes) -> Once | None:
+def once_of(request: Request, asked: bytes) -> IdempotencyKey | None:
     """What is `asked`, once; None where the request has no name."""
     if not request.name:
         return None
     _, _, secret = request.headers.get(b"authorization", b"").partition(b" ")
-    return Once(request.tenant, request.name, asked, secret.strip())
+    return IdempotencyKey(request.tenant, request.name, asked, secret.strip())
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from aias.access.idempotency import Once
+from aias.access.idempotency import IdempotencyKey
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
 from aias.core.names import Ref
@@ -28,9 +28,9 @@ class Book(Protocol):
         self, endpoint: str, ref: Ref, *, role: Role, share: float, sticky: str, guard: Guard | None
     ) -> Trial: ...
 
-    def promote(self, endpoint: str, *, canary: Ref | None = None, once: Once | None = None) -> Endpoint: ...
+    def promote(self, endpoint: str, *, canary: Ref | None = None, once: IdempotencyKey | None = None) -> Endpoint: ...
 
-    def rollback(self, endpoint: str, *, once: Once | None = None) -> tuple[Endpoint, list[Trial]]: ...
+    def rollback(self, endpoint: str, *, once: IdempotencyKey | None = None) -> tuple[Endpoint, list[Trial]]: ...
 
     def report(self, trial: int, more: Evidence) -> Trial | None: ...
 

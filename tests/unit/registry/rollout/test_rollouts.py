@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import artifacts
-from aias.access.idempotency import AskedOtherwise, Once
+from aias.access.idempotency import AskedOtherwise, IdempotencyKey
 from aias.core.names import Ref
 from aias.registry.lookup import UnknownEndpoint, VersionInUse
 from aias.registry.registry import Registry
@@ -242,7 +242,7 @@ def test_removed_versions_are_passed_over_and_named_where_none_is_left(registry:
 def test_a_rollback_and_a_promotion_that_are_asked_again_are_done_once(registry: Registry) -> None:
     registry.deploy("churn", Ref("churn", 2))
     registry.rollouts.start("churn", Ref("churn", 3), share=0.5)
-    back, forth = (Once("giver", b"key", name) for name in (b"rollback", b"promote"))
+    back, forth = (IdempotencyKey("giver", b"key", name) for name in (b"rollback", b"promote"))
 
     for _ in range(2):
         assert registry.rollouts.rollback("churn", once=back)[0].number == 2
@@ -256,7 +256,7 @@ def test_a_rollback_and_a_promotion_that_are_asked_again_are_done_once(registry:
 
 
 def test_a_rollback_that_failed_was_not_done(registry: Registry) -> None:
-    once = Once("giver", b"key", b"rollback")
+    once = IdempotencyKey("giver", b"key", b"rollback")
     with pytest.raises(NothingBefore):
         registry.rollouts.rollback("churn", once=once)
     registry.deploy("churn", Ref("churn", 2))
