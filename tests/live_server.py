@@ -28,7 +28,7 @@ from aias.serving.connections.connection import Connection
 from aias.serving.gateway import Gateway
 from aias.serving.inference.repository import Control
 from aias.serving.processes.ports import listen
-from aias.serving.rollout.stage import Book, Shadowing
+from aias.serving.rollout.stage import RolloutStore, Shadowing
 from aias.serving.versions.model import Answering
 from artifacts import manifest
 
@@ -291,7 +291,7 @@ def live_server(
     grpc: bool = False,
     quotas: Mapping[str, tuple[Quota, ...]] | None = None,
     ledger: Callable[[], Ledger] = no_ledger,
-    book: Book | None = None,
+    rollouts: RolloutStore | None = None,
     shadow: Callable[[Trial, Endpoint], Shadowing] | None = None,
     load: Callable[[Endpoint], Answering] | None = None,
 ) -> Iterator[LiveServer]:
@@ -312,7 +312,7 @@ def live_server(
         places=places,
         control=control,
         second=SecondPort("127.0.0.1", 0) if grpc else None,
-        book=book,
+        rollouts=rollouts,
         shadow=shadow,
     )
     with running(gateway, shelf, events) as server:

@@ -76,7 +76,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 @contextmanager
 def serving(home: Home) -> Iterator[LiveServer]:
-    with live_server(home, book=home.registry.rollouts, control=home.registry) as server:  # type: ignore[arg-type]
+    with live_server(home, rollouts=home.registry.rollouts, control=home.registry) as server:  # type: ignore[arg-type]
         yield server
 
 
@@ -237,8 +237,8 @@ def test_who_names_the_version_in_sagemakers_header_gets_it_and_says_nothing_abo
 
 def test_rows_that_the_live_version_answers_in_a_canarys_place_count_once(home: Home, tmp_path: Path) -> None:
     home.rules[2] = Breaks()
-    book, quotas = home.registry.rollouts, {"few": checked(["4 rows/day"])}
-    with live_server(home, book=book, quotas=quotas, ledger=partial(Ledger.open, tmp_path)) as server:  # type: ignore[arg-type]
+    rollouts, quotas = home.registry.rollouts, {"few": checked(["4 rows/day"])}
+    with live_server(home, rollouts=rollouts, quotas=quotas, ledger=partial(Ledger.open, tmp_path)) as server:  # type: ignore[arg-type]
         start(home, server, share=1.0)
         Breaks.ready.set()
         rescued = server.call("POST", "/predict/churn", ROWS * 3, key="few")

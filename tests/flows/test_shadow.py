@@ -34,12 +34,12 @@ def home(tmp_path: Path) -> Path:
 @contextmanager
 def serving(home: Path) -> Iterator[tuple[LiveServer, Registry]]:
     with Registry.open(home) as registry:
-        books = registry.rollouts
+        rollouts = registry.rollouts
         with live_server(
-            registry, load=loader(registry, home, lambda _event: None), book=books,
-            shadow=lambda trial, endpoint: Shadow(home, trial, endpoint, book=books),
+            registry, load=loader(registry, home, lambda _event: None), rollouts=rollouts,
+            shadow=lambda trial, endpoint: Shadow(home, trial, endpoint, rollouts=rollouts),
         ) as server:  # fmt: skip
-            trial = books.start("m", Ref("m", 2), role="shadow", share=1.0)
+            trial = rollouts.start("m", Ref("m", 2), role="shadow", share=1.0)
             eventually(
                 lambda: trial.id in server.gateway.router.stage._shadows and server.gateway.router.peek("m") is None
             )
@@ -95,12 +95,12 @@ def test_a_shadow_goes_on_where_who_was_to_take_its_place_did_not_stay(home: Pat
     folder = tmp_path / "run"
     folder.mkdir()
     with Registry.open(home) as registry:
-        books = registry.rollouts
-        trial = books.start("m", Ref("m", 2), role="shadow", share=1.0)
-        first = Shadow(home, trial, registry.endpoint("m"), book=books, folder=folder)
-        second = Shadow(home, trial, registry.endpoint("m"), book=books, folder=folder)
+        rollouts = registry.rollouts
+        trial = rollouts.start("m", Ref("m", 2), role="shadow", share=1.0)
+        first = Shadow(home, trial, registry.endpoint("m"), rollouts=rollouts, folder=folder)
+        second = Shadow(home, trial, registry.endpoint("m"), rollouts=rollouts, folder=folder)
         try:
-            line = shadows_of(home, books, folder=folder, first=False)(trial, registry.endpoint("m"))
+            line = shadows_of(home, rollouts, folder=folder, first=False)(trial, registry.endpoint("m"))
             first.take()
             assert folder.joinpath(f"shadow-{trial.id}").readlink() == second._here, "it lives, and keeps its place"
             # As when its worker is killed.
@@ -112,7 +112,7 @@ def test_a_shadow_goes_on_where_who_was_to_take_its_place_did_not_stay(home: Pat
             line.offer(Request("POST", "/predict/m", "1", {b"host": b"x"}, {"endpoint": "m"}, b'[{"n": 1.0}]'))
             eventually(lambda: trial_of(registry).evidence.mirrored.requests == 1)
             assert line.take() is None
-            third = Shadow(home, trial, registry.endpoint("m"), book=books, folder=folder)
+            third = Shadow(home, trial, registry.endpoint("m"), rollouts=rollouts, folder=folder)
             assert not second._here.exists()
             third.close()
         finally:

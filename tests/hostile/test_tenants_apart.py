@@ -56,7 +56,7 @@ def building(tmp_path: Path) -> Iterator[Building]:
         registry.deploy("m", Ref("m", 1))
         gateway = Gateway(
             registry, loader(registry, tmp_path, lambda _event: None), keys.ring, ledger=partial(Ledger.open, tmp_path),
-            bounds=BOUNDS, keys=keys, control=registry, book=registry.rollouts,
+            bounds=BOUNDS, keys=keys, control=registry, rollouts=registry.rollouts,
         )  # fmt: skip
         with running(gateway, registry, []) as server:  # type: ignore[arg-type]
             yield Building(server, keys)

@@ -44,7 +44,7 @@ from aias.serving.processes.ports import in_url, taken
 from aias.serving.protocols.contract import ServerContext, WireProtocol
 from aias.serving.rollout.families import families, held_families
 from aias.serving.rollout.routes import Endpoints
-from aias.serving.rollout.stage import Book, Shadows
+from aias.serving.rollout.stage import RolloutStore, Shadows
 from aias.serving.survival.adoption import Adopter
 from aias.serving.survival.connections import KeptConnection, leave
 from aias.serving.survival.journal import Kept
@@ -76,7 +76,7 @@ class Gateway:
         sums: SummedMetrics | None = None,
         control: Control | None = None,
         second: SecondPort | None = None,
-        book: Book | None = None,
+        rollouts: RolloutStore | None = None,
         shadow: Shadows | None = None,
         kept: Kept | None = None,
         program: Program | None = None,
@@ -96,7 +96,7 @@ class Gateway:
             load = suspects.marked(load, kept.journal.runs)
         self.router = Router(
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
-            book=book, shadow=shadow, residency=Residency(self.bounds.memory_bytes, frozenset(pinned)),
+            rollouts=rollouts, shadow=shadow, residency=Residency(self.bounds.memory_bytes, frozenset(pinned)),
             asked_before=read_cached(asked, list[str]) or (), width=width,
             examine=(lambda _model: None) if suspects is None else suspects.examine,
         )  # fmt: skip
@@ -113,7 +113,7 @@ class Gateway:
         runs = None if kept is None else kept.journal.runs
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics, runs=runs)
         self.callers = KeyRoutes(keys, watch)
-        self.endpoints = Endpoints(self.router, control, book, suspects)
+        self.endpoints = Endpoints(self.router, control, rollouts, suspects)
         self.application = self._application(
             Repository(self.router, control, lambda: suspects.quarantined if suspects else ()), unnamed
         )

@@ -148,8 +148,8 @@ def answer_on(
             registry, loader(registry, home, announce), keys.ring, keys=keys, ledger=partial(Ledger.open, home),
             hosts=hosts, unnamed=unnamed, watch=announce, places=places, sums=sums, second=second,
             control=Deploying(registry, home, announce),
-            bounds=within_descriptors(bounds, second_port=second is not None), book=(book := registry.rollouts),
-            shadow=shadows_of(home, book, folder=folder, first=first), kept=kept,
+            bounds=within_descriptors(bounds, second_port=second is not None), rollouts=(rollouts := registry.rollouts),
+            shadow=shadows_of(home, rollouts, folder=folder, first=first), kept=kept,
             program=lambda version: ("-m", "aias.serving.survival.isolated_process", os.fspath(home), version),
             pinned=pinned, width=partial(width_in, registry), asked=home / ASKED,
         )  # fmt: skip

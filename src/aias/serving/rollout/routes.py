@@ -17,7 +17,7 @@ from aias.serving.http.messages import Reply, Request, json_reply
 from aias.serving.http.routes import Route
 from aias.serving.inference.repository import Control
 from aias.serving.refusals import UnknownEndpoint, follows
-from aias.serving.rollout.stage import Book, Stage
+from aias.serving.rollout.stage import RolloutStore, Stage
 from aias.serving.survival.blame import NotHeld
 from aias.serving.survival.suspects import Suspects
 
@@ -50,12 +50,12 @@ class Followed(Protocol):
 
 
 class Endpoints:
-    """`control` and `book` are absent where this server only follows what others deploy."""
+    """`control` and `rollouts` are absent where this server only follows what others deploy."""
 
     def __init__(
-        self, router: Followed, control: Control | None, book: Book | None, suspects: Suspects | None = None
+        self, router: Followed, control: Control | None, rollouts: RolloutStore | None, suspects: Suspects | None = None
     ) -> None:
-        self._router, self._control, self._book, self._suspects = router, control, book, suspects
+        self._router, self._control, self._rollouts, self._suspects = router, control, rollouts, suspects
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -158,7 +158,7 @@ class Endpoints:
         }
 
     @property
-    def _kept(self) -> Book:
-        if self._book is None:
+    def _kept(self) -> RolloutStore:
+        if self._rollouts is None:
             raise follows()
-        return self._book
+        return self._rollouts

@@ -130,7 +130,7 @@ class Shadow:
     leads to it. Whoever comes to take its place has the name lead there; should that one not stay, it is taken back."""
 
     def __init__(
-        self, home: Path, trial: Trial, endpoint: Endpoint, *, book: Withdraws, folder: Path | None = None
+        self, home: Path, trial: Trial, endpoint: Endpoint, *, rollouts: Withdraws, folder: Path | None = None
     ) -> None:
         self._own = None if folder else tempfile.TemporaryDirectory(prefix="aias-")
         self._at = at = _place(folder or Path(self._own.name if self._own else ""), trial)
@@ -145,7 +145,7 @@ class Shadow:
         self._orders = ShadowOrders(
             os.fspath(home), trial.id, str(endpoint.ref), str(trial.ref), self._listener.fileno()
         )
-        self._line, self._book = Line(trial, at), book
+        self._line, self._rollouts = Line(trial, at), rollouts
         self.offer = self._line.offer
         self._deaths, self._again_at = 0, math.inf
         self._start()
@@ -192,7 +192,9 @@ class Shadow:
         if self._again_at == math.inf:
             self._deaths += 1
             if self._deaths > DEATHS_MAX:
-                self._book.withdraw(self._orders.trial, f"its process ended {self._deaths} times, with status {status}")
+                self._rollouts.withdraw(
+                    self._orders.trial, f"its process ended {self._deaths} times, with status {status}"
+                )
                 return
             self._again_at = time.monotonic() + PAUSE_SECONDS * 2 ** (self._deaths - 1)
         elif time.monotonic() >= self._again_at:
@@ -233,10 +235,10 @@ def _place(folder: Path, trial: Trial) -> Path:
 
 
 def shadows_of(
-    home: Path, book: Withdraws, *, folder: Path | None = None, first: bool = True
+    home: Path, rollouts: Withdraws, *, folder: Path | None = None, first: bool = True
 ) -> Callable[[Trial, Endpoint], "Shadow | Line"]:
     """What starts the shadow of a trial beside an endpoint of this home; of several workers the first does, and the
     others send there what they are asked."""
     if folder is not None and not first:
         return lambda trial, _endpoint: Line(trial, _place(folder, trial))
-    return lambda trial, endpoint: Shadow(home, trial, endpoint, book=book, folder=folder)
+    return lambda trial, endpoint: Shadow(home, trial, endpoint, rollouts=rollouts, folder=folder)

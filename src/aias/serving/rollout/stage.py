@@ -21,7 +21,7 @@ REPORT_SECONDS: Final = 0.5
 QUARANTINED: Final = "it has ended its process several times, and is not run any more"
 
 
-class Book(Protocol):
+class RolloutStore(Protocol):
     """The part of a registry that keeps trials."""
 
     def start(
@@ -56,18 +56,18 @@ Shadows = Callable[[Trial, Endpoint], Shadowing]
 
 class Stage:
     """`splits` is read by requests, replaced whole, and empty where every endpoint has one version. The rest is the
-    poller's. `book` is absent where trials cannot be reported, and then there are none."""
+    poller's. `rollouts` is absent where trials cannot be reported, and then there are none."""
 
     def __init__(
         self,
-        book: Book | None,
+        rollouts: RolloutStore | None,
         *,
         warmed: Callable[[Endpoint], Model],
         watch: Watch,
         clock: Callable[[], float],
         shadow: Shadows | None = None,
     ) -> None:
-        self._book, self._warmed, self._watch, self._clock, self._shadow = book, warmed, watch, clock, shadow
+        self._rollouts, self._warmed, self._watch, self._clock, self._shadow = rollouts, warmed, watch, clock, shadow
         self.splits: dict[str, Split] = {}
         self._canaries: dict[int, tuple[Trial, Model, Cells]] = {}
         self._shadows: dict[int, Shadowing] = {}
@@ -102,14 +102,14 @@ class Stage:
         # After that, as one that goes on with another share is in memory already.
         for gone in [each for each in self._canaries if each not in wanted]:
             self._canaries.pop(gone)
-        if self._book is not None:
-            self.known, self.outcomes = self._book.active(), self._book.outcomes()
+        if self._rollouts is not None:
+            self.known, self.outcomes = self._rollouts.active(), self._rollouts.outcomes()
         # Last, so that the router tells at the same moment who is no longer alone.
         self.splits = dict(self._split(wanted, live))
 
     def report(self) -> bool:
         """Tell what has been seen since, and whether a trial has ended by it."""
-        if self._book is None or not self.known or self._clock() < self._report_at:
+        if self._rollouts is None or not self.known or self._clock() < self._report_at:
             return False
         self._report_at = self._clock() + REPORT_SECONDS
         sources: dict[int, Cells | Shadowing] = {each: cells for each, (_, _, cells) in self._canaries.items()}
@@ -117,7 +117,7 @@ class Stage:
         for trial, model, _ in self._canaries.values():
             if model.version in self.quarantined:
                 # It answers nobody: how it fares would never be known.
-                self._book.withdraw(trial.id, QUARANTINED)
+                self._rollouts.withdraw(trial.id, QUARANTINED)
                 self._tell(replace(trial, outcome="rolled back", why=QUARANTINED))
                 ended = True
         for each, source in (sources | self._shadows).items():
@@ -125,12 +125,12 @@ class Stage:
                 self._unsaid.setdefault(each, Evidence()).add(fresh)
         for each, evidence in list(self._unsaid.items()):
             # Forgotten only when it is kept: a database that is busy for a while costs nothing.
-            became = self._book.report(each, evidence)
+            became = self._rollouts.report(each, evidence)
             del self._unsaid[each]
             if became is None or became.ended_at is not None:
                 ended = True
                 self._tell(became)
-        self.known = self._book.active()
+        self.known = self._rollouts.active()
         return ended
 
     def close(self) -> None:
@@ -154,8 +154,8 @@ class Stage:
             facts: dict[str, object] = {"endpoint": endpoint.name, "version": str(trial.ref)}
             message = f"{trial.ref} cannot be tried beside `{endpoint.name}`: {why}"
             self._watch(Event("serve.trial-failed", message, "warning", facts))
-            if self._book is not None:
-                self._book.withdraw(trial.id, f"it could not be loaded: {why}")
+            if self._rollouts is not None:
+                self._rollouts.withdraw(trial.id, f"it could not be loaded: {why}")
 
     def _split(self, wanted: Mapping[int, Endpoint], live: Mapping[str, Model]) -> Iterator[tuple[str, Split]]:
         for endpoint in {each.name: each for each in wanted.values()}.values():

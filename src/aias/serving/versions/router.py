@@ -21,7 +21,7 @@ from aias.runtimes.contract import Sharing
 from aias.serving.bounds import Bounds
 from aias.serving.observability.metrics import Metrics
 from aias.serving.refusals import NotReady, UnknownEndpoint
-from aias.serving.rollout.stage import Book, Shadows, Stage
+from aias.serving.rollout.stage import RolloutStore, Shadows, Stage
 from aias.serving.versions.model import Answering, Model, warm
 from aias.serving.versions.residency import (
     AT_START_MAX,
@@ -67,7 +67,7 @@ class Router:
         bounds: Bounds | None = None,
         also: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
-        book: Book | None = None,
+        rollouts: RolloutStore | None = None,
         shadow: Shadows | None = None,
         residency: Residency | None = None,
         asked_before: Sequence[str] = (),
@@ -81,7 +81,7 @@ class Router:
         self._asked_before = {name: place for place, name in enumerate(asked_before)}
         self._width = width or (lambda endpoint: load(endpoint).manifest.task.width)
         self._widths: dict[str, int] = {}
-        self.stage = Stage(book, warmed=self._tried, watch=watch, clock=clock, shadow=shadow)
+        self.stage = Stage(rollouts, warmed=self._tried, watch=watch, clock=clock, shadow=shadow)
         self._models: dict[str, Model] = {}
         self._alone: dict[str, Model] = {}
         self._before: dict[str, tuple[str, Model, float]] = {}
