@@ -16,7 +16,7 @@ from aias.training.parent import Parent
 from aias.training.processes.memory import Memory
 from aias.training.processes.workers import InlineWorkers
 from aias.training.selection.plan import Plan
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 
 
 def standing(*, left: float, of: float) -> Deadline:
@@ -30,9 +30,9 @@ def opened(model: aias.Model, frame: pl.DataFrame, home: Path) -> Workshop:
     parent = Parent(model.ref, model.manifest, model.runtime)
     dataset = read(frame, target=model.task.target)
     prepared = parent.prepared(dataset, None, ledger=None, seconds=600, watch=nobody)
-    bench = Bench(prepared.table, Ledger(home / "work" / "m"))
+    fitter = UnitFitter(prepared.table, Ledger(home / "work" / "m"))
     plan = Plan(
-        prepared.table, bench.ledger, InlineWorkers(bench), seed=0,
+        prepared.table, fitter.ledger, InlineWorkers(fitter), seed=0,
         fit_ends_at=lambda: time.monotonic() + 600, memory=Memory(), watch=nobody,
     )  # fmt: skip
-    return workshop(parent, prepared, bench, plan, deadline=standing(left=100_000.0, of=600.0), stop=threading.Event())
+    return workshop(parent, prepared, fitter, plan, deadline=standing(left=100_000.0, of=600.0), stop=threading.Event())

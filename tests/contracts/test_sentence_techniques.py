@@ -286,7 +286,7 @@ def test_without_a_sentence_encoder_they_say_so(shop, monkeypatch):
 
 def test_texts_are_not_read_in_the_time_that_is_kept_for_finishing(shop, monkeypatch, tmp_path):
     monkeypatch.setattr(shop, "deadline", standing(left=20.0, of=100.0))
-    monkeypatch.setattr(shop.bench, "ledger", Ledger(tmp_path))  # which knows no vectors
+    monkeypatch.setattr(shop.fitter, "ledger", Ledger(tmp_path))  # which knows no vectors
     monkeypatch.setattr(shop, "_read", {})
     (candidate, *_) = member("compress.techniques", "static_embeddings")(shop)
     with pytest.raises(UserError, match="no time to read the texts again"):

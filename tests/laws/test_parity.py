@@ -33,7 +33,7 @@ from aias.training.scoring.answering import Calibrated
 from aias.training.scoring.calibration import Temperature
 from aias.training.selection.configuration import ALL, Configuration, Unit
 from aias.training.table import Part, Table
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 
 FIELDS = (
     Field("age", "number"), Field("job", "category"), Field("when", "time"), Field("fare", "number"),
@@ -84,7 +84,7 @@ DERIVED = ("text_sums", "target_means")
 
 
 @cache
-def bench(task_type: str, columns: str) -> Bench:
+def fitter(task_type: str, columns: str) -> UnitFitter:
     rows, signal = sample()
     task, fields = TASKS[task_type], ONLY[columns]
     y: Any = {
@@ -94,13 +94,13 @@ def bench(task_type: str, columns: str) -> Bench:
     encoder = RowEncoder.fit(fields, {field.name: [row[field.name] for row in rows] for field in fields})
     part = Part(encoder.rows([{field.name: row[field.name] for field in fields} for row in rows]), y)
     folds = (np.arange(len(y)) % 4).astype(np.int16)
-    return Bench(Table(task, encoder, part, folds), Ledger(Path(tempfile.mkdtemp(dir=ROOM.name))))
+    return UnitFitter(Table(task, encoder, part, folds), Ledger(Path(tempfile.mkdtemp(dir=ROOM.name))))
 
 
 ROOM = tempfile.TemporaryDirectory()
 
 
-def fitted(made: Bench, learner: str, fold: int) -> Any:
+def fitted(made: UnitFitter, learner: str, fold: int) -> Any:
     derived = () if learner == "linear" else DERIVED
     unit = Unit(Configuration(learner, learner, SMALL.get(learner, {}), derived), fold, 0)
     made.fit(unit, deadline=Deadline.after(600), threads=1, watch=nobody)
@@ -110,7 +110,7 @@ def fitted(made: Bench, learner: str, fold: int) -> Any:
 @cache
 def build(learner: str, task_type: str, columns: str) -> Built:
     """A learner on three quarters of the rows, or `ensemble`: two folds of every learner, weighed and calibrated."""
-    made, fields = bench(task_type, columns), ONLY[columns]
+    made, fields = fitter(task_type, columns), ONLY[columns]
     task, encoder = made.table.task, made.table.encoder
     if learner == "ensemble":
         shares = np.arange(1, len(LEARNERS) + 1) / sum(range(len(LEARNERS) + 1))
@@ -224,7 +224,7 @@ def test_many_rows_go_through_the_graph_in_pieces() -> None:
 
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_settings_given_back_fit_without_rows_that_judge(learner: str) -> None:
-    made = bench("binary", "mixed")
+    made = fitter("binary", "mixed")
     first = fitted(made, learner, 0)
     derived = () if learner == "linear" else DERIVED
     unit = Unit(Configuration(learner, learner, dict(first.settings), derived), ALL, 0)
@@ -239,9 +239,9 @@ def test_settings_given_back_fit_without_rows_that_judge(learner: str) -> None:
 
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_a_unit_comes_back_from_the_ledger_as_it_was_fitted(learner: str) -> None:
-    made = bench("multiclass", "mixed")
+    made = fitter("multiclass", "mixed")
     pipeline = fitted(made, learner, 1)
-    fresh = Bench(made.table, made.ledger)
+    fresh = UnitFitter(made.table, made.ledger)
     derived = () if learner == "linear" else DERIVED
     again = fresh.pipeline(Unit(Configuration(learner, learner, SMALL.get(learner, {}), derived), 1, 0))
     encoded = made.table.whole.encoded

@@ -113,7 +113,7 @@ def _together(shop: Workshop, fold: int) -> LinearPipeline:
     where there was one fold only, as they were fitted again."""
     if fold != ALL or shop.prepared.table.fold_count == 1:
         return mean_of_weights([shop.part(each, fold) for each in shop.members], shop.weights)
-    folds = [mean_of_weights([shop.bench.pipeline(unit) for unit in each.units]) for each in shop.members]
+    folds = [mean_of_weights([shop.fitter.pipeline(unit) for unit in each.units]) for each in shop.members]
     return mean_of_weights(folds, shop.weights)
 
 

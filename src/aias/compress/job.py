@@ -52,7 +52,7 @@ from aias.training.selection.configuration import ALL, Configuration
 from aias.training.selection.members import Member
 from aias.training.selection.plan import Plan
 from aias.training.train import workers_for
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 
 NOT_KNOWN: Final = "it was imported, and what it was fitted from is not known"
 
@@ -110,13 +110,13 @@ class Job:
     def run(self, *, inline: bool) -> Outcome:
         prepared, seed = self.held.prepared, (self.trained or self.parent).recipe.seed
         self.search_ends_at = self.deadline.ends_at - FINISH_SHARE * self.deadline.seconds
-        bench = Bench(prepared.table, self.ledger)
-        with workers_for(bench, inline=inline) as workers:
+        fitter = UnitFitter(prepared.table, self.ledger)
+        with workers_for(fitter, inline=inline) as workers:
             plan = Plan(
                 prepared.table, self.ledger, workers, seed=seed, fit_ends_at=lambda: self.search_ends_at,
                 memory=Memory(), watch=self._hear, load=Load(family),
             )  # fmt: skip
-            shop = workshop(self.trained or self.parent, prepared, bench, plan, deadline=self.deadline, stop=self.stop)
+            shop = workshop(self.trained or self.parent, prepared, fitter, plan, deadline=self.deadline, stop=self.stop)
             shop.certifying = prepared.table.judged[self.held.held]
             if self.extra is not None:
                 shop.extra, shop.unlabelled = encoded_of(self.extra, prepared.encoder), self.extra.digest

@@ -72,7 +72,7 @@ def _read(shop: Workshop) -> MadeUp | None:
     }
     until = Deadline.after(LATE * READ_SHARE * shop.deadline.seconds, shop.deadline.clock)
     found = embedded(
-        embedding, shop.encoder.columns(columns, len(rows)), ledger=shop.bench.ledger, deadline=until, watch=nobody
+        embedding, shop.encoder.columns(columns, len(rows)), ledger=shop.fitter.ledger, deadline=until, watch=nobody
     )
     return None if found is None else MadeUp(rows, found)
 

@@ -32,7 +32,7 @@ from aias.training.selection.members import Member, member_of
 from aias.training.selection.plan import Plan
 from aias.training.selection.trial import Trial, is_whole
 from aias.training.selection.weights import mix
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 
 if TYPE_CHECKING:
     from aias.compress.compressed_parent import Base
@@ -87,7 +87,7 @@ class Workshop:
 
     parent: Parent
     prepared: Prepared
-    bench: Bench
+    fitter: UnitFitter
     plan: Plan
     deadline: Deadline
     members: tuple[Member, ...]
@@ -176,7 +176,7 @@ class Workshop:
 
         Raises `NoTime`.
         """
-        sentences, ledger = embedding.sentences, self.bench.ledger
+        sentences, ledger = embedding.sentences, self.fitter.ledger
         if embedding is self.prepared.embedding:
             return self.prepared.table.whole.encoded
         if isinstance(sentences, EncoderPair):
@@ -212,11 +212,11 @@ class Workshop:
         Raises `NoTime`.
         """
         unit = member.refit if fold == ALL else member.units[fold]
-        if fold == ALL and not is_whole(unit, self.bench.table, self.bench.ledger):
+        if fold == ALL and not is_whole(unit, self.fitter.table, self.fitter.ledger):
             ends_at = max(self.deadline.ends_at, self.fit_deadline().ends_at)
             if not self.plan.refit([member], ends_at):
                 raise NoTime(f"there was no time to fit {member.name} on all rows", hint="give more time")
-        return self.bench.pipeline(unit)
+        return self.fitter.pipeline(unit)
 
     def ensemble(self, parts: list[Part]) -> Ensemble:
         return Ensemble(self.task, self.encoder.layout.width, parts)
@@ -249,7 +249,7 @@ class Workshop:
         parts = [
             part
             for member, weight, count in zip(self.members, self.weights, found, strict=True)
-            for part in parts_of(member, self.bench, table, count, float(weight), self.refitted)
+            for part in parts_of(member, self.fitter, table, count, float(weight), self.refitted)
         ]
         return self.ensemble(parts)
 
@@ -263,11 +263,11 @@ class Workshop:
 
 
 def workshop(
-    parent: Parent, prepared: Prepared, bench: Bench, plan: Plan, *, deadline: Deadline, stop: threading.Event
+    parent: Parent, prepared: Prepared, fitter: UnitFitter, plan: Plan, *, deadline: Deadline, stop: threading.Event
 ) -> Workshop:
     """With the parent's members; what training left is not fitted again. Raises `NoTime`."""
     if parent.imported:
-        return Workshop(parent, prepared, bench, plan, deadline, (), np.zeros(0), parent.recipe.seed)
+        return Workshop(parent, prepared, fitter, plan, deadline, (), np.zeros(0), parent.recipe.seed)
     found: dict[str, Member] = {}
     weights = parent.weights
 
@@ -275,7 +275,7 @@ def workshop(
         found[each.name] = each
         return not stop.is_set()
 
-    _forget_others(parent, bench)
+    _forget_others(parent, fitter)
     plan.as_left = True
     plan.run((each for each in parent.configurations if each.name in weights), take)
     plan.as_left = False
@@ -283,19 +283,19 @@ def workshop(
         raise NoTime(f"there was no time to fit `{min(missing)}` of {parent.ref} again", hint="give more time")
     names = sorted(weights, key=lambda name: -weights[name])
     members, held = tuple(found[name] for name in names), np.array([weights[name] for name in names])
-    refitted = frozenset(each.name for each in members if is_whole(each.refit, bench.table, bench.ledger))
-    return Workshop(parent, prepared, bench, plan, deadline, members, held, parent.recipe.seed, refitted=refitted)
+    refitted = frozenset(each.name for each in members if is_whole(each.refit, fitter.table, fitter.ledger))
+    return Workshop(parent, prepared, fitter, plan, deadline, members, held, parent.recipe.seed, refitted=refitted)
 
 
-def _forget_others(parent: Parent, bench: Bench) -> None:
+def _forget_others(parent: Parent, fitter: UnitFitter) -> None:
     """Of fits that time cut, those that a shorter run of the same rows left since: what the version is made of said
     what stands on its leaderboard, and others say something else."""
-    table, ledger, weights = bench.table, bench.ledger, parent.weights
+    table, ledger, weights = fitter.table, fitter.ledger, parent.weights
     said = {each.name: each.validation for each in parent.manifest.leaderboard}
     for each in parent.configurations:
         if each.name not in weights:
             continue
-        units, cut = _left(each, parent.recipe.seed, bench)
+        units, cut = _left(each, parent.recipe.seed, fitter)
         if cut and len(units) == table.fold_count:
             scores = member_of(each, units, 0.0, table, ledger).scores
             found = judge(table.task, table.whole.y[table.judged], scores, seed=0)
@@ -307,13 +307,13 @@ def _forget_others(parent: Parent, bench: Bench) -> None:
             ledger.drop(key)
 
 
-def _left(configuration: Configuration, seed: int, bench: Bench) -> tuple[list[Unit], list[str]]:
+def _left(configuration: Configuration, seed: int, fitter: UnitFitter) -> tuple[list[Unit], list[str]]:
     """Its fits that lie in the ledger, and the keys of those that time cut."""
     trial, cut = Trial(configuration, deque()), list[str]()
-    for fold in range(bench.table.fold_count):
+    for fold in range(fitter.table.fold_count):
         unit = trial.unit(fold, seed)
-        key = unit.key(bench.table.digest)
-        if (entry := bench.ledger.get(key)) is None:
+        key = unit.key(fitter.table.digest)
+        if (entry := fitter.ledger.get(key)) is None:
             continue
         trial.done[fold] = unit
         trial.share(entry.settings)

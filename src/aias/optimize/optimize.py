@@ -51,7 +51,7 @@ from aias.training.selection.portfolio import Shape
 from aias.training.selection.search import searcher_of
 from aias.training.selection.weights import mix
 from aias.training.train import Results, both_forms, check_seconds, workers_for
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 
 AXES: Final[Mapping[str, Axis]] = {"parameters": parameters, "structure": structure, "strategy": strategy}
 """In the order in which they take turns."""
@@ -115,15 +115,15 @@ class _Job:
     def __post_init__(self) -> None:
         self.recipe = replace(self.parent.recipe, learners=())
         self.table, self.task = self.held.prepared.table, self.held.prepared.task
-        self.bench = Bench(self.table, self.ledger)
-        forms = Forms(self.held.searched, self.bench, self.recipe, watch=self.watch)
+        self.fitter = UnitFitter(self.table, self.ledger)
+        forms = Forms(self.held.searched, self.fitter, self.recipe, watch=self.watch)
         self.board = Leaderboard(
             forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
             watch=self.watch, stop=self.stop, load=self.load,
         )  # fmt: skip
 
     def run(self, *, inline: bool) -> Outcome:
-        with workers_for(self.bench, inline=inline) as workers:
+        with workers_for(self.fitter, inline=inline) as workers:
             plan = Plan(
                 self.table, self.ledger, workers, seed=self.recipe.seed, fit_ends_at=self.board.fit_ends_at,
                 memory=Memory(), watch=self.watch, load=self.load,
@@ -149,7 +149,7 @@ class _Job:
         situation = Situation(
             self.board, Shape(self.task, self.table.rows, layout, sentences), self.recipe.seed + self.number,
             self.searcher, self.learners,
-            cache(lambda member: asked_of([self.bench.pipeline(unit) for unit in member.units], layout.width)),
+            cache(lambda member: asked_of([self.fitter.pipeline(unit) for unit in member.units], layout.width)),
         )  # fmt: skip
         axes = {name: AXES[name] for name in self.axes}
         waiting = {name: axis(situation) for name, axis in axes.items()}

@@ -35,7 +35,7 @@ from aias.training.scoring.report import Judged, OutOfFold, at_once, report
 from aias.training.selection.chance import tell_of_chance
 from aias.training.selection.fits import counts, parts_of
 from aias.training.selection.members import Member
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 
 if TYPE_CHECKING:
     from aias.training.selection.leaderboard import Leaderboard
@@ -76,8 +76,8 @@ LOAD_ROWS: Final = 3
 
 
 class Forms:
-    def __init__(self, prepared: Prepared, bench: Bench, recipe: Any, *, watch: History) -> None:
-        self.prepared, self.bench, self.recipe, self.watch = prepared, bench, recipe, watch
+    def __init__(self, prepared: Prepared, fitter: UnitFitter, recipe: Any, *, watch: History) -> None:
+        self.prepared, self.fitter, self.recipe, self.watch = prepared, fitter, recipe, watch
         self.workers, self._load = cpus(), 1.0
         self._last: Trained | None = None
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
@@ -146,7 +146,7 @@ class Forms:
 
     def timed(self, member: Member) -> Timed:
         """A member as it would be served: one fit of it."""
-        pipeline = self._ensemble([Part(1.0, self.bench.pipeline(member.units[-1]))])
+        pipeline = self._ensemble([Part(1.0, self.fitter.pipeline(member.units[-1]))])
         known = self._known_rows
         self.feel_load()
         shared_bytes = self.prepared.embedding.sentences.size_bytes if self.prepared.embedding else 0
@@ -227,7 +227,7 @@ class Forms:
             weights = weights / weights.sum()
 
     def _fits(self, member: Member, count: int, weight: float, refitted: set[str]) -> list[Part]:
-        return parts_of(member, self.bench, self.prepared.table, count, weight, refitted)
+        return parts_of(member, self.fitter, self.prepared.table, count, weight, refitted)
 
     def _form(
         self, form: str, parts: list[Part], board: "Leaderboard", weights: Floats, scores: Floats,
@@ -268,7 +268,7 @@ class Forms:
             return Judged(prepared.test, encoded, prepared.test_y, scores, answer, self._groups, lean)
         members = [(float(weight), each.units) for each, weight in zip(board.members, weights, strict=True)]
         folds = table.folds[table.judged].astype(np.int64)
-        out_of_fold = OutOfFold(members, folds, self.bench.pipeline, self._ensemble, board.deadline)
+        out_of_fold = OutOfFold(members, folds, self.fitter.pipeline, self._ensemble, board.deadline)
         encoded = table.whole.encoded.take(table.judged)
         return Judged(
             prepared.dataset.take(table.judged), encoded, board.y, honest.scores, out_of_fold, self._groups,

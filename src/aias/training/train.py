@@ -43,7 +43,7 @@ from aias.training.selection.plan import Plan
 from aias.training.selection.portfolio import Shape, families, portfolio
 from aias.training.selection.screening import begins
 from aias.training.selection.search import searched
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 
 FOLDS_MAX: Final = 20
 ONE_THREAD_VALUES: Final = 5_000_000
@@ -176,14 +176,14 @@ class _Job:
 
     def run(self, *, inline: bool) -> Results:
         table, ledger = self.prepared.table, Ledger(self.folder)
-        bench = Bench(table, ledger)
-        forms = Forms(self.prepared, bench, self.recipe, watch=self.watch)
+        fitter = UnitFitter(table, ledger)
+        forms = Forms(self.prepared, fitter, self.recipe, watch=self.watch)
         self.prepared = forms.prepared  # by now perhaps without the raw rows
         self.board = Leaderboard(
             forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
             watch=self.watch, stop=self.stop, load=self.load,
         )  # fmt: skip
-        with workers_for(bench, inline=inline, forkserver=self.forkserver) as workers:
+        with workers_for(fitter, inline=inline, forkserver=self.forkserver) as workers:
             if not inline:  # these take half a second, in which the first fit is waited for
                 threading.Thread(target=_at_hand).start()
             plan = Plan(
@@ -249,14 +249,14 @@ def both_forms(plan: Plan, board: Leaderboard) -> Results:
         return Results(waiting.result(), found)
 
 
-def workers_for(bench: Bench, *, inline: bool, forkserver: ForkServer | None = None) -> Workers | InlineWorkers:
+def workers_for(fitter: UnitFitter, *, inline: bool, forkserver: ForkServer | None = None) -> Workers | InlineWorkers:
     """They read the table from the ledger's folder, and come from the `forkserver` if that is of their kind."""
     if inline:
-        return InlineWorkers(bench)
-    bench.table.save(bench.ledger.table)
-    values = bench.table.rows * (bench.table.encoder.layout.width + 1)
-    count = cpus() if bench.table.fold_count > 1 or values <= ONE_THREAD_VALUES else 1
-    threads, folder = cpus() // count, bench.ledger.folder
+        return InlineWorkers(fitter)
+    fitter.table.save(fitter.ledger.table)
+    values = fitter.table.rows * (fitter.table.encoder.layout.width + 1)
+    count = cpus() if fitter.table.fold_count > 1 or values <= ONE_THREAD_VALUES else 1
+    threads, folder = cpus() // count, fitter.ledger.folder
     known = forkserver if forkserver is not None and forkserver.serves(folder, threads=threads) else None
     return Workers(folder, count=count, threads=threads, forkserver=known)
 

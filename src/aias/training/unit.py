@@ -59,7 +59,7 @@ SEED_STEP: Final = 1_000
 
 
 @dataclass(eq=False)
-class Bench:
+class UnitFitter:
     """What a process needs to fit units: the table, its features, the ledger."""
 
     table: Table

@@ -47,7 +47,7 @@ def test_all_terms_of_several_linear_models_answer_by_the_mean_of_their_log_odds
     def log_odds(scores: np.ndarray) -> np.ndarray:
         return np.log(scores[:, 1] / scores[:, 0])
 
-    fits = [[shop.bench.pipeline(unit) for unit in (each.units if fold < 0 else each.units[fold : fold + 1])]
+    fits = [[shop.fitter.pipeline(unit) for unit in (each.units if fold < 0 else each.units[fold : fold + 1])]
             for each in shop.members]  # fmt: skip
     wanted = sum(
         share * np.mean([log_odds(fit.scores(shop.encoded(rows))) for fit in some], axis=0)

@@ -26,7 +26,7 @@ def test_fits_feel_what_else_the_machine_does(monkeypatch: pytest.MonkeyPatch) -
         held=SimpleNamespace(prepared=SimpleNamespace(table=SimpleNamespace(digest="d"))), ledger=None, trained=None,
         parent=SimpleNamespace(recipe=SimpleNamespace(seed=0)), deadline=Deadline.after(9), _hear=None,
     )  # fmt: skip
-    monkeypatch.setattr(job, "Bench", lambda *_: SimpleNamespace())
+    monkeypatch.setattr(job, "UnitFitter", lambda *_: SimpleNamespace())
     with pytest.raises(Stopped):
         job.Job.run(one, inline=True)
     assert asked[0].pids is family

@@ -22,7 +22,7 @@ from aias.training.processes.memory import Memory
 from aias.training.processes.workers import InlineWorkers
 from aias.training.selection.configuration import ALL
 from aias.training.selection.plan import Plan
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 
 LEARNERS = {"boosted_trees": {"learning_rate": 0.3}, "linear": {}}
 
@@ -47,7 +47,7 @@ def test_of_fits_that_time_cut_those_stand_that_the_version_was_made_of(tmp_path
     ).quality  # fmt: skip
     parent, ledger = Parent(model.ref, model.manifest, model.runtime), Ledger(tmp_path / "work" / "m")
     first = _members(parent, frame, ledger)
-    keys = [unit.key(first.bench.table.digest) for unit in first.members[0].units]
+    keys = [unit.key(first.fitter.table.digest) for unit in first.members[0].units]
     for key in keys:
         entry = ledger.take(key)
         ledger.drop(key)
@@ -80,9 +80,9 @@ def test_the_whole_of_all_rows_answers_as_the_version_does(
 
 def _members(parent: Parent, frame: pl.DataFrame, ledger: Ledger) -> Workshop:
     prepared = parent.prepared(read(frame, target="y"), None, ledger=None, seconds=600, watch=nobody)
-    bench = Bench(prepared.table, ledger)
+    fitter = UnitFitter(prepared.table, ledger)
     plan = Plan(
-        prepared.table, ledger, InlineWorkers(bench), seed=parent.recipe.seed,
+        prepared.table, ledger, InlineWorkers(fitter), seed=parent.recipe.seed,
         fit_ends_at=lambda: time.monotonic() + 600, memory=Memory(), watch=nobody,
     )  # fmt: skip
-    return workshop(parent, prepared, bench, plan, deadline=Deadline.after(600), stop=threading.Event())
+    return workshop(parent, prepared, fitter, plan, deadline=Deadline.after(600), stop=threading.Event())

@@ -13,7 +13,7 @@ from aias.training.forms import Forms
 from aias.training.history import History
 from aias.training.prepare import prepare
 from aias.training.train import train
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 from trainings import LINEAR, table
 
 
@@ -24,7 +24,7 @@ def test_labels_that_judge_no_more_when_fewer_folds_do_are_told_of() -> None:
         seconds=60, folds=8, seed=0, watch=nobody,
     )  # fmt: skip
     told: list[Event] = []
-    forms = Forms(prepared, Bench(prepared.table, None), LINEAR, watch=History(told.append))
+    forms = Forms(prepared, UnitFitter(prepared.table, None), LINEAR, watch=History(told.append))
     forms.narrow(5)
     judged = {prepared.table.whole.y[row] for row in forms.prepared.table.judged}
     gone = {name for code, name in enumerate(prepared.task.classes) if code not in judged}

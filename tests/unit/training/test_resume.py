@@ -18,7 +18,7 @@ from aias.training.prepare import prepare
 from aias.training.selection.configuration import Configuration, Unit
 from aias.training.table import digest_in
 from aias.training.train import train
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 from trainings import LINEAR, table
 
 
@@ -42,7 +42,7 @@ def test_what_time_cut_short_and_what_read_it_is_fitted_again_on_resuming(tmp_pa
     cut, whole = (
         Unit(Configuration("trees", "boosted_trees", {"rounds": 3}, derived), 0, 0) for derived in (("text_sums",), ())
     )
-    left, anew = (Bench(prepared.table, Ledger(tmp_path / name)) for name in ("left", "anew"))
+    left, anew = (UnitFitter(prepared.table, Ledger(tmp_path / name)) for name in ("left", "anew"))
     looks = count()
     short = left.fit(cut, deadline=Deadline.after(100, lambda: next(looks)), threads=1, watch=nobody)
     left.fit(whole, deadline=Deadline.after(600), threads=1, watch=nobody)
@@ -63,18 +63,18 @@ def test_of_two_that_make_the_same_columns_at_once_the_first_is_believed(tmp_pat
         watch=nobody,
     )  # fmt: skip
     unit = Unit(Configuration("trees", "boosted_trees", {"rounds": 3}, ("text_sums",)), 0, 0)
-    bench, looks = Bench(prepared.table, Ledger(tmp_path)), count()
+    fitter, looks = UnitFitter(prepared.table, Ledger(tmp_path)), count()
 
     class Second(Ledger):
         """Just before it puts what it has made, another does."""
 
         def put(self, key: str, entry: Entry) -> None:
-            if entry.settings.get("C") and not bench.ledger.has(key):
-                bench.fit(unit, deadline=Deadline.after(600), threads=1, watch=nobody)
+            if entry.settings.get("C") and not fitter.ledger.has(key):
+                fitter.fit(unit, deadline=Deadline.after(600), threads=1, watch=nobody)
             super().put(key, entry)
 
     other = replace(unit, configuration=replace(unit.configuration, settings={"rounds": 2}))
-    second = Bench(prepared.table, Second(tmp_path))
+    second = UnitFitter(prepared.table, Second(tmp_path))
     entry = second.fit(other, deadline=Deadline.after(100, lambda: next(looks)), threads=1, watch=nobody)
 
     judged = second.pipeline(other).scores(prepared.table.whole.encoded.take(prepared.table.outside(0)))

@@ -18,7 +18,7 @@ from aias.training.prepare import Prepared, prepare
 from aias.training.processes.memory import NO_MEMORY
 from aias.training.selection.configuration import ALL
 from aias.training.train import NoModel, Recipe, _instead, train
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 from trainings import BOTH, LINEAR, table
 
 HOLD_SECONDS = {"card.md", "plots/ensemble.svg", "plots/learning_curve.svg"}
@@ -320,13 +320,13 @@ def test_with_a_test_the_other_rows_are_let_go_before_anything_is_fitted(monkeyp
 
     kept = prepared_with(test=0.2)
     assert manifest.lineage.dataset == kept.dataset.digest
-    forms = Forms(kept, Bench(kept.table, None), LINEAR, watch=History(nobody))
+    forms = Forms(kept, UnitFitter(kept.table, None), LINEAR, watch=History(nobody))
     assert (forms.prepared.dataset.rows, forms.prepared.held_out.rows) == (0, 60)
 
 
 def test_without_a_test_the_rows_are_kept_that_prove_and_measure() -> None:
     kept = prepared_with(test=0.0)
-    assert Forms(kept, Bench(kept.table, None), LINEAR, watch=History(nobody)).prepared.held_out.rows == 300
+    assert Forms(kept, UnitFitter(kept.table, None), LINEAR, watch=History(nobody)).prepared.held_out.rows == 300
 
 
 def prepared_with(*, test: float) -> Prepared:

@@ -85,7 +85,7 @@ def _student(shop: Workshop, width: int, fold: int) -> Made:
     _check_pace(examples, how)
     student = member("learners", "text_mlp").fit(examples, None, how)
     check_whole(how.deadline.seconds, left=how.deadline.left, less=student.settings["epochs"] < EPOCHS)
-    return Made(LinearPipeline(shop.bench.features.some(WITHOUT_SENTENCES), student), shop.encoder)
+    return Made(LinearPipeline(shop.fitter.features.some(WITHOUT_SENTENCES), student), shop.encoder)
 
 
 def _check_pace(examples: Examples, how: Fit) -> None:
@@ -109,7 +109,7 @@ def _lesson(shop: Workshop, fold: int) -> Lesson:
     rng = np.random.default_rng(shop.seed + fold - ALL)
     asked = [real] if shop.extra is None else [real, shop.extra]
     texts = [*asked, *(_made_up(each, rng) for each in asked for _ in range(MADE_UP))]
-    features = shop.bench.features.some(WITHOUT_SENTENCES)
+    features = shop.fitter.features.some(WITHOUT_SENTENCES)
     x = [sparse.hstack([feature.matrix(each) for feature in features], format="csr") for each in texts]
     said = np.vstack([teacher.scores(each) for each in texts])
     said[: len(rows)] += TRUTH * (own_answers(shop, rows) - said[: len(rows)])

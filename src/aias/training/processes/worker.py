@@ -20,7 +20,7 @@ from aias.core.frames import framed, read_frame
 from aias.training.ledger import Ledger
 from aias.training.selection.configuration import Configuration, Unit
 from aias.training.table import Table
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 
 HIDDEN: Final = ("graphviz", "matplotlib", "plotly", "pyarrow", "rich")
 """What the learners' libraries import where it is installed, and no fit needs. CatBoost cannot do without pandas."""
@@ -59,9 +59,9 @@ def work(folder: Path, orders: int, words: int) -> None:
     """Fit what comes on the descriptor `orders` until the trainer closes its end; say how it goes on `words`."""
     with os.fdopen(orders, "rb") as told, os.fdopen(words, "wb", buffering=0) as say:
         _say(say, Word("started", facts={"pid": os.getpid()}))
-        bench = Bench(Table.load(folder / "table"), Ledger(folder))
+        fitter = UnitFitter(Table.load(folder / "table"), Ledger(folder))
         while (frame := read_frame(told)) is not None:
-            obey(bench, msgspec.msgpack.decode(frame, type=Order), lambda word: _say(say, word))
+            obey(fitter, msgspec.msgpack.decode(frame, type=Order), lambda word: _say(say, word))
 
 
 def hide() -> None:
@@ -83,7 +83,7 @@ class _Without:
         return None if name in HIDDEN else self._finder.find_spec(name, path, target)
 
 
-def obey(bench: Bench, order: Order, say: Callable[[Word], None]) -> None:
+def obey(fitter: UnitFitter, order: Order, say: Callable[[Word], None]) -> None:
     """Fit what is ordered and say how it goes; whatever happens, the last word is done or failed."""
 
     def watch(event: Event) -> None:
@@ -91,7 +91,7 @@ def obey(bench: Bench, order: Order, say: Callable[[Word], None]) -> None:
 
     deadline = Deadline.until(min(order.ends_at, time.monotonic() + order.seconds))
     try:
-        entry = bench.fit(order.unit, deadline=deadline, threads=order.threads, watch=watch)
+        entry = fitter.fit(order.unit, deadline=deadline, threads=order.threads, watch=watch)
     except MemoryError:
         say(Word("failed", "memory", "there was not enough memory"))
     except AiasError as fault:

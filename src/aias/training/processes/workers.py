@@ -17,7 +17,7 @@ from aias.core.frames import HEAD, framed, size_of
 from aias.core.memory import resident_bytes
 from aias.training.processes.forkserver import ForkServer, Zygote
 from aias.training.processes.worker import Order, Word, obey
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 
 _READ_BYTES: Final = 1 << 20
 
@@ -236,8 +236,8 @@ class InlineWorkers:
 
     threads = 1
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
+    def __init__(self, fitter: UnitFitter) -> None:
+        self.fitter = fitter
         self.all: list[Any] = [_Inline()]
 
     def __enter__(self) -> Self:
@@ -260,7 +260,7 @@ class InlineWorkers:
     def listen(self, seconds: float) -> Iterator[tuple[Any, Word]]:  # noqa: ARG002 nothing to wait for
         for worker in self.busy:
             words: list[Word] = []
-            obey(self.bench, worker.order, words.append)
+            obey(self.fitter, worker.order, words.append)
             for word in words:
                 yield worker, word
 

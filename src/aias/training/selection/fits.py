@@ -7,7 +7,7 @@ from aias.core.arrays import Floats
 from aias.training.ensemble import Part, bagged
 from aias.training.selection.members import Member
 from aias.training.table import Table
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 
 REFIT_WEIGHTS: Final = (1 / 2, 2 / 3)
 FEW_SEEN: Final = 0.75
@@ -36,14 +36,14 @@ def counts(
 
 
 def parts_of(
-    member: Member, bench: Bench, table: Table, count: int, weight: float, refitted: Collection[str]
+    member: Member, fitter: UnitFitter, table: Table, count: int, weight: float, refitted: Collection[str]
 ) -> list[Part]:
     """One fit on all rows and, for what it leaves of the weight, `count` - 1 that folds left; else only these."""
     units = [member.units[fold] for fold in table.together]
     if member.name not in refitted:
-        return bagged([bench.pipeline(unit) for unit in (units if member.merges else units[-count:])], weight)
-    whole = bench.pipeline(member.refit)
+        return bagged([fitter.pipeline(unit) for unit in (units if member.merges else units[-count:])], weight)
+    whole = fitter.pipeline(member.refit)
     if count == 1:
         return [Part(weight, whole)]
     own = weight * REFIT_WEIGHTS[table.inside_rows <= FEW_SEEN * table.rows]
-    return [Part(own, whole), *bagged([bench.pipeline(unit) for unit in units[1 - count :]], weight - own)]
+    return [Part(own, whole), *bagged([fitter.pipeline(unit) for unit in units[1 - count :]], weight - own)]

@@ -18,14 +18,14 @@ from aias.training.selection.configuration import Configuration, Unit
 from aias.training.selection.plan import Plan
 from aias.training.selection.trial import Trial
 from aias.training.table import Table
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 from tiny_plans import LINEAR, STRONG, STRONGER, TASK, Little, plan, run, table
 
 
 @pytest.fixture
 def inline(tmp_path: Path) -> Iterator[tuple[Table, InlineWorkers]]:
     held = table()
-    with InlineWorkers(Bench(held, Ledger(tmp_path))) as workers:
+    with InlineWorkers(UnitFitter(held, Ledger(tmp_path))) as workers:
         yield held, workers
 
 
@@ -36,7 +36,7 @@ def test_each_row_is_scored_by_a_fit_that_never_saw_it(tmp_path: Path, inline) -
     assert np.isfinite(member.scores).all()
     for unit in member.units:
         rows = held.outside(unit.fold)
-        pipeline = workers.bench.pipeline(unit)
+        pipeline = workers.fitter.pipeline(unit)
         np.testing.assert_allclose(pipeline.scores(held.whole.encoded.take(rows)), member.scores[rows], atol=1e-12)
 
 
@@ -97,7 +97,7 @@ def test_where_time_is_short_fewer_folds_judge_what_was_fitted_on_as_many_rows(t
     monkeypatch.setattr("aias.training.selection.screening.SPARE_SHARE", 0.0)
     monkeypatch.setattr("aias.training.selection.screening.JUDGED_ROWS_MIN", 1)
     held, told, narrowed, members = table(folds=5), [], [], []
-    with InlineWorkers(Bench(held, Ledger(tmp_path))) as workers:
+    with InlineWorkers(UnitFitter(held, Ledger(tmp_path))) as workers:
         made = plan(held, workers, tmp_path, told)
         made.run(
             (), lambda member: not members.append(member), opening=[LINEAR, STRONG, STRONGER], narrow=narrowed.append
@@ -141,7 +141,7 @@ def test_a_fit_again_on_all_rows_takes_the_settings_of_the_folds(tmp_path: Path,
     made = plan(held, workers, tmp_path, [])
     members = run(made, STRONG)
     assert made.refit(members, time.monotonic() + 600) == members
-    assert workers.bench.pipeline(members[0].refit).settings["C"] == 0.1
+    assert workers.fitter.pipeline(members[0].refit).settings["C"] == 0.1
 
 
 def test_two_processes_come_to_the_same_as_one(tmp_path: Path, inline) -> None:
@@ -176,7 +176,7 @@ def test_without_memory_for_all_rows_some_are_fitted_on(tmp_path: Path) -> None:
     held, told = table(6_000), []
     memory = Little()
     memory.bytes = estimated_bytes(held, STRONG, 0.3) - PROCESS_BYTES
-    with InlineWorkers(Bench(held, Ledger(tmp_path))) as workers:
+    with InlineWorkers(UnitFitter(held, Ledger(tmp_path))) as workers:
         made = plan(held, workers, tmp_path, told, memory=memory)
         (member,) = run(made, STRONG)
         assert made.refit([member], time.monotonic() + 600) == [member]
@@ -192,7 +192,7 @@ def test_without_memory_for_all_rows_some_are_fitted_on(tmp_path: Path) -> None:
 
 def test_where_that_would_be_too_few_rows_a_configuration_is_left_out(tmp_path: Path) -> None:
     held, told = table(3_000), []
-    with InlineWorkers(Bench(held, Ledger(tmp_path))) as workers:
+    with InlineWorkers(UnitFitter(held, Ledger(tmp_path))) as workers:
         assert run(plan(held, workers, tmp_path, told, memory=Little()), STRONG) == []
     (skipped,) = [event for event in told if event.name == "train.skipped"]
     assert skipped.facts["reason"] == "there is not enough memory"

@@ -13,7 +13,7 @@ from aias.training.processes.workers import InlineWorkers, Worker, Workers
 from aias.training.selection.configuration import Configuration, Unit
 from aias.training.selection.plan import Plan
 from aias.training.selection.trial import Trial
-from aias.training.unit import Bench
+from aias.training.unit import UnitFitter
 from tiny_plans import LINEAR, STRONG, plan, run, table
 
 
@@ -67,7 +67,7 @@ def test_the_best_state_of_a_killed_fit_is_used(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("aias.training.processes.timeouts.IMPORT_SECONDS", 0.0)
     held, ledger = table(folds=1), Ledger(tmp_path)
     held.save(tmp_path / "table")
-    with InlineWorkers(Bench(held, Ledger(tmp_path / "before"))) as inline_:
+    with InlineWorkers(UnitFitter(held, Ledger(tmp_path / "before"))) as inline_:
         (member,) = run(plan(held, inline_, tmp_path / "before", []), STRONG)
     key = member.units[0].key(held.digest)
     entry = Ledger(tmp_path / "before").get(key)
