@@ -1,9 +1,12 @@
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from aias.artifact.manifest import Parity
 from aias.core.errors import Damaged
 from aias.core.schema import Field
 from aias.runtimes.golden import ROWS, OtherAnswers, check, golden_rows, record
@@ -30,6 +33,16 @@ def test_a_version_that_says_something_else_is_refused() -> None:
 
 def test_a_difference_within_parity_is_none() -> None:
     assert check(runtime(Rule(0.750001)), record(runtime(Rule(0.75)))) == ROWS
+
+
+def test_on_another_host_it_may_be_off_by_what_a_batch_was() -> None:
+    there, here = Rule(0.75), Rule(0.75002)
+    here.session = SimpleNamespace(reads_tokens=False)  # type: ignore[attr-defined]
+    here.manifest = replace(here.manifest, parity=Parity(100, 0, 0.0, 1e-4))
+
+    assert check(runtime(here), record(runtime(there)), moved=True) == ROWS
+    with pytest.raises(OtherAnswers, match="2e-05"):
+        check(runtime(here), record(runtime(there)))
 
 
 def test_what_was_no_number_must_be_none_again() -> None:
