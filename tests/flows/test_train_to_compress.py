@@ -25,6 +25,8 @@ from aias.compress.techniques import distill
 from aias.core.errors import NotFound, StorageFailed, UserError
 from aias.core.events import Event
 from aias.core.host import host
+from aias.core.schema import Schema
+from aias.data.read import read
 from aias.registry.registry import Registry
 from aias.runtimes import arrival
 from aias.runtimes.golden import GOLDEN, ROWS
@@ -81,7 +83,8 @@ def test_an_ensemble_becomes_smaller_and_faster_with_its_proof(home: Path, paren
     assert found.better
     assert found.model.ref == "amounts@3"
     manifest = found.model.manifest
-    assert seen(manifest, amounts()[:40], home=home) == (40, 40)  # it learned from what its parent did
+    judges = read(amounts()[:40], schema=Schema(manifest.inputs))
+    assert seen(manifest, judges, home=home) == 40  # it learned from what its parent did
     assert (manifest.form, manifest.lineage.verb, manifest.lineage.parents) == (
         "compressed",
         "compress",

@@ -97,8 +97,9 @@ def compress(
     else:
         said = f"`aias frontier {self.ref}` still shows the run before, which measured more"
         watch(Event("compress.less", said))
-    if outcome.trained and first.imported and not bare:  # it may have learned their answers
-        remember(data, found.manifest, home=self.registry.home)
+    if outcome.trained and not bare:  # it may have learned their answers
+        lineage, inputs = found.manifest.lineage, found.manifest.inputs
+        remember(dataset, inputs, digest=lineage.dataset, home=self.registry.home)
     return Compressed(found, outcome.trained is not None, outcome.frontier)
 
 

@@ -202,11 +202,11 @@ class Model:
         labels = labels_for(dataset, self.task)
         for note in labels.notes:
             watch(note)
-        known, rows = seen(self.manifest, source, home=self.registry.home)
+        dataset = dataset.take(labels.kept)
+        rows, known = dataset.rows, seen(self.manifest, dataset, home=self.registry.home)
         if known:
             said = f"{known:,} of the {rows:,} rows have the inputs of rows that it was trained on, and may flatter it"
             watch(Event("evaluate.seen", said, "warning", {"known": known, "rows": rows}))
-        dataset = dataset.take(labels.kept)
         columns = {field.name: dataset.values(field.name) for field in self.manifest.inputs}
         answers = self.runtime.predict_columns(columns, dataset.rows)
         scores: Any = answers.probabilities

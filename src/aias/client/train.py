@@ -93,6 +93,7 @@ def train(
         forkserver = until_the_end.enter_context(ready)
         from aias.client.early import publish_first
         from aias.data.read import read
+        from aias.teaching.seen import remember
         from aias.training.train import Recipe, check
         from aias.training.train import train as fit
 
@@ -125,14 +126,10 @@ def train(
         results = fit(
             rows.pop(), recipe, deadline=deadline, test=given, work=work, resume=resume, inline=inline,
             forkserver=forkserver, stop=stop, watch=watch,
+            learned=lambda rows, inputs: remember(rows, inputs, digest=rows.digest, home=home),
             first=(lambda trained: publish_first(registry, trained, resume=resume, watch=watch)) if early else None,
         )  # fmt: skip
-        model = publish(registry, results, watch=watch)
-        if recipe.source is None:
-            from aias.teaching.seen import remember
-
-            remember(source, model.manifest, home=home)
-        return model
+        return publish(registry, results, watch=watch)
 
 
 def _name_of(source: Any, watch: Watch) -> str:

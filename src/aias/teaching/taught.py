@@ -18,7 +18,7 @@ import numpy as np
 
 from aias.core.arrays import Ints
 from aias.core.catalog import member, members
-from aias.core.errors import BadValue, UserError
+from aias.core.errors import AiasError, BadValue, UserError
 from aias.core.events import Event, Watch
 from aias.core.schema import Schema
 from aias.data.answered import columns_of, keep_answered, raw
@@ -135,7 +135,11 @@ class _Job:
         manifest = getattr(self.teacher, "manifest", None)
         if judging is None or manifest is None:
             return
-        rows, of = seen(manifest, judging, home=home)
+        try:
+            judges = read(judging, schema=Schema(manifest.inputs))
+        except AiasError:  # who trains on them will say so
+            return
+        rows, of = seen(manifest, judges, home=home), judges.rows
         if rows:
             message = (
                 f"{rows:,} of the {of:,} rows that judge are among those that {self.teacher.who} was trained on, so "

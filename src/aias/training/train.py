@@ -9,7 +9,7 @@ import importlib
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from numbers import Integral
@@ -24,6 +24,7 @@ from aias.core.events import Event, Watch, nobody
 from aias.core.load import Load, family
 from aias.core.locks import locked
 from aias.core.near import choices
+from aias.core.schema import Field
 from aias.core.task import METRICS, is_metric
 from aias.data.dataset import Dataset
 from aias.data.opinions import Opinions
@@ -127,13 +128,15 @@ def train(
     inline: bool = False,
     forkserver: ForkServer | None = None,
     first: First | None = None,
+    learned: Callable[[Dataset, Sequence[Field]], object] | None = None,
     stop: threading.Event | None = None,
     watch: Watch = nobody,
 ) -> Results:
     """`deadline`: when the time is up, if that is earlier than `recipe.seconds` from now. `test`: rows to measure on
     instead of rows set aside. `work`: where the ledger is kept, so that `resume` can go on with it. `inline`: fit in
     this process. `forkserver`: where workers come from, if one is open already for `work`. `first`: gets the first
-    model, proved, as soon as there is one. `stop`: set it, and what was found so far is finished.
+    model, proved, as soon as there is one. `learned`: is told of the rows that are learned from, and which of their
+    fields are. `stop`: set it, and what was found so far is finished.
 
     Raises `UserError` when the data cannot be learned from, `NoModel` when nothing was ready in time, and
     `ParityBroken` when no graph could be proved.
@@ -154,6 +157,8 @@ def train(
             class_weights=recipe.class_weights, sentences=recipe.encoder,
             ledger=ledger, opinions=recipe.opinions, seed=recipe.seed, watch=watch,
         )  # fmt: skip
+        if learned is not None:
+            learned(prepared.dataset, prepared.encoder.fields)
         if not inline:
             prepared = prepared.mapped(folder)
         job = _Job(recipe, prepared, folder, deadline, load, watch, stop or threading.Event(), first, forkserver)

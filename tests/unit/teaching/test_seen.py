@@ -1,6 +1,5 @@
 """`teaching/seen.py`: a teacher that learned from the rows that judge is told of."""
 
-import datetime as dt
 import os
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import pytest
 
 import aias
 from aias.core.events import Event
+from aias.core.schema import Schema
+from aias.data.read import read
 from aias.teaching.seen import seen
 from aias.teaching.taught import taught
 from aias.teaching.teacher import Teacher
@@ -57,42 +58,42 @@ def test_so_it_is_of_rows_that_were_given(home: Path) -> None:
     assert told(home, rows(0)[:60], set_aside=False, given=rows(3)) == []
 
 
-def test_of_a_file_that_is_gone_nothing_is_known(home: Path, tmp_path: Path) -> None:
-    manifest = aias.load("big@1", home=home).manifest
-    assert seen(manifest, rows(0), home=home) == (200, 200)
-
-    manifest.lineage.settings["source"] = str(tmp_path / "gone.csv")
-    assert seen(manifest, rows(0), home=home) == (0, 0)
+def known(model: aias.Model, frame: pl.DataFrame, *, home: Path) -> int:
+    return seen(model.manifest, read(frame, schema=Schema(model.manifest.inputs)), home=home)
 
 
-def test_of_a_file_that_was_written_since_nothing_is_known(home: Path, tmp_path: Path) -> None:
-    manifest = aias.load("big@1", home=home).manifest
-    file = tmp_path / "learned.csv"
+def test_rows_are_known_again_whatever_became_of_their_file(home: Path) -> None:
+    model, file = aias.load("big@1", home=home), home / "learned.csv"
     rows(5).write_csv(file)
-    manifest.lineage.settings["source"] = str(file)
-    began = dt.datetime.fromisoformat(manifest.lineage.started_at).timestamp()
+    os.utime(file, (0, 0))  # as whoever unpacks an archive
 
-    os.utime(file, (began + 60, began + 60))
-    assert seen(manifest, rows(5), home=home) == (0, 0), "other rows under the old name were taken for those learned"
-    os.utime(file, (began - 60, began - 60))
-    assert seen(manifest, rows(5), home=home) == (200, 200)
+    assert known(model, rows(5), home=home) == 0, "other rows under the old name were taken for those learned"
+    assert known(model, pl.concat([rows(0)[:40], rows(5)]), home=home) == 40
+    file.unlink()
+    assert known(model, rows(0), home=home) == 200
 
 
 def test_of_a_table_in_memory_its_rows_are_known_again(tmp_path: Path) -> None:
     model = aias.train(rows(0), target="left", name="held", learners=["linear"], time="600s", home=tmp_path)
 
-    for manifest in (model.manifest, model.quality.manifest):
-        assert seen(manifest, rows(0)[:50], home=tmp_path) == (50, 50)
-        assert seen(manifest, pl.concat([rows(0)[:5], rows(1)[:20]]), home=tmp_path) == (5, 25)
+    for each in (model, model.quality):
+        assert known(each, rows(0)[:50], home=tmp_path) == 50
+        assert known(each, pl.concat([rows(0)[:5], rows(1)[:20]]), home=tmp_path) == 5
 
-    (kept,) = (tmp_path / "cache" / "learned").iterdir()
+    (kept,) = (tmp_path / "learned").iterdir()
     kept.write_bytes(b"torn")
-    assert seen(model.manifest, rows(0), home=tmp_path) == (0, 0)
+    assert known(model, rows(0), home=tmp_path) == 0
+
+
+def test_rows_that_were_set_aside_were_not_learned(tmp_path: Path) -> None:
+    model = aias.train(rows(0), target="left", test=0.25, learners=["linear"], time="600s", home=tmp_path)
+
+    assert known(model, rows(0), home=tmp_path) == 150
 
 
 def test_where_rows_cannot_be_kept_the_version_is_there_all_the_same(tmp_path: Path) -> None:
-    (tmp_path / "cache").write_text("no folder")
+    (tmp_path / "learned").write_text("no folder")
 
     model = aias.train(rows(0), target="left", name="held", learners=["linear"], time="600s", home=tmp_path)
 
-    assert model.ref == "held@2" and seen(model.manifest, rows(0), home=tmp_path) == (0, 0)
+    assert model.ref == "held@2" and known(model, rows(0), home=tmp_path) == 0
