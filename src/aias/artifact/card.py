@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from aias.artifact.manifest import Candidate, Manifest
@@ -173,8 +174,10 @@ def _images(names: Iterable[str]) -> str:
 def _importance(manifest: Manifest, report: Report, plots: Sequence[str]) -> str:
     """The table is for whoever cannot see the plot."""
     metric = _code(manifest.task.metric)
+    most = max(abs(each.drop) for each in report.importance)  # all are written to the digits that it has
+    number = partial(_number, like=most)
     rows = (
-        (_code(each.field), _number(each.drop), f"{_number(each.low)} to {_number(each.high)}")
+        (_code(each.field), number(each.drop), f"{number(each.low)} to {number(each.high)}")
         for each in report.importance[:_FIELDS_SHOWN_MAX]
     )
     which = "given rows" if manifest.judged == "given" else "rows that it was not fitted on"
@@ -351,9 +354,10 @@ def _interval(measurement: Measurement) -> str:
     return f"{_number(measurement.low)} to {_number(measurement.high)}"
 
 
-def _number(value: float) -> str:
-    """Four digits after the point, fewer of large numbers, and as many as say something of tiny ones."""
-    size = abs(value)
+def _number(value: float, like: float | None = None) -> str:
+    """Four digits after the point, fewer of large numbers, and as many as say something of tiny ones; of one in a
+    column as many as of that which it is `like`."""
+    size = abs(value if like is None else like)
     if size >= EXACT or 0 < size < TINY:
         return f"{value:.4g}"
     digits = 4 if size < 10 else 2 if size < 1000 else 1

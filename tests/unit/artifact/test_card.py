@@ -111,6 +111,15 @@ def test_the_card_of_a_form_shows_its_plots_what_it_hangs_on_and_parts_of_the_ro
     assert "| `` ![x](http://evil) ¦ ` `` |" in text  # code, and no picture
 
 
+def test_importances_in_one_column_have_equally_many_digits():
+    fields = (FieldImportance("age", 0.0713, 0.07, 0.0726), FieldImportance("plan", 0.0008004, 5.895e-05, 0.0015))
+
+    text = card(artifacts.manifest(), report=Report(fields, 2_000, ()))
+
+    assert "| 0.0713 | 0.0700 to 0.0726 |" in text
+    assert "| 0.0008 | 0.0001 to 0.0015 |" in text
+
+
 def test_parts_of_the_rows_that_are_not_shown_are_counted():
     parts = tuple(SliceScore("city", str(at), Measurement("roc_auc", 0.86, 412)) for at in range(8))
 
