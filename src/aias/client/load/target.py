@@ -26,7 +26,7 @@ class Address:
     @classmethod
     def parse(cls, url: str) -> "Address":
         """Raises `UserError` on all that is not `http://host[:port][/prefix]`."""
-        hint = "write http://127.0.0.1:8000"
+        hint = "write http://127.0.0.1:8000" if "//" in url else f"write http://{url}"
         try:
             parts = urlsplit(url)
             port = parts.port or 80

@@ -283,6 +283,13 @@ def test_an_address_that_cannot_be_asked_is_refused(url: str) -> None:
         Address.parse(url)
 
 
+def test_an_address_without_a_scheme_is_shown_with_one() -> None:
+    with pytest.raises(UserError) as refused:
+        Address.parse("10.0.0.7:8123")
+
+    assert refused.value.hint == "write http://10.0.0.7:8123"
+
+
 def test_an_address_may_lie_behind_a_prefix_or_in_brackets() -> None:
     assert Address.parse("http://h:81/aias/") == Address("h", 81, "h:81", "/aias")
     assert Address.parse("http://[::1]:8000").host == "::1"
