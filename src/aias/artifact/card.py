@@ -307,8 +307,7 @@ def _call(manifest: Manifest) -> str:
     body = json.dumps([example], ensure_ascii=False).replace("'", "\\u0027")
     return _fenced(
         f"aias deploy {manifest.name}\n"
-        f"curl -H \"Authorization: Bearer $AIAS_KEY\" localhost:8000/predict/{manifest.name} -d '{body}'",
-        "sh",
+        f"curl -H \"Authorization: Bearer $AIAS_KEY\" localhost:8000/predict/{manifest.name} -d '{body}'"
     )
 
 
@@ -395,6 +394,6 @@ def _code(raw: str) -> str:
     return f"{ticks}{pad}{line}{pad}{ticks}" if line else ""
 
 
-def _fenced(raw: str, language: str) -> str:
+def _fenced(raw: str) -> str:
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", raw)), default=0))
-    return f"{fence}{language}\n{raw}\n{fence}"
+    return f"{fence}sh\n{raw}\n{fence}"

@@ -126,12 +126,8 @@ def usage(id_: str | None, *, as_json: bool) -> None:
     if id_ is not None and not found:
         raise unknown(id_)
     used = usage_of(home(), found)
-    if as_json:
-        return give([{"id": key.id, "name": key.name} | usage_facts(each) for key, each in used], as_json=True)
-    if not used:
-        return nothing("no quotas", "aias keys limit ID --quota 100/second")
-    rows = [(key.id, key.name, *usage_cells(each)) for key, each in used]
-    return table("", ("id", "name", *USAGE), rows, right=USAGE[1:])
+    rows = [({"id": key.id, "name": key.name}, each) for key, each in used]
+    show_usage(rows, "aias keys limit ID --quota 100/second", as_json=as_json)
 
 
 @contextmanager
@@ -156,11 +152,19 @@ def say_quotas(name: str, quotas: "Iterable[Quota]") -> None:
 USAGE: Final = ("quota", "used", "left", "resets in")
 
 
-def usage_cells(each: "Usage") -> tuple[str, ...]:
-    """What stands under `USAGE`."""
-    return str(each.quota), f"{each.used:,}", f"{each.left:,}", duration(each.seconds)
+def show_usage(used: "list[tuple[dict[str, str], Usage]]", tip: str, *, as_json: bool) -> None:
+    """What those who are so called have used of each of their quotas."""
+    if as_json:
+        return give([whose | _facts(each) for whose, each in used], as_json=True)
+    if not used:
+        return nothing("no quotas", tip)
+    rows = [
+        (*whose.values(), str(each.quota), f"{each.used:,}", f"{each.left:,}", duration(each.seconds))
+        for whose, each in used
+    ]
+    return table("", (*used[0][0], *USAGE), rows, right=USAGE[1:])
 
 
-def usage_facts(each: "Usage") -> dict[str, Any]:
+def _facts(each: "Usage") -> dict[str, Any]:
     whole_in = round(each.seconds, 3)
     return {"quota": str(each.quota), "used": each.used, "left": each.left, "whole_in_seconds": whole_in}

@@ -3,7 +3,7 @@
 import click
 import msgspec
 
-from aias.cli.keys import USAGE, check_limit, opened, option_quotas, say_quotas, usage_cells, usage_facts
+from aias.cli.keys import check_limit, opened, option_quotas, say_quotas, show_usage
 from aias.cli.main import Whole, option_json
 from aias.cli.show import give, nothing, table
 
@@ -71,9 +71,5 @@ def usage(name: str | None, *, as_json: bool) -> None:
     if name is not None and not found:
         raise unknown(name)
     used = usage_of_tenants(home(), found)
-    if as_json:
-        return give([{"name": tenant.name} | usage_facts(each) for tenant, each in used], as_json=True)
-    if not used:
-        return nothing("no quotas", "aias tenants limit NAME --quota 100/second")
-    rows = [(tenant.name, *usage_cells(each)) for tenant, each in used]
-    return table("", ("name", *USAGE), rows, right=USAGE[1:])
+    rows = [({"name": tenant.name}, each) for tenant, each in used]
+    show_usage(rows, "aias tenants limit NAME --quota 100/second", as_json=as_json)

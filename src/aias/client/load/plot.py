@@ -1,6 +1,7 @@
 """A load as a drawing: how long the slowest took, or what became of each rate."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,7 +23,8 @@ def draw_latencies(results: dict[str, Result], *, title: str) -> bytes:
             deepest = max(deepest, float(x[-1]))
     note = " · ".join(f"{colour}: {name}" for name, colour in zip(results, ("blue", "orange"), strict=False))
     rarity = Axis("one request in …", 0.0, deepest, powers=True)
-    return line_chart(title, note, rarity, _powers("latency (ms)", seconds), lines)
+    found = axis("latency (ms)", seconds or [0.0])
+    return line_chart(title, note, rarity, replace(found, powers=True), lines)
 
 
 def draw_peak(peak: Peak, *, title: str) -> bytes:
@@ -45,8 +47,3 @@ def _by_rarity(result: Result) -> list[tuple[float, float]]:
         beyond = max(1.0 - share, 0.5 / count)
         points.append((math.log10(1.0 / beyond), max(seconds, 1e-9)))
     return points
-
-
-def _powers(name: str, values: list[float]) -> Axis:
-    found = axis(name, values or [0.0])
-    return Axis(name, found.low, found.high, powers=True)

@@ -31,7 +31,6 @@ class Power:
     margin: float
     spread: float
     rows: int
-    risk: float = RISK
     doubt: float = 0.0
 
     def __post_init__(self) -> None:
@@ -50,7 +49,7 @@ class Power:
     @property
     def _limit(self) -> float:
         """Of a loss of which nothing was seen."""
-        return float(ndtri(1 - self.risk)) * math.hypot(self.spread / math.sqrt(self.rows), self.doubt / self.rows)
+        return float(ndtri(1 - RISK)) * math.hypot(self.spread / math.sqrt(self.rows), self.doubt / self.rows)
 
     @property
     def rows_needed(self) -> int:
@@ -66,7 +65,7 @@ class Power:
     def seen(self, found: Evidence) -> "Power":
         """The same of who differs from the first model as was seen, and leaves as much in doubt."""
         known = 0 < found.spread < math.inf
-        return replace(self, spread=found.spread, doubt=in_doubt(found, found.spread, self.risk)) if known else self
+        return replace(self, spread=found.spread, doubt=in_doubt(found, found.spread)) if known else self
 
     def __str__(self) -> str:
         known = math.isfinite(self.resolved)
@@ -80,9 +79,9 @@ class Power:
         )
 
 
-def in_doubt(found: Evidence, spread: float = 0.0, risk: float = RISK) -> float:
+def in_doubt(found: Evidence, spread: float = 0.0) -> float:
     """How far one row not seen may lie off, by a limit that knows of it beside the `spread`: 0 of equal answers."""
-    beyond = (found.limit(1 - risk) - found.value) / float(ndtri(1 - risk))
+    beyond = (found.limit(1 - RISK) - found.value) / float(ndtri(1 - RISK))
     return math.sqrt(max(0.0, (beyond * found.rows) ** 2 - spread**2 * found.rows))
 
 

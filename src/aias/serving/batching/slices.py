@@ -75,17 +75,16 @@ def soon(work: Work) -> None:
 
 class Slices:
     """`later` calls in the next turn; all on the loop's own thread, whose seconds of a processor `worked` tells. A
-    slice lasts for so many `seconds`, and longer when slices are owed more than their `credit`: their `share` of what
+    slice lasts for so many `seconds`, and longer when slices are owed more than `CREDIT_SECONDS`: their `share` of what
     was worked between them. What it begins it ends.
     """
 
     def __init__(
         self, *, later: Callable[[Work], object] = soon, clock: Callable[[], float] = time.monotonic,
         worked: Callable[[], float] = time.thread_time, seconds: float = SLICE_SECONDS, share: float = SHARE,
-        credit: float = CREDIT_SECONDS,
     ) -> None:  # fmt: skip
         self._later, self._clock, self._worked, self._seconds, self._share = later, clock, worked, seconds, share
-        self._credit, self._owed = credit, 0.0
+        self._owed = 0.0
         self._queues: dict[str, _Queue] = {}
         self._shares, self._serial, self._pace = Shares(), count(), Pace(1)
         self._has_begun = False
@@ -169,11 +168,11 @@ class Slices:
             self._owed += self._share * (worked - self._worked_before)
         if self._unheard:
             self._unheard -= 1
-            if self._queues and began < self._refuses_until and 2 * self._owed <= self._credit:
+            if self._queues and began < self._refuses_until and 2 * self._owed <= CREDIT_SECONDS:
                 self._worked_before = worked
                 self._later(self._run)
                 return
-        slice_seconds = min(self._seconds + max(0.0, self._owed - self._credit), SLICE_SECONDS_MAX)
+        slice_seconds = min(self._seconds + max(0.0, self._owed - CREDIT_SECONDS), SLICE_SECONDS_MAX)
         while self._queues and now - began < slice_seconds:
             payer = min(self._queues, key=self._shares.had)
             seconds, work = self._next(payer)

@@ -123,9 +123,9 @@ class Probe:
     def infer_json(self, inputs: Sequence[Input] | None = None, **more: Any) -> Answer:
         return self.infer({"inputs": [each.in_json() for each in inputs or self.inputs()], **more})
 
-    def infer_bytes(self, inputs: Sequence[Input] | None = None, headers: Headers = (), **more: Any) -> Answer:
+    def infer_bytes(self, inputs: Sequence[Input] | None = None, **more: Any) -> Answer:
         body, length = self.binary_body(inputs or self.inputs(), **more)
-        return self.infer(body, [(LENGTH, str(length)), *headers])
+        return self.infer(body, [(LENGTH, str(length))])
 
     def binary_body(self, inputs: Sequence[Input], **more: Any) -> tuple[bytes, int]:
         """The body, and how much of it is JSON."""
