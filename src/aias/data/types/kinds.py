@@ -13,6 +13,12 @@ from aias.data.types.numbers_in_texts import DIFFERENT_MIN, about, numbers_in_te
 from aias.data.types.spellings import AMONG_AMOUNTS, SPELLINGS
 from aias.data.types.times_in_texts import times_in_texts
 
+_WORD: Final = r"\p{L}{3,}"
+_SHARED_MIN: Final = 5
+_SHARED_SHARE: Final = 0.02
+"""Of the values that hold a word: letters that stand together in hexadecimal codes come to less."""
+_NAMED_SHARE: Final = 0.25
+
 _WIDE: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}]"
 
 
@@ -66,6 +72,16 @@ def _words(found: Counted) -> Guess:
     if few and distinct <= 2_000:
         return Guess("category", figures, found.missing)
     unique = share >= 0.95 and rows >= 20
-    if mean_words >= 3 or (mean_words >= 2 and (rows < 20 or unique)):  # alone each says nothing, its words may
+    several = mean_words >= 2 or (unique and _are_names(values))
+    if mean_words >= 3 or (several and (rows < 20 or unique)):  # alone each says nothing, its words may
         return Guess("text", figures, found.missing)
     return Guess("category", figures, found.missing, id_like=unique)
+
+
+def _are_names(values: pl.Series) -> bool:
+    """Whether values without spaces are made of words that others hold too, as names of files and packages and
+    addresses are (`python3-numpy`), and random codes are not."""
+    words = values.str.to_lowercase().str.extract_all(_WORD).list.unique()
+    held = pl.DataFrame({"value": range(len(values)), "word": words}).explode("word").drop_nulls()
+    seen = pl.len().over("word").is_between(max(_SHARED_MIN, _SHARED_SHARE * len(values)), len(values) / 2)
+    return held.filter(seen)["value"].n_unique() >= _NAMED_SHARE * len(values)

@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import polars as pl
 import pytest
@@ -189,6 +191,25 @@ def test_a_column_that_cannot_help_is_ignored_with_its_reason(name, values, why)
     assert field.role == "ignored"
     assert why in field.reason
     assert any(name in note.message and why in note.message for note in dataset.notes)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [f"{kind}-{'abcdefgh'[i % 8]}{i}" for i, kind in enumerate(["python3", "golang", "haskell", "perl"] * 15)],
+        [f"name{i}@{host}.org" for i, host in enumerate(["alpha", "beta", "gamma"] * 20)],
+        [f"/srv/{part}/page_{i}.html" for i, part in enumerate(["news", "shop", "forum"] * 20)],
+    ],
+)
+def test_names_of_words_that_come_again_are_texts(values):
+    field, _ = field_of(values, "name")
+    assert (field.kind, field.role) == ("text", "input")
+
+
+@pytest.mark.parametrize("rows", [30, 100, 400, 2_000])
+def test_random_codes_are_identifiers(rows):
+    field, _ = field_of([hashlib.sha256(str(i).encode()).hexdigest() for i in range(rows)], "code")
+    assert field.role == "ignored"
 
 
 def test_a_copy_of_a_column_is_ignored_and_the_first_kept():
