@@ -51,6 +51,20 @@ def test_a_body_in_chunks_of_a_byte_is_answered(server: LiveServer) -> None:
     assert status(server.raw(closing(b"Transfer-Encoding: chunked\r\n", length=None) + pieces)) == 200
 
 
+@pytest.mark.parametrize("more", ["", "Connection: close\r\n"])
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_who_is_refused_by_its_head_can_send_the_rest_and_read_why(version: str, more: str) -> None:
+    head = f"POST /predict/churn HTTP/{version}\r\nHost: localhost\r\nContent-Length: 90000\r\n{more}\r\n"
+    with live_server(bounds=replace(BOUNDS, linger_seconds=PATIENCE)) as server, server.socket() as client:
+        client.sendall(head.encode())
+        first = client.recv(65_536)
+        for _ in range(9):
+            client.sendall(b" " * 10_000)
+
+    assert first.startswith(b"HTTP/1.1 401 ")
+    assert b"\r\nconnection: close\r\n" in first
+
+
 def test_who_is_refused_early_can_still_read_why(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(closing(length=10_000_000))

@@ -297,6 +297,7 @@ class Connection(FastPath):
             self._begin()
         if self._phase is BODY:
             super().on_message_complete()
+            self.cycle.keep_alive &= self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
             self._phase = ANSWER
 
     # The long way
@@ -320,6 +321,8 @@ class Connection(FastPath):
         self.scope["came_at"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
         self.headers.extend(headers)
         super().on_headers_complete()
+        # Until the request is whole, whatever it says of the end: an answer before it lingers.
+        self.cycle.keep_alive = True
         if held:
             super().on_body(held)
 
