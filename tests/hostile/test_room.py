@@ -41,7 +41,7 @@ def test_at_the_bound_the_longest_idle_connection_gives_way() -> None:
 
 
 def test_who_was_answered_and_dawdles_over_the_next_head_gives_way_too() -> None:
-    alive = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    alive = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with (
         live_server(bounds=replace(BOUNDS, connections=3, give_way_seconds=1e-6)) as server,
         contextlib.ExitStack() as sockets,
@@ -77,7 +77,7 @@ def test_who_was_refused_and_dawdles_over_its_body_gives_way_too() -> None:
             assert refused.recv(1000).startswith(b"HTTP/1.1 503 ")
         assert phases(server) == ["ANSWER", "BODY", "BODY"]
         with server.socket() as late:
-            late.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            late.sendall(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert late.recv(1000).startswith(b"HTTP/1.1 200 ")
         model.stall.set()
         assert running.recv(1000).startswith(b"HTTP/1.1 200 ")
@@ -110,7 +110,7 @@ def test_when_all_are_busy_the_next_is_told_so() -> None:
 
 
 def test_an_address_with_more_than_its_share_of_connections_gives_way_to_others() -> None:
-    alive = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    alive = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
     def ask(server: LiveServer, held: ExitStack, address: str) -> bytes:
         """On a connection that stays."""
@@ -141,7 +141,7 @@ def test_who_idles_gives_way_but_not_to_an_address_with_its_share() -> None:
             eventually(lambda there=there: settled(server, there + 1))
             crowd.append(come("127.0.0.2"))
         assert read_all(crowd[0]) == b""
-        alone.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        alone.sendall(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert alone.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
@@ -167,4 +167,4 @@ def test_who_has_been_refused_and_lingers_gives_way() -> None:
         refused.sendall(b"NONSENSE\r\n\r\n")
         assert refused.recv(65536).startswith(b"HTTP/1.1 400 ")
 
-        eventually(lambda: server.call("GET", "/health/live").status == 200)
+        eventually(lambda: server.call("GET", "/health/ready").status == 200)

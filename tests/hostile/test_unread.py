@@ -209,7 +209,7 @@ def status_of(came: "socket.SocketIO") -> int:
     return status
 
 
-ALIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+ALIVE = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.mark.parametrize(("idle", "left"), [(0, 1), (1, 2)])

@@ -30,6 +30,12 @@ _ASKED_BYTES_MAX: Final = 64 << 10
 """Read of what is refused: what stays unread would end the connection before its answer is heard."""
 
 
+_PROBES: Final = (b"GET /health/live ", b"GET /v2/health/live ")
+_ALIVE: Final = (
+    b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 13\r\nconnection: close\r\n\r\n{"live":true}'
+)
+"""Who asks whether to start the process anew must not do so because it has much to do."""
+
 _WITH_THE_END: Final = getattr(socket, "MSG_MORE", 0)
 """An answer goes out in one packet with the end of its connection: a third less for the system to do, on both sides."""
 
@@ -63,8 +69,12 @@ class ConnectionLimit:
             except BlockingIOError:
                 asked = b" "
             if asked:
-                self._note(FULL)
-                accepted.send(self._told_v2 if b" /v2" in asked[:12] else self._told, _WITH_THE_END)
+                if asked.startswith(_PROBES):
+                    told = _ALIVE
+                else:
+                    self._note(FULL)
+                    told = self._told_v2 if b" /v2" in asked[:12] else self._told
+                accepted.send(told, _WITH_THE_END)
                 accepted.shutdown(socket.SHUT_WR)
                 return True
         return False

@@ -1,5 +1,6 @@
 """Which connections count together when there is no more room."""
 
+import socket
 from dataclasses import replace
 
 import pytest
@@ -38,6 +39,23 @@ def test_addresses_of_ipv4_count_each_and_so_do_link_local_ones_however_they_are
     assert whose("192.0.2.1") != whose("192.0.2.2")
     assert whose("::ffff:192.0.2.1") != whose("::ffff:192.0.2.2")
     assert whose("fe80::1%eth0") == whose("fe80::2")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "refused"), [("/health/live", b"200", 0), ("/v2/health/live", b"200", 0), ("/health", b"503", 1)]
+)
+def test_whoever_there_is_no_connection_for_hears_that_the_process_is_alive(
+    path: str, status: bytes, refused: int
+) -> None:
+    noted: list[str] = []
+    limit = ConnectionLimit([], BOUNDS, noted.append)
+    client, accepted = socket.socketpair()
+    with client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+
+        assert limit.refuse(accepted)
+        assert client.recv(1_000).split()[1] == status
+    assert len(noted) == refused
 
 
 def test_a_peer_of_grpc_counts_like_its_address() -> None:
