@@ -1,5 +1,6 @@
 """`aias data`."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 
 _ROOMY: Final = 100
-"""In fewer columns there is no room for examples, nor for what the kind itself says."""
+"""In fewer columns there is no room for examples, nor for what other columns say."""
+
+_ELSEWHERE: Final = re.compile(r"^every value is a (number|time)$|([\d,]+ different texts|one text) in [\d,]+ rows, ")
 
 
 _NAME_WHOLE: Final = 30
@@ -72,7 +75,7 @@ def _show(found: "Sequence[Column]", title: str) -> None:
         (
             line.name, line.kind, line.role, f"{line.missing:.1%}", f"{line.distinct:,}",
             *((("" if line.example is None else line.example),) if roomy else ()),
-            line.reason if roomy or line.reason != f"every value is a {line.kind}" else "",
+            line.reason if roomy else _ELSEWHERE.sub("", line.reason),
         )
         for line in found
     ]  # fmt: skip

@@ -26,6 +26,18 @@ def test_data_check_of_many_numbers_fits_80_columns_a_line_each(run: Run, tmp_pa
     assert max(map(len, lines)) <= 80
 
 
+def test_data_check_of_categories_fits_80_columns_a_line_each(run: Run, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = "".join(f"{('web', 'shop')[n % 2]},{('one month', 'a year')[n % 3 // 2]}\n" for n in range(60))
+    monkeypatch.chdir(tmp_path)  # the path may be longer than a line
+    (tmp_path / "plans.csv").write_text("channel,contract_or_longer\n" + rows)
+
+    lines = run("data", "check", "plans.csv", "--target", "channel").out.splitlines()
+
+    assert len(lines) == 3 + 2, lines
+    assert lines[4].split()[-3:] == ["2.0", "words", "each"]
+
+
 def test_data_check_does_not_advise_to_train_where_training_would_refuse(run: Run, tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("y\n" + "yes\nno\n" * 20)
     done = run("data", "check", tmp_path / "one.csv", "--target", "y")
