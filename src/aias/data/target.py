@@ -38,6 +38,11 @@ ONE_SIDED: Final = {"f1": "f1_macro", "precision": "f1_macro", "recall": "balanc
 MEANT_SHARE_MAX: Final = 0.8
 """A label of more of the rows is hardly the one that is looked for."""
 
+_YES: Final = ("1", "t", "true", "y", "yes")
+_NO: Final = ("0", "f", "false", "n", "no")
+TRUTHS: Final = dict.fromkeys(_YES, "yes") | dict.fromkeys(_NO, "no")
+"""Two labels and their spellings, where there are no others."""
+
 _UNIQUE_SHARE_MAX: Final = 0.5
 _LONG: Final = re.compile(r"(-?[0-9]{16})\.0")
 """A label that category encoders, which never change, would have end in `.0`."""
@@ -53,7 +58,6 @@ class Labels:
     task: Task
     y: Labels1d
     kept: Ints
-    reason: str = ""
     notes: tuple[Event, ...] = ()
 
 
@@ -75,12 +79,12 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
     kept = np.flatnonzero(column.is_not_null().to_numpy())
     if not len(kept):
         raise BadTarget(f"`{target}` has no value in any row", hint="is it the right column?")
-    kind, reason = _type(field, column.drop_nulls(), metric)
-    notes = _dropped_notes(target, dataset.rows - len(kept))
+    kind, guessed = _type(field, column.drop_nulls(), metric)
+    notes = _dropped_notes(target, dataset.rows - len(kept)) + guessed
     if kind == "regression":
         y = _amounts(column.drop_nulls(), field)
         _check_amounts(metric, y, target)
-        return Labels(Task(target, kind, metric or DEFAULT_METRIC[kind]), y, kept, reason, notes)
+        return Labels(Task(target, kind, metric or DEFAULT_METRIC[kind]), y, kept, notes)
     _check_told_apart(column, target)
     texts, dots = _without_dots(_label_texts(column.drop_nulls().to_list()))
     classes = _classes(texts, target)
@@ -90,7 +94,7 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
     if dots:
         notes += (Event("data.labels", f"`{target}`: a dot at the end of {dots} labels was taken off", "warning"),)
     notes += (*_alike_notes(classes, target), *_rare_notes(texts, target), *_positive_notes(texts, task))
-    return Labels(task, encode_labels(texts, task), kept, reason, notes)
+    return Labels(task, encode_labels(texts, task), kept, notes)
 
 
 def _check_told_apart(column: pl.Series, target: str) -> None:
@@ -173,23 +177,24 @@ def label_of(value: object) -> str:
     return long[1] if long and abs(int(long[1])) < WHOLE_MAX else text
 
 
-def _type(field: Field, present: pl.Series, metric: str | None) -> tuple[TaskType, str]:
+def _type(field: Field, present: pl.Series, metric: str | None) -> tuple[TaskType, tuple[Event, ...]]:
     judged = tasks_of(metric) if metric else ()
     if judged == ("regression",):
         if field.kind != "number":
             hint = f"leave the metric out, or set the kind of `{field.name}` to number in the schema"
             raise BadTarget(f"`{metric}` judges numbers, and `{field.name}` holds labels", hint=hint)
-        return "regression", f"the metric `{metric}` judges numbers"
+        return "regression", ()
+    if field.kind != "number" or judged:
+        return "multiclass", ()
     distinct = present.n_unique()
-    if field.kind != "number":
-        return "multiclass", f"`{field.name}` holds labels"
-    if judged:
-        return "multiclass", f"the metric `{metric}` judges labels"
     whole = bool((present == present.floor()).all())
-    if distinct <= 2 or (whole and distinct <= WHOLE_CLASSES_MAX and distinct <= 0.5 * len(present)):
-        advice = "" if distinct <= 2 else "; ask for a metric such as rmse if they are amounts"
-        return "multiclass", f"`{field.name}` has only {distinct} different numbers{advice}"
-    return "regression", f"`{field.name}` has {distinct:,} different numbers"
+    if distinct <= 2:
+        return "multiclass", ()
+    if whole and distinct <= WHOLE_CLASSES_MAX and distinct <= 0.5 * len(present):
+        said = f"`{field.name}` has only {distinct} different numbers: they are taken for labels; if they are amounts, "
+        advice = 'ask for a metric of amounts (`--metric rmse`, or `metric="rmse"`)'
+        return "multiclass", (Event("data.task", said + advice, facts={"distinct": distinct}),)
+    return "regression", ()
 
 
 def _check_metric(metric: str | None, kind: TaskType, target: str) -> None:
@@ -261,13 +266,15 @@ def _dropped_notes(target: str, rows: int) -> tuple[Event, ...]:
 def _alike_notes(classes: tuple[str, ...], target: str) -> tuple[Event, ...]:
     """Labels that a person would take for one."""
     found: dict[str, list[str]] = {}
-    for label in classes:
-        found.setdefault(" ".join(label.casefold().split()), []).append(label)
+    spelled = {label: " ".join(label.casefold().split()) for label in classes}
+    either = set(spelled.values()) <= TRUTHS.keys()
+    for label, key in spelled.items():
+        found.setdefault(TRUTHS[key] if either else key, []).append(label)
     alike = [labels for labels in found.values() if len(labels) > 1]
     if not alike:
         return ()
     named = "; ".join(", ".join(map(shown, labels)) for labels in alike[:5])
-    message = f"`{target}`: labels differ in case or blanks only and are predicted apart: {named}"
+    message = f"`{target}`: labels differ in case, blanks or spelling only and are predicted apart: {named}"
     return (Event("data.labels-alike", message, "warning", {"labels": cast("list[object]", alike[:20])}),)
 
 

@@ -30,7 +30,6 @@ def labels_of(values, metric=None):
 def test_the_task_follows_from_the_target(values, kind, classes):
     labels = labels_of(values)
     assert (labels.task.type, labels.task.classes) == (kind, classes)
-    assert labels.reason
     assert len(labels.y) == len(values)
     assert labels.y.dtype == (np.float64 if kind == "regression" else np.int64)
 
@@ -38,6 +37,23 @@ def test_the_task_follows_from_the_target(values, kind, classes):
 def test_a_metric_decides_what_the_values_leave_open():
     assert labels_of([3, 4, 5] * 10).task.type == "multiclass"
     assert labels_of([3, 4, 5] * 10, "rmse").task.type == "regression"
+
+
+def test_a_guess_that_may_be_wrong_is_told_with_what_overrules_it():
+    (told,) = labels_of([0, 0, 0, 1, 2, 5] * 10).notes
+
+    assert told.name == "data.task" and "`y` has only 4 different numbers" in told.message
+    assert "--metric rmse" in told.message
+    for values, metric in (([0, 1, 2] * 10, "rmse"), ([0, 1, 2] * 10, "accuracy"), ([0, 1] * 10, None)):
+        assert labels_of(values, metric).notes == ()
+
+
+def test_yes_and_y_are_told_of_where_labels_are_spelled_in_several_ways():
+    (told,) = labels_of(["Y", "yes", "n", "FALSE"] * 10).notes
+
+    assert told.name == "data.labels-alike" and "'FALSE', 'n'; 'Y', 'yes'" in told.message
+    assert labels_of(["y", "n", "t", "f", "a"] * 10).notes == ()
+    assert labels_of(["yes", "n"] * 10).notes == ()
 
 
 def test_labels_that_numbers_do_not_tell_apart_are_refused():
@@ -151,7 +167,5 @@ def test_labels_that_differ_in_case_only_are_told():
     table = {"x": list(range(40)), "y": ["Yes", "yes", "No", "no way"] * 10}
     found = task_for(read(table, target="y"), "y")
     assert len(found.task.classes) == 4
-    assert any(
-        "differ in case or blanks only" in note.message and "'Yes', 'yes'" in note.message for note in found.notes
-    )
+    assert any("blanks or spelling only" in each.message and "'Yes', 'yes'" in each.message for each in found.notes)
     assert not any("no way" in note.message for note in found.notes)
