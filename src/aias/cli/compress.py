@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 WIDE: Final = 200
 """Columns of a terminal in which the whole table can be read."""
 
+NARROW: Final = 100
+"""In fewer, rows would fold into three lines and more: what one caller gets and what it costs stands alone."""
+
 PLOT_COLUMNS: Final = 100
 """Of the plot at most."""
 
@@ -99,8 +102,12 @@ def draw(found: "Frontier") -> None:
         return _say_how(found)
     points = list(found.ordered())
     several = f"{found.callers} at once" if found.callers > 1 else "several at once"
-    head = ("candidate", "loss", "p50 µs", "faster", several, "smaller", "memory", "verdict")
-    table(title, head, [_short(point) for point in points if point.measured], right=head[1:-1])
+    every = ("candidate", "loss", "p50 µs", "faster", several, "smaller", "memory", "verdict")
+    spared = () if shutil.get_terminal_size().columns >= NARROW else (several, "memory")
+    shown = [place for place, name in enumerate(every) if name not in spared]
+    head = [every[place] for place in shown]
+    rows = [[_short(point)[place] for place in shown] for point in points if point.measured]
+    table(title, head, rows, right=head[1:-1])
     fell: dict[str, list[str]] = {}
     for point in points:
         if point.state == FELL:

@@ -154,3 +154,16 @@ def test_in_a_narrow_place_each_reason_is_said_once(
     draw(replace(FRONTIER, points=(*FRONTIER.points, *late)))
 
     assert "· d; e, direct: there was no time for it\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("columns", "shown"), [("80", False), ("110", True)])
+def test_a_narrow_terminal_spares_what_one_caller_need_not_know(
+    columns: str, shown: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+
+    draw(FRONTIER)
+
+    head = capsys.readouterr().out.splitlines()[1]
+    assert "faster" in head and "verdict" in head
+    assert [name in head for name in ("at once", "memory")] == [shown] * 2
