@@ -16,7 +16,7 @@ from aias.training.forms import Forms
 from aias.training.history import History
 from aias.training.prepare import Prepared, prepare
 from aias.training.processes.memory import NO_MEMORY
-from aias.training.selection.configuration import ALL
+from aias.training.selection.configuration import ALL, Unit
 from aias.training.train import NoModel, Recipe, _instead, train
 from aias.training.unit import UnitFitter
 from trainings import BOTH, LINEAR, table
@@ -299,6 +299,28 @@ def test_where_no_learner_was_ready_it_is_said_what_became_of_each(monkeypatch: 
     monkeypatch.setattr("aias.learners.linear.Linear.fit", fit)
     with pytest.raises(NoModel, match=r"no learner was ready within 600 s: linear ratios, no such luck; linear"):
         train(read(table(), target="y"), LINEAR, inline=True)
+
+
+def test_where_time_is_up_before_all_folds_are_through_a_model_is_made_of_those_that_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fitted, stop, fit = [], threading.Event(), UnitFitter.fit
+
+    def fitting(self: UnitFitter, unit: Unit, **how: object) -> object:
+        fitted.append(unit.fold)
+        if len(fitted) == 2:
+            stop.set()
+        return fit(self, unit, **how)
+
+    monkeypatch.setattr(UnitFitter, "fit", fitting)
+    told: list[Event] = []
+    results = train(read(table(), target="y"), LINEAR, inline=True, stop=stop, watch=told.append)
+
+    assert any("2 of 8 folds validate: the others were not through in time" in event.message for event in told)
+    for form in (results.quality.manifest, results.serving.manifest):
+        assert form.rows["judging"] == 2
+        assert 60 < form.measurements[0].n < 90  # those of two folds
+        assert form.parity.label_differences == 0
 
 
 def test_with_a_test_the_other_rows_are_let_go_before_anything_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:

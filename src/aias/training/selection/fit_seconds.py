@@ -3,9 +3,23 @@
 from typing import Final
 
 from aias.training.selection.configuration import Configuration
+from aias.training.selection.trial import STRETCH
 
 UNIT_SECONDS_MIN: Final = 1.0
 """In less a unit cannot even start its libraries; what is taken for its time while nothing is known."""
+
+FIRST_SHARE: Final = 0.5
+"""Of the time left that the folds of one configuration may take while others wait."""
+
+LAST_SHARE: Final = 0.9
+"""Of the time left that the folds of one configuration may take at most, those still waiting to be begun included."""
+
+
+def allowed(left: float, *, turns: int, estimate: float) -> float:
+    """Seconds of a fold, by those left, how often folds of its configuration have to follow one another, and what it
+    should take."""
+    wanted = max(FIRST_SHARE * left / turns, STRETCH * estimate, UNIT_SECONDS_MIN)
+    return min(left if turns == 1 else LAST_SHARE * left / turns, wanted)
 
 
 class FitSeconds:

@@ -20,14 +20,11 @@ from aias.training.processes.memory import NO_MEMORY, Memory, on_some_rows
 from aias.training.processes.worker import Order, Word
 from aias.training.processes.workers import InlineWorkers, Worker, Workers
 from aias.training.selection.configuration import ALL, Configuration, Unit
-from aias.training.selection.fit_seconds import UNIT_SECONDS_MIN, FitSeconds
+from aias.training.selection.fit_seconds import FitSeconds, allowed
 from aias.training.selection.members import Member, member_of
 from aias.training.selection.screening import Stage, by_promise, judging_folds
-from aias.training.selection.trial import STRETCH, Trial, is_whole, left_before, paced, patience, shared_settings
+from aias.training.selection.trial import Trial, is_whole, left_before, paced, patience, shared_settings
 from aias.training.table import Table
-
-FIRST_SHARE: Final = 0.5
-"""Of the time left that the folds of one configuration may take while others wait."""
 
 START_SECONDS_MIN: Final = 0.2
 """With less left nothing is begun."""
@@ -37,9 +34,6 @@ OPENING_SHARE: Final = 0.4
 
 RESERVED_SHARE: Final = 0.4
 """Of the time left, at most, that a learner which takes whatever it is given leaves to others that are wanted."""
-
-LAST_SHARE: Final = 0.9
-"""Of the time left that the folds of one configuration may take at most, those still waiting to be begun included."""
 
 SKIPPED_MAX: Final = 30
 """In a row, more than a portfolio holds: a search that goes on without end then has nothing that could be started."""
@@ -66,6 +60,7 @@ class Plan:
         self._last: Iterator[Configuration] = iter(())
         self._narrow: Callable[[int], None] | None = None
         self._alone = False
+        self._furthest: Trial | None = None  # of which most of the first folds are through
         self._trials: list[Trial] = []
         self._fitting: dict[int, tuple[Trial, Unit]] = {}
         self._due: dict[int, float] = {}  # when each worker's unit should be through
@@ -80,7 +75,7 @@ class Plan:
 
         Of `opening` all but the first are begun by one fold. What an ensemble of these wants is ended first, then come
         `others` of the learners that it wants, then the rest. `narrow` is told when only so many folds are to judge,
-        since their time is worth more elsewhere; without it, all judge. `alone`: nothing is begun beside the first.
+        for want of time; without it, all judge. `alone`: nothing is begun beside the first.
         """
         opening, others, self._narrow, self._through = list(opening), list(others), narrow, False
         self._coming, self._alone = chain(opening, others, configurations), alone
@@ -99,8 +94,12 @@ class Plan:
         self.stop()
         rest = [each for each in [*opening, *others] if each.name not in ended]
         for trial in left_before(rest, self.table, self.ledger, seed=self.seed, ends_at=self.fit_ends_at()):
+            ended.add(trial.configuration.name)
             if not told(self._member(trial)):
                 break
+        most = self._furthest
+        if not ended and most and most.through and self._judge_by(most.through, "the others were not through in time"):
+            told(self._member(most))
         return None
 
     def refit(self, members: Sequence[Member], ends_at: float) -> list[Member]:
@@ -168,11 +167,8 @@ class Plan:
         if unit.fold == ALL:
             return left
         left = max(left - self._again(unit.configuration), left / 2)
-        running = [held for held, _ in self._fitting.values()].count(trial)
-        turns = -(-(len(trial.waiting) + running) // len(self.workers.all))  # with this unit among those running
-        left -= self._reserved(trial, left)
-        wanted = max(FIRST_SHARE * left / turns, STRETCH * self._estimate(unit.configuration), UNIT_SECONDS_MIN)
-        return min(left if turns == 1 else LAST_SHARE * left / turns, wanted)
+        turns = -(-(len(trial.waiting) + self._running(trial)) // len(self.workers.all))  # this unit already runs
+        return allowed(left - self._reserved(trial, left), turns=turns, estimate=self._estimate(unit.configuration))
 
     def _reserved(self, trial: Trial, left: float) -> float:
         """For others that are wanted, where this one would take whatever it is given."""
@@ -197,7 +193,7 @@ class Plan:
                 if not due or not self._worth_ending(trial):
                     continue
                 trial.held = False
-            piloting = shared_settings(trial.configuration) and not trial.done and self._runs(trial)
+            piloting = shared_settings(trial.configuration) and not trial.done and self._running(trial)
             if trial.waiting and not piloting:
                 return trial
         return None
@@ -232,19 +228,23 @@ class Plan:
         return first
 
     def _use_fewer_folds(self) -> None:
-        if self._narrow is None or self.table.blocks is not None:
-            return
         wanted = [each.seconds for each in self._trials if each.held and each.wanted]
         left = (self.fit_ends_at() - time.monotonic()) * len(self.workers.all)
         count = judging_folds(self.table.fold_count, self.table.rows, wanted=wanted, seconds=left)
-        if count == self.table.fold_count:
-            return
-        said = f"{count} of {self.table.fold_count} folds validate: the time of the others goes to more configurations"
+        if count < self.table.fold_count:
+            self._judge_by(count, "the time of the others goes to more configurations")
+
+    def _judge_by(self, count: int, reason: str) -> bool:
+        """From now on by the first `count` folds alone, if it is not said that all judge."""
+        if self._narrow is None or self.table.blocks is not None:
+            return False
+        said = f"{count} of {self.table.fold_count} folds validate: {reason}"
         self.watch(Event("train.folds", said, facts={"folds": self.table.fold_count, "judging": count}))
         self.table = self.table.narrowed(count)
         for trial in self._trials:
             trial.waiting = deque(unit for unit in trial.waiting if unit.fold < count)
         self._narrow(count)
+        return True
 
     def _new_trial(self) -> Trial | None:
         """The next configuration's; None for now, or because it was the last one."""
@@ -285,9 +285,8 @@ class Plan:
 
     def _worth_ending(self, trial: Trial) -> bool:
         """Whether the folds that are left can be fitted, now that it is known what one takes."""
-        configuration = trial.configuration
         each = self.load.stretch * trial.alone_seconds / max(len(trial.done), 1)
-        if self._fits(configuration, each, len(trial.waiting), patience(configuration)):
+        if self._fits(trial.configuration, each, len(trial.waiting), patience(trial.configuration)):
             return True
         self._trials.remove(trial)
         return False
@@ -341,6 +340,7 @@ class Plan:
         self, trial: Trial, unit: Unit, seconds: float, settings: dict[str, Any], *, stretch: float = 1.0
     ) -> None:
         trial.done[unit.fold] = unit
+        self._furthest = max(self._furthest or trial, trial, key=lambda each: each.through)
         trial.seconds += seconds
         trial.alone_seconds += seconds / stretch
         trial.share(settings)
@@ -392,8 +392,8 @@ class Plan:
         self.ledger.put(key, kept)
         return self._finish(trial, unit, kept.seconds, kept.settings, stretch=self.load.stretch)
 
-    def _runs(self, trial: Trial) -> bool:
-        return any(held is trial for held, _ in self._fitting.values())
+    def _running(self, trial: Trial) -> int:
+        return [held for held, _ in self._fitting.values()].count(trial)
 
     def _member(self, trial: Trial) -> Member:
         units = [trial.done[fold] for fold in range(self.table.fold_count)]

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, Final
 
 from aias.core.catalog import member
@@ -42,6 +43,11 @@ class Trial:
     """Whether its first fold has a weight among those of all."""
     shared: dict[str, Any] = field(default_factory=dict)
     """What the first fold chose for all."""
+
+    @property
+    def through(self) -> int:
+        """How many of the first folds are, without a gap."""
+        return next(fold for fold in count() if fold not in self.done)
 
     def unit(self, fold: int, seed: int) -> Unit:
         """With what the first fold chose, where it is through."""

@@ -110,6 +110,26 @@ def test_where_time_is_short_fewer_folds_judge_what_was_fitted_on_as_many_rows(t
     assert entry is not None and entry.facts["rows"] == 240 * 4 / 5
 
 
+@pytest.mark.parametrize("through", [1, 2])
+def test_where_time_is_up_before_any_has_all_folds_those_of_the_furthest_judge(tmp_path: Path, through: int) -> None:
+    held, told, narrowed, members = table(folds=5), [], [], []
+    with InlineWorkers(UnitFitter(held, Ledger(tmp_path))) as workers:
+        made = plan(held, workers, tmp_path, told)
+        made.fit_ends_at = lambda: 0.0 if sum(event.facts.get("ended", False) for event in told) >= through else np.inf
+        made.run([LINEAR, STRONG], lambda member: not members.append(member), narrow=narrowed.append)
+    (member,) = members
+    assert narrowed == [through] and member.name == "linear" and len(member.units) == through
+    assert member.scores.shape == (240 * through / 5, 2) and np.isfinite(member.scores).all()
+
+
+def test_where_all_folds_are_to_judge_no_fewer_do(tmp_path: Path, inline) -> None:
+    held, workers = inline
+    told: list[Event] = []
+    made = plan(held, workers, tmp_path, told)
+    made.fit_ends_at = lambda: 0.0 if any(event.facts.get("ended") for event in told) else np.inf
+    assert run(made, LINEAR) == []
+
+
 def test_without_time_nothing_is_begun(tmp_path: Path, inline) -> None:
     held, workers = inline
     assert run(plan(held, workers, tmp_path, [], seconds=0), LINEAR) == []
