@@ -24,6 +24,7 @@ from live_server import PATIENCE, LiveServer, Response, Rule, eventually, live_s
 
 ROWS = [{"age": 50}]
 GUARD = Guard(slower=100.0)
+TRIED = {"version": "churn@2", "canary": 0.1}
 
 
 def share(number: int) -> float:
@@ -81,9 +82,8 @@ def serving(home: Home) -> Iterator[LiveServer]:
 
 
 def ask(server: LiveServer, **headers: str) -> Response:
-    return server.call(
-        "POST", "/predict/churn", ROWS, headers={name.replace("_", "-"): v for name, v in headers.items()}
-    )
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return server.call("POST", "/predict/churn", ROWS, headers=named)
 
 
 def version_of(answer: Response) -> int:
@@ -372,20 +372,8 @@ def test_over_http_keys_that_may_deploy_try_promote_and_roll_back_and_others_loo
         ("/endpoints/churn/promote", {}, "admin-key", 404, "registry.nothing-to-promote"),
         ("/endpoints/churn/rollback", {}, "admin-key", 404, "registry.nothing-before"),
         ("/endpoints/churn", {"version": "churn@2", "canary": 2}, "admin-key", 400, "registry.bad-trial"),
-        (
-            "/endpoints/churn",
-            {"version": "churn@2", "canary": 0.1, "max_latency_ms": 0},
-            "admin-key",
-            400,
-            "registry.bad-trial",
-        ),
-        (
-            "/endpoints/churn",
-            {"version": "churn@2", "canary": 0.1, "shadow": 1},
-            "admin-key",
-            400,
-            "registry.bad-trial",
-        ),
+        ("/endpoints/churn", TRIED | {"max_latency_ms": 0}, "admin-key", 400, "registry.bad-trial"),
+        ("/endpoints/churn", TRIED | {"shadow": 1}, "admin-key", 400, "registry.bad-trial"),
         ("/endpoints/churn", {"version": "churn@2", "sticky": "request"}, "admin-key", 400, "registry.bad-trial"),
         ("/endpoints/churn", {"version": "churn@2", "max_errors": 0.1}, "admin-key", 400, "registry.bad-trial"),
         ("/endpoints/churn", {"version": "churn@2", "canry": 0.1}, "admin-key", 400, "serving.bad-body"),
