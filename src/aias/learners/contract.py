@@ -100,7 +100,7 @@ class Learner(Protocol):
     """`sparse`: whether it wants a CSR matrix of features or the encoded columns as they are.
 
     `needs`: the modules of an optional dependency, which must be there for this learner to take part. `loads`, where it
-    is there: what a worker is born with to fit it, if that is not what it needs. `shared`: the
+    is there: what a worker is started with to fit it, if that is not what it needs. `shared`: the
     settings that are chosen on the first fold for all of them. `rows_max`, `classes_max`, where there are any: beyond
     them it does not take part. `paced`, where it is True: the learner fits its schedule to the time it is given.
     `means`, where it is True: the answer to a regression is the mean of what can happen, whatever the metric.

@@ -252,7 +252,7 @@ def test_a_worker_whose_start_nobody_has_heard_of_yet_ends_when_it_is_replaced(
         "import os, pathlib, time\nfrom aias.training.unit import UnitFitter\n\n"
         f"def fit(*_, **__):\n    told = pathlib.Path({str(odd_libraries)!r})\n"
         "    told.with_suffix('.new').write_text(str(os.getpid()))\n    told.with_suffix('.new').rename(told)\n"
-        "    time.sleep(600)\n\nBench.fit = fit\n"
+        "    time.sleep(600)\n\nUnitFitter.fit = fit\n"
     )
     with Workers(folder, count=1, threads=1) as workers:
         worker = workers.all[0]
