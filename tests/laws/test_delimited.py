@@ -3,7 +3,7 @@
 import csv
 import io
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aias.data.readers.contract import File, Options
@@ -26,6 +26,7 @@ def test_delimited_text_is_read_back(rows, separator, quoting, end):
     writer.writerow(NAMES)
     writer.writerows(rows)
     table = read(File("rows" + {"\t": ".tsv", "|": ".psv"}.get(separator, ".csv"), out.getvalue().encode()), HEADER)
+    assume(not any("holds units" in each.message for each in table.notes))  # a word above numbers alone is one
     came = [tuple((value or "").strip(" ") for value in row) for row in table.frame.rows()]
     assert table.frame.columns == list(NAMES)
     assert came == [tuple(value.strip(" ") for value in row) for row in rows]

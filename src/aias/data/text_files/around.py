@@ -29,6 +29,7 @@ _COMMENT: Final = re.compile(r"\s*(?:#|%|//)")
 _UNIT: Final = re.compile(r"\[.*\]|\(.*\)|<.*>", re.DOTALL)
 _RULE: Final = re.compile(r"\s*:?[-=_*+~]{2,}:?\s*")
 _UNIT_CHARS_MAX: Final = 12
+_UNIT_SIGNS: Final = "%\u2030\u00b0$\u20ac\u00a3\u00a5#'\""
 _NO_VALUE: Final = SPELLINGS | {"", "unitless", "text", "string"}
 _LOOKED_AT: Final = 1_000
 _ROUNDED: Final = 0.006
@@ -190,4 +191,5 @@ def _is_full(cells: Row, width: int) -> bool:
 
 
 def _is_unit(cell: str) -> bool:
-    return bool(_UNIT.fullmatch(cell)) or (len(cell) <= _UNIT_CHARS_MAX and not any(map(str.isdigit, cell)))
+    signs = any(char.isalpha() or char in _UNIT_SIGNS for char in cell) and not any(map(str.isdigit, cell))
+    return bool(_UNIT.fullmatch(cell)) or (len(cell) <= _UNIT_CHARS_MAX and signs)

@@ -99,6 +99,7 @@ def test_lines_are_counted_from_the_top_of_the_file(give):
         "stat,amount,x\n" + "".join(f"s{i},{i * 3},{i % 4}\n" for i in range(19)) + "max,1000,9\n",
         "name,amount,x\n" + "total,5,1\nall,3,2\n" * 9 + "total,5,1\n",
         "a,b,c\n" + ",,\n1,2,3\n" * 9,
+        "a,b\n" + ";,\n" + "1,\n" * 9,
     ],
 )
 def test_what_only_looks_so_stays(give, text):
