@@ -35,7 +35,7 @@ from aias.serving.http.routes import Envelope, Route, RouteTable
 from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.recording import Recording, trace_id
 from aias.serving.processes.garbage import forget_frames
-from aias.serving.refusals import Overloaded, Refusal, shown, status_of, too_late, wrong_method
+from aias.serving.refusals import Overloaded, Refusal, for_caller, status_of, too_late, wrong_method
 from aias.serving.survival.journal import Runs, Slot
 from aias.serving.survival.suspects import Suspects
 from aias.serving.versions.fetching import Fetching
@@ -367,7 +367,7 @@ class Application:
         return request.model.runs_inline(len(request.body), self._bounds)
 
     def _refusal(self, raised: Exception, request: Request) -> Reply:
-        fault = shown(raised) or AiasError("the server failed to answer", hint="its log has more")
+        fault = for_caller(raised) or AiasError("the server failed to answer", hint="its log has more")
         status = status_of(fault if isinstance(fault, Refusal) else raised)
         if fault is not raised:
             trace = trace_id(request)

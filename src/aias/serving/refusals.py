@@ -284,7 +284,7 @@ def status_of(fault: Exception) -> int:
     return next((status for kind, status in _STATUS if isinstance(fault, kind)), 500)
 
 
-def shown(fault: Exception) -> AiasError | None:
+def for_caller(fault: Exception) -> AiasError | None:
     """What its caller may read of a fault; None where its words name files and insides of this server."""
     if isinstance(fault, Refusal | UserError | NotFound | Refused):
         return fault

@@ -3,7 +3,7 @@
     first configuration, all folds ─▶ one fold of each learner ─▶ all folds of what is wanted, then its like ─▶ the rest
 
 A configuration whose folds are all fitted is a member. The plan ends when the time for fitting is over, when members
-stop helping, or when somebody says so; what a unit reached by then is used.
+stop helping, or when somebody says so; what a unit reached by then is used, and without a member the folds that are.
 """
 
 import time
