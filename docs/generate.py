@@ -91,9 +91,9 @@ def error_kinds() -> list[type[AiasError]]:
 
 
 def http_status(kind: type[AiasError]) -> str:
-    from aias.serving.refusals import shown, status_of
+    from aias.serving.refusals import for_caller, status_of
 
-    told = shown(kind(""))
+    told = for_caller(kind(""))
     return "" if told is None else str(status_of(told))
 
 
