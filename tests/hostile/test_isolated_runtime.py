@@ -19,7 +19,7 @@ from aias.core.errors import AiasError
 from aias.core.events import nobody
 from aias.encoders.rows import Encoded
 from aias.serving.batching.allowance import allowed
-from aias.serving.refusals import Busy, TooLate, shown, status_of
+from aias.serving.refusals import Busy, TooLate, for_caller, status_of
 from aias.serving.survival import isolated_runtime
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.suspects import Suspects
@@ -108,7 +108,7 @@ def test_a_run_that_fails_apart_is_one_callers_fault_and_its_process_goes_on(hun
         with pytest.raises(AiasError, match="the graph broke") as failed:
             hung.run(BROKEN, seconds=PATIENCE)
         assert status_of(failed.value) == 500
-        assert shown(failed.value) is None
+        assert for_caller(failed.value) is None
 
     assert hung.run(20, seconds=PATIENCE) == ["no"]
     assert hung.runtime._process is before
