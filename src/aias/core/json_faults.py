@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 Faults: Final = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What msgspec raises on bytes that are not what they should be; `ValueError` is text that is not UTF-8."""
+"""What msgspec raises on bytes that are not what they should be; before 0.23 `ValueError` on text that is no UTF-8."""
 
 _KINDS: Final = {
     "array": "a list", "bool": "true or false", "float": "a number", "int": "a whole number", "null": "null",
@@ -48,9 +48,11 @@ def in_words(fault: Exception, raw: bytes | msgspec.Raw | str = b"") -> str:
     """One of `Faults` as the rest of a sentence that may begin with its place. `raw`: what was read."""
     if isinstance(fault, RecursionError):
         return "the JSON is nested too deeply"
-    if isinstance(fault, UnicodeDecodeError) or (isinstance(raw, bytes) and raw[:2] in (BOM_UTF16_LE, BOM_UTF16_BE)):
-        return "the JSON is not UTF-8"
     said = str(fault)
+    if isinstance(fault, UnicodeDecodeError) or said.startswith("Invalid UTF-8"):
+        return "the JSON is not UTF-8"
+    if isinstance(raw, bytes) and raw[:2] in (BOM_UTF16_LE, BOM_UTF16_BE):
+        return "the JSON is not UTF-8"
     if isinstance(raw, bytes) and raw[:3] == BOM_UTF8:
         return "the JSON begins with a byte order mark, which no JSON may"
     if said == "Input data was truncated":
