@@ -190,11 +190,35 @@ def test_a_range_of_types_is_answered_with_one_of_them(server: LiveServer, accep
     assert (response.status, response.headers["content-type"]) == (200, answered)
 
 
-def test_a_large_answer_is_packed_for_who_accepts_it(server: LiveServer) -> None:
-    response = server.call("POST", "/predict/churn", ROWS * 1_000, headers={"Accept-Encoding": "gzip, deflate"})
+@pytest.mark.parametrize(
+    ("accept", "large", "small"),
+    [
+        ("gzip, deflate", "gzip", None), ("gzip;q=1.0", "gzip", None), ("br, GZIP; q=0.8", "gzip", None),
+        ("x-gzip", "gzip", None), ("*", "gzip", None), ("br, *;q=0.1", "gzip", None), ("", None, None),
+        ("gzip;q=0", None, None), ("gzip;q=0, *", None, None), ("*;q=0", None, None), ("deflate, br", None, None),
+        ("gzip;q=0.5, identity", None, None), ("gzip;q=0.5, *;q=1", None, None), ("gzip, identity;q=0.5", "gzip", None),
+        ("gzip, identity;q=0", "gzip", "gzip"), ("gzip;q=0.1, *;q=0", "gzip", "gzip"), ("identity;q=0", None, None),
+    ],
+)  # fmt: skip
+def test_an_answer_is_packed_for_who_wants_that(
+    server: LiveServer, accept: str, large: str | None, small: str | None
+) -> None:
+    for rows, packed in ((1_000, large), (1, small)):
+        for _ in range(2):
+            response = server.call("POST", "/predict/churn", ROWS * rows, headers={"Accept-Encoding": accept})
 
-    assert response.headers["content-encoding"] == "gzip"
-    assert json.loads(gzip.decompress(response.body)) == ANSWERS * 1_000
+            assert response.headers.get("content-encoding") == packed
+            body = gzip.decompress(response.body) if packed else response.body
+            assert json.loads(body) == ANSWERS * rows
+
+
+def test_who_takes_nothing_that_is_not_packed_is_refused_so_too(server: LiveServer) -> None:
+    for method, path in (("POST", "/predict/churn"), ("GET", "/predict/churn"), ("GET", "/nowhere")):
+        response = server.call(method, path, headers={"Accept-Encoding": "gzip, identity;q=0"})
+
+        assert response.headers["content-encoding"] == "gzip"
+        assert isinstance(json.loads(gzip.decompress(response.body)), dict)
+    assert server.call("HEAD", "/predict/churn", headers={"Accept-Encoding": "gzip, identity;q=0"}).body == b""
 
 
 def test_get_tells_what_to_send(server: LiveServer) -> None:

@@ -1,4 +1,4 @@
-"""Which type an answer has: what `Accept` asks for most."""
+"""Which type an answer has, and whether it is packed: what `Accept` and `Accept-Encoding` ask for most."""
 
 from collections.abc import Collection
 from typing import Final
@@ -24,6 +24,18 @@ def wanted(accept: bytes | None, known: Collection[bytes], *, otherwise: bytes) 
                     return each
     names = ", ".join(sorted(each.decode() for each in known))
     raise NotAcceptable("none of the types in Accept can be written", hint=f"accept one of {names}")
+
+
+def wants_gzip(accept: bytes | None, *, pays: bool) -> bool:
+    """Whether an answer is to be packed: where that `pays`, unless it is wanted less than not packed; else only for who
+    takes nothing that is not (RFC 9110, 12.5.3)."""
+    if not accept or not (pays or b"=0" in accept):
+        return False
+    weights = dict(map(_preference, accept.lower().split(b",")))
+    anything = weights.get(b"*")
+    gzip = weights.get(b"gzip", weights.get(b"x-gzip", anything or 0.0))
+    plain = weights.get(b"identity", gzip if anything is None else anything)
+    return gzip > 0 and (plain <= 0 or (pays and gzip >= plain))
 
 
 def _preference(part: bytes) -> tuple[bytes, float]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aias.serving.http.bodies import encoding_of
+from aias.serving.http.content_negotiation import wants_gzip
 from aias.serving.http.lengths import Length
 from aias.serving.http.routes import Route, RouteTable
 from aias.serving.refusals import Refusal
@@ -76,7 +77,7 @@ class Heads:
         length = None if chunked else headers.get(b"content-length")
         keeps = version == "1.1" and headers.get(b"connection", _KEEPS).lower() == _KEEPS
         plain = keeps and length is not None and not (packed or _NO_HASTE & headers.keys() or self._is_table(headers))
-        plain = plain and self._may_call(headers)
+        plain = plain and self._may_call(headers) and not wants_gzip(headers.get(b"accept-encoding"), pays=False)
         # Whoever asks whether to send a body may do so, or not, when it is told no.
         ends = not keeps or b"expect" in headers
         return Head(path, headers, route, found.places, None if chunked else int(length or b"0"), plain, ends)

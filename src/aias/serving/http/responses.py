@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from aias.serving.connections.transport import NO_SNIFFING, Headers, Repeated, written
 from aias.serving.http.bodies import Receive, pack
+from aias.serving.http.content_negotiation import wants_gzip
 from aias.serving.http.messages import Reply, Request
 from aias.serving.http.streams import send_pieces
 from aias.serving.observability.recording import trace_headers
@@ -14,6 +15,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _PACK_BYTES_MIN: Final = 16 << 10
 """Below it, packing costs more than it saves on the line."""
+
+_PACKED: Final = (b"content-encoding", b"gzip")
 
 
 def headers_of(request: Request, reply: Reply) -> list[tuple[bytes, bytes]]:
@@ -42,6 +45,7 @@ def response_of(request: Request, reply: Reply, more: Headers, repeated: Repeate
 
 
 async def send_reply(request: Request, reply: Reply, receive: Receive, send: Send) -> None:
+    packed_reply(reply, request, pays=False)
     headers = headers_of(request, reply)
     if reply.stream is not None:
         if request.slot is not None:
@@ -57,12 +61,11 @@ async def _begin(send: Send, status: int, headers: list[tuple[bytes, bytes]]) ->
     await send({"type": "http.response.start", "status": status, "headers": headers})
 
 
-def packed_reply(reply: Reply, request: Request) -> Reply:
-    if len(reply.body) >= _PACK_BYTES_MIN and _accepts_gzip(request.headers):
+def packed_reply(reply: Reply, request: Request, *, pays: bool = True) -> Reply:
+    """As gzip, where its caller wants that and it is large, so that it `pays`; or takes nothing else."""
+    pays = pays and len(reply.body) >= _PACK_BYTES_MIN
+    accept = request.headers.get(b"accept-encoding")
+    if reply.body and _PACKED not in reply.headers and wants_gzip(accept, pays=pays):
         reply.body = pack(reply.body)
-        reply.headers += ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
+        reply.headers += (_PACKED, (b"vary", b"accept-encoding"))
     return reply
-
-
-def _accepts_gzip(headers: dict[bytes, bytes]) -> bool:
-    return any(part.strip().lower() == b"gzip" for part in headers.get(b"accept-encoding", b"").split(b","))
