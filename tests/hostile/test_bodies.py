@@ -187,6 +187,30 @@ def test_numbers_of_any_length_kill_nothing(server: LiveServer, value: str) -> N
     assert server.call("POST", "/predict/churn", f'[{{"age": {value}}}]', headers=JSON).status in (200, 400, 422)
 
 
+LONG = "1" + "0" * 400
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/predict/churn", '{"age": %s}'), ("/predict/churn", '[{"age": 50}, {"age": -%s}]'),
+        ("/predict/churn", '[{"plan": "' + "9" * 70_000 + '"}, {"age": %s}]'),
+        ("/invocations", '{"instances": [[1, "x"], [%s, "x"]]}'),
+        ("/invocations", '{"inputs": {"age": [[%s]], "plan": ["x"]}}'),
+        ("/invocations", '{"dataframe_split": {"columns": ["age"], "data": [[%s]]}}'),
+        ("/invocations", '{"instances": [{"features": [%s, "x"]}]}'),
+    ],
+)  # fmt: skip
+def test_whole_numbers_beyond_float64_are_refused_as_others_are(server: LiveServer, path: str, body: str) -> None:
+    whole, other = (server.call("POST", path, body % number, headers=JSON) for number in (LONG, "1e400"))
+
+    assert other.status in (400, 422)
+    assert whole.status == other.status
+    assert b"holds a number that is too large" in whole.body
+    for fine in ("1" + "0" * 308, f"0.{LONG}"):
+        assert server.call("POST", path, body.replace("-%s", "%s") % fine, headers=JSON).status == 200
+
+
 @pytest.mark.parametrize("body", [b'[{"age": "\xff"}]', b"\xff\xfe[\x00]\x00", b"\x00", b'[{"age": "\\u0000"}]'])
 def test_bytes_that_are_no_text_kill_nothing(server: LiveServer, body: bytes) -> None:
     assert server.call("POST", "/predict/churn", body, headers=JSON).status in (400, 422)

@@ -11,6 +11,7 @@ from aias.core.json_faults import Faults, in_words
 from aias.core.limits import COLUMNS_MAX
 from aias.core.nested import flat
 from aias.encoders.json_row import Scalar
+from aias.serving.formats.json_values import Decoder
 from aias.serving.refusals import BadBody, TooManyRows, too_many_rows
 
 Nested = Scalar | dict[str, Scalar | dict[str, Scalar | dict[str, Scalar]]]
@@ -33,12 +34,12 @@ _HINT: Final = (
 
 _LINES: Final = "rows in a list are `[{...}, {...}]`; one row a line is `Content-Type: application/jsonl`"
 
-_rows = msgspec.json.Decoder(list[dict[str, Scalar]])
-_row = msgspec.json.Decoder(dict[str, Scalar])
+_rows = Decoder(list[dict[str, Scalar]])
+_row = Decoder(dict[str, Scalar])
 _raw_rows = msgspec.json.Decoder(list[msgspec.Raw])
 _raw_row = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_nested_row = msgspec.json.Decoder(dict[str, Nested])
-_value = msgspec.json.Decoder(Nested)
+_nested_row = Decoder(dict[str, Nested])
+_value = Decoder[Nested](Nested)
 
 
 def read_rows(body: bytes, *, rows_max: int) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from aias.encoders.json_row import Scalar
 from aias.serving.formats.arrow import Columns
 from aias.serving.formats.csvs import broken
 from aias.serving.formats.json_rows import SLACK, read_rows
+from aias.serving.formats.json_values import Decoder
 from aias.serving.formats.tensors import Parameters
 from aias.serving.refusals import BadBody, too_many_rows
 
@@ -68,10 +69,10 @@ _body = msgspec.json.Decoder(Body)
 _split = msgspec.json.Decoder(Split)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _columns = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_line = msgspec.json.Decoder(list[Scalar])
-_ones = msgspec.json.Decoder(list[list[Scalar]])
-_scalar = msgspec.json.Decoder(Scalar)
-_features = msgspec.json.Decoder(Features)
+_line = Decoder(list[Scalar])
+_ones = Decoder(list[list[Scalar]])
+_scalar = Decoder[Scalar](Scalar)
+_features = Decoder(Features)
 
 
 class Tables:
