@@ -11,6 +11,7 @@ import scipy.optimize
 import scipy.sparse
 from forking import fork_for_each_line, say
 
+import aias.client.model
 import aias.client.train
 import aias.data.check
 import aias.data.read

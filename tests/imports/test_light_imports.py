@@ -61,6 +61,21 @@ def test_help_loads_no_framework(arguments: list[str]) -> None:
     assert not loaded(HELP.format(arguments=arguments)) & FRAMEWORKS
 
 
+def test_the_time_of_a_training_begins_before_anything_is_loaded_for_it() -> None:
+    source = """
+import sys
+from aias.core.deadline import Deadline
+def after(seconds):
+    print(*sys.modules, sep="\\n", file=sys.stderr)
+    sys.exit()
+Deadline.after = after
+import aias
+aias.train({"x": [1, 2], "y": [0, 1]}, target="y")
+"""
+    found = loaded(source)
+    assert "aias" in found and not found & FRAMEWORKS
+
+
 def test_a_worker_is_without_what_its_learners_libraries_only_serve() -> None:
     source = """
 import sys

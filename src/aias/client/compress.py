@@ -13,6 +13,7 @@ from aias.core.events import Event, Watch, logged, nobody
 from aias.core.names import listed
 from aias.core.quantities import bytes_of, latency_of, seconds_of, share_of
 from aias.core.schema import Schema, SchemaMismatch
+from aias.core.settings import WORK
 
 if TYPE_CHECKING:
     from aias.client.model import Model
@@ -59,7 +60,8 @@ def compress(
 
     Raises `NotFound`, `OtherRows`, `UserError`.
     """
-    from aias.client.model import WORK, check_trained, publish_one
+    deadline = Deadline.after(seconds_of(time))
+    from aias.client.model import check_trained, publish_one
     from aias.compress.compress import Goals, chosen
     from aias.compress.compress import compress as search
     from aias.data.read import read
@@ -70,7 +72,6 @@ def compress(
         share_of(max_loss), None if latency is None else 1e6 * latency_of(latency),
         None if size is None else bytes_of(size), callers,
     )  # fmt: skip
-    deadline = Deadline.after(seconds_of(time))
     techniques = chosen(listed(techniques), seconds=deadline.seconds)
     check_trained(self, "compressed")
     parent, *above = [_parent(each) for each in chain_of(self)]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +29,6 @@ from aias.runtimes.onnxruntime import OnnxRuntime
 
 if TYPE_CHECKING:
     from aias.compress.frontier import Frontier
-
-WORK: Final = "work"
-"""Where in the home trainings keep their ledgers, by the model's name."""
 
 
 def publish(registry: Registry, results: Any, *, watch: Watch) -> "Model":

@@ -9,6 +9,7 @@ from aias.core.deadline import Deadline
 from aias.core.events import Watch, logged
 from aias.core.names import listed
 from aias.core.quantities import seconds_of
+from aias.core.settings import WORK
 
 if TYPE_CHECKING:
     from aias.artifact.optimised import Gain
@@ -45,12 +46,12 @@ def optimize(
 
     Raises `NotFound`, `OtherRows`, `UserError`.
     """
-    from aias.client.model import WORK, check_trained, publish
+    deadline = Deadline.after(seconds_of(time))
+    from aias.client.model import check_trained, publish
     from aias.optimize.optimize import optimize as search
     from aias.training.parent import Parent, rows_of
 
     check_trained(self, "optimized")
-    deadline = Deadline.after(seconds_of(time))
     parent = Parent(self.ref, self.manifest, self.runtime)
     parent.check()
     dataset, test = rows_of(parent, data, encoding=encoding, watch=watch)

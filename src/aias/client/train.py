@@ -7,16 +7,16 @@ from pathlib import Path
 from threading import Event as Stop
 from typing import TYPE_CHECKING, Any
 
-from aias.client.model import WORK, Model, publish
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Watch, logged
 from aias.core.names import NAMELESS, check_name, listed, name_from
 from aias.core.quantities import latency_of, seconds_of, share_of
 from aias.core.schema import Schema
+from aias.core.settings import WORK
 from aias.core.settings import home as default_home
-from aias.registry.registry import Registry
 
 if TYPE_CHECKING:
+    from aias.client.model import Model
     from aias.teaching.teacher import Teacher
 
 
@@ -45,7 +45,7 @@ def train(
     home: Path | None = None,
     stop: Stop | None = None,
     watch: Watch = logged,
-) -> Model:
+) -> "Model":
     """Train on a path, a pandas, Polars or Arrow table, or a dict of columns; publish the best model.
 
         model = aias.train("reviews.csv", target="label", time="5m")
@@ -83,6 +83,7 @@ def train(
     Raises `UserError` with a hint when the data cannot be learned from.
     """
     seconds, home = seconds_of(time), home or default_home()
+    deadline = Deadline.after(seconds)  # before the imports: on a busy machine they take seconds
     if isinstance(test, str) and test.endswith("%"):
         test = share_of(test)
     latency_us = None if latency is None else 1e6 * latency_of(latency)
@@ -92,7 +93,9 @@ def train(
         ready = contextlib.nullcontext() if inline else contextlib.closing(_forkserver(work))
         forkserver = until_the_end.enter_context(ready)
         from aias.client.early import publish_first
+        from aias.client.model import publish
         from aias.data.read import read
+        from aias.registry.registry import Registry
         from aias.teaching.seen import remember
         from aias.training.train import Recipe, check
         from aias.training.train import train as fit
@@ -110,7 +113,7 @@ def train(
             source = source if encoding is None else raw(source, encoding=encoding)
             source, test, facts = answered(source, target, teacher, test, schema=schema, seed=seed, home=home,
                                            stop=stop, watch=watch)  # fmt: skip
-        deadline = Deadline.after(seconds)
+            deadline = Deadline.after(seconds)
         schema = Path(schema) if isinstance(schema, str) else schema
         dataset = read(source, target=target, schema=schema, encoding=encoding, watch=watch)
         given = None

@@ -2,6 +2,10 @@
 
 import os
 from pathlib import Path
+from typing import Final
+
+WORK: Final = "work"
+"""Where in the home trainings keep their ledgers, by the model's name."""
 
 
 def home() -> Path:
