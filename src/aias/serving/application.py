@@ -41,6 +41,7 @@ from aias.serving.survival.suspects import Suspects
 from aias.serving.versions.fetching import Fetching
 from aias.serving.versions.model import Model
 from aias.serving.versions.router import Router
+from aias.serving.versions.unknown_names import UnknownNames
 
 if TYPE_CHECKING:
     from aias.serving.observability.spans import Spans
@@ -78,6 +79,7 @@ class Application:
         self._lengths = Lengths(bounds, self.response_cache, self._loop)
         self.together = Together(runs, took=self._loop.took, finish=self._finish)
         self._threads, self.fetching = Threads(executor, bounds, self._bodies), Fetching(router.bring, bounds)
+        self._unknown_names = UnknownNames(router.knows, router.look)
         self.look = EarlyRefusals(
             self, router=router, access=access, executor=executor, on_loop=self._loop, bounds=bounds,
             response_cache=self.response_cache, let_in=self._let_in,
@@ -229,6 +231,7 @@ class Application:
 
     def close(self) -> None:
         self.fetching.close()
+        self._unknown_names.close()
         self.executor.close()
         self._access.quotas.close()
         self.observing.close()
@@ -245,7 +248,7 @@ class Application:
         if route.method == "POST" and (DEADLINE in request.headers or PRIORITY in request.headers):
             read_urgency(request)
         endpoint = request.places.get("endpoint")
-        if endpoint is not None and not self._find(request, endpoint) and route.wakes:
+        if endpoint is not None and not await self._find(request, endpoint) and route.wakes:
             await self._fetch(request, endpoint)
         if route.method == "GET":
             return await self.executor.finished(reply_of(route.answer(request), request), request.payer)
@@ -280,8 +283,9 @@ class Application:
             return self._loop.inline(route, request)
         return await self._threads.reply(route, request, partial(gone, receive), packed=packed)
 
-    def _find(self, request: Request, endpoint: str) -> bool:
+    async def _find(self, request: Request, endpoint: str) -> bool:
         """Whether its model is in memory; and that, in the request."""
+        await self._unknown_names.look_for(endpoint)
         request.model = self._router.find(endpoint)
         if request.model is None:
             if self.suspects:
@@ -358,7 +362,7 @@ class Application:
         endpoint = name() if light else await self.executor.step(name, body_bytes=size, payer=request.payer)
         self._bodies.unpacked(request)
         request.places = {"endpoint": endpoint}
-        if not self._find(request, endpoint):
+        if not await self._find(request, endpoint):
             await self._fetch(request, endpoint)
 
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -50,6 +49,7 @@ from aias.serving.survival.connections import KeptConnection, leave
 from aias.serving.survival.journal import Kept
 from aias.serving.survival.needs import SAMPLE_SECONDS, Growth
 from aias.serving.survival.suspects import Program, Suspects
+from aias.serving.versions.following import Following
 from aias.serving.versions.model import Answering
 from aias.serving.versions.residency import Residency
 from aias.serving.versions.router import Directory, Router
@@ -137,15 +137,14 @@ class Gateway:
         import uvloop
 
         self.router.refresh()
-        poller = threading.Thread(target=self.router.watch, args=(self.bounds.poll_seconds,), name="aias-router")
-        poller.start()
+        following = Following(self.router, watch=self._watch, seconds=self.bounds.poll_seconds)
+        following.start()
         self._server.when_ready = when_ready
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._server.serve(sockets=[*listeners]))
         finally:
-            self.router.stop()
-            poller.join()
+            following.stop()
             self._note_asked()
             self.router.stage.close()
             if self.application.suspects is not None:

@@ -90,8 +90,8 @@ class Router:
         self._missing: frozenset[str] = frozenset()
         self._soon: deque[str] = deque()
         self._generation: int | None = None
+        self._looked: int | None = None
         self._retry_at: float | None = None
-        self._stop = threading.Event()
         self._refreshing, self._changing = threading.Lock(), threading.RLock()
         self._loading = LoadSlots(self._loads_max)
 
@@ -118,6 +118,10 @@ class Router:
     def known(self, endpoint: str | None) -> Model | None:
         """The model behind an endpoint, if there is one in memory."""
         return None if endpoint is None else self._models.get(endpoint)
+
+    def knows(self, endpoint: str) -> bool:
+        """Whether there is such an endpoint, for all that has been seen."""
+        return endpoint in self._endpoints or endpoint in self._missing
 
     def bring(self, endpoint: str) -> Model:
         """The model behind an endpoint, loaded now where it is not in memory. Raises `UnknownEndpoint`, `NotReady`."""
@@ -169,6 +173,10 @@ class Router:
         return longest_ago({name: model.resident for name, model in models.items()})[::-1]
 
     @property
+    def loads_more(self) -> bool:
+        return bool(self._soon)
+
+    @property
     def held_bytes(self) -> int:
         """What all models in memory take; a version behind several endpoints is there once."""
         return sum({digest: each.bytes for digest, each in self._residents()}.values())
@@ -182,6 +190,18 @@ class Router:
         """Look whether anything has been deployed since, and follow."""
         with self._refreshing:
             self._refresh()
+
+    def look(self) -> None:
+        """Know the endpoints that are new, however busy `refresh` is with others; they are loaded soon, or when they
+        are asked."""
+        # Who cannot look says what it knows. What is read is put in its place before anything else is read.
+        with contextlib.suppress(AiasError, OSError), self._changing:
+            if (generation := self._directory.generation()) in (self._generation, self._looked):
+                return
+            new = {each.name: each for each in self._directory.endpoints() if not self.knows(each.name)}
+            self._endpoints |= new
+            self._soon.extend(new)
+            self._looked = generation
 
     def retry(self) -> None:
         """Refresh, and try again now what could not be loaded."""
@@ -200,36 +220,17 @@ class Router:
         if generation == self._generation and not retry:
             return
         self._also()
-        self._follow({endpoint.name: endpoint for endpoint in self._directory.endpoints()})
+        with self._changing:
+            wanted = {endpoint.name: endpoint for endpoint in self._directory.endpoints()}
+            for name in self._endpoints.keys() - wanted.keys():
+                self._put(name, None, None)
+                self._before.pop(name, None)
+        self._follow(wanted)
         self._generation = generation
-
-    def watch(self, seconds: float) -> None:
-        """Refresh every so often until `stop`; for a thread of its own."""
-        told = ""
-        while not self._stop.wait(0 if self._soon else seconds):
-            try:
-                self._load_next()
-                self.refresh()
-                if self.stage.report():
-                    self.refresh()
-                told = ""
-            except Exception as fault:  # noqa: BLE001  whatever a disk or a database does, what is loaded goes on
-                message = f"cannot see what is deployed: {fault}"
-                # What stays broken over a weekend should not fill the disk with its log too.
-                if message != told:
-                    self._watch(Event("serve.refresh-failed", message, "warning"))
-                told = message
-
-    def stop(self) -> None:
-        self._stop.set()
 
     def _follow(self, wanted: dict[str, Endpoint]) -> None:
         self._retry_at = None
         began, first = self._clock(), self._generation is None
-        for name in self._endpoints.keys() - wanted.keys():
-            with self._changing:
-                self._put(name, None, None)
-                self._before.pop(name, None)
         self._on_trial = frozenset(each.name for each in wanted.values() if each.trials)
         for endpoint in sorted(wanted.values(), key=self._rank):
             now, here = self._endpoints.get(endpoint.name), endpoint.name in self._models
@@ -265,8 +266,8 @@ class Router:
         self._soon.append(name)
         return False
 
-    def _load_next(self) -> None:
-        """One of those for which there was no time at the start."""
+    def load_next(self) -> None:
+        """One of those that are to be loaded soon."""
         if self._soon and (endpoint := self._endpoints.get(self._soon.popleft())) is not None:
             with contextlib.suppress(NotReady, UnknownEndpoint), self._loading.turn(endpoint.digest):
                 self._brought(endpoint)

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from aias.artifact.manifest import FileEntry
+from aias.core.events import nobody
 from aias.core.memory import memory_bytes
 from aias.registry.values import Endpoint
 from aias.serving.bounds import Bounds
 from aias.serving.observability.metrics import Metrics
 from aias.serving.refusals import NotReady
+from aias.serving.versions.following import Following
 from aias.serving.versions.residency import AT_START_MAX, GROWN_MAX, OWN_BYTES, LoadSlots, Residency, taken_bytes
 from aias.serving.versions.router import RETRY_SECONDS, START_SECONDS, Router
 from artifacts import manifest
@@ -107,13 +109,12 @@ def test_what_there_is_no_time_for_at_the_start_follows_behind_it() -> None:
     table = router(shelf, clock)
     assert len(table.loaded()) == 1
 
-    watching = threading.Thread(target=table.watch, args=(0.01,))
-    watching.start()
+    following = Following(table, watch=nobody, seconds=0.01)
+    following.start()
     try:
         eventually(lambda: len(table.loaded()) == 4)
     finally:
-        table.stop()
-        watching.join()
+        following.stop()
 
 
 def test_a_version_that_replaces_one_in_memory_is_loaded_and_one_that_is_broken_is_not_taken() -> None:
