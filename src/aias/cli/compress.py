@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from aias.cli.main import option_json
+from aias.cli.main import Once, option_json
 from aias.cli.progress import Progress, interruptible
 from aias.cli.show import deploying, give, hint, say, size, table
 
@@ -24,7 +24,7 @@ PLOT_COLUMNS: Final = 100
 """Of the plot at most."""
 
 
-@click.command()
+@click.command(cls=Once)
 @click.argument("ref")
 @click.option(
     "--max-loss", default="0.5%", show_default=True, help="The loss that you accept, as a share of the metric."

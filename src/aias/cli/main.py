@@ -56,6 +56,17 @@ class Whole(click.Group):
             )
 
 
+class Once(click.Command):
+    """Refuses a second value of an option that holds one, where Click takes the last."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for each in given:
+            if isinstance(each, click.Option) and not (each.multiple or each.is_flag) and given.count(each) > 1:
+                raise click.UsageError(f"{each.opts[0]} is given twice; only one can hold", ctx)
+        return super().parse_args(ctx, args)
+
+
 class _Lazy(click.Group):
     """Lists its commands from a table; imports one when it is called."""
 

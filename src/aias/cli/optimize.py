@@ -2,12 +2,12 @@
 
 import click
 
-from aias.cli.main import option_json
+from aias.cli.main import Once, option_json
 from aias.cli.progress import Progress, interruptible
 from aias.cli.show import deploying, hint, say, size, table, with_interval
 
 
-@click.command()
+@click.command(cls=Once)
 @click.argument("ref")
 @click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
 @click.option("--data", help="The file it was trained on, if that has moved.")

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from aias.cli.main import option_json
+from aias.cli.main import Once, option_json
 from aias.cli.progress import Progress, interruptible
 from aias.cli.show import deploying, hint, leaderboard, plus_minus, size, table
 
 
-@click.command()
+@click.command(cls=Once)
 @click.argument("file")
 @click.option("--target", help="The column to predict.  [required]")
 @click.option("--name", help="The model's name; by default that of the file.")

@@ -42,6 +42,26 @@ def test_every_command_explains_itself(run: Run, path: tuple[str, ...]) -> None:
     assert len(done.out.split("\n\n")[1].split()) >= 4  # the sentence below the usage
 
 
+@pytest.mark.parametrize(
+    ("said", "twice"),
+    [
+        ("train no.csv --target y --split time:day --split group:patient", "--split"),
+        ("optimize nobody --time 5m --time=1m", "--time"),
+        ("compress nobody --max-loss 1% --max-loss 2%", "--max-loss"),
+    ],
+)
+def test_an_option_that_holds_one_value_is_not_given_twice(run: Run, said: str, twice: str) -> None:
+    done = run(*said.split())
+
+    assert (done.status, f"{twice} is given twice" in done.err) == (2, True)
+
+
+def test_an_option_that_can_be_repeated_is(run: Run) -> None:
+    done = run(*["train", "no.csv", "--target", "y", "--learner", "linear", "--learner", "nearest", "--json", "--json"])
+
+    assert "no-such-file" in done.err
+
+
 @pytest.mark.parametrize("group", ["keys", "tenants", "data"])
 def test_the_help_of_a_group_cuts_no_sentence(run: Run, group: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
