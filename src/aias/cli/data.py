@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _ROOMY: Final = 100
 """In fewer columns there is no room for examples, nor for what other columns say."""
 
-_ELSEWHERE: Final = re.compile(r"^every value is a (number|time)$|([\d,]+ different texts|one text) in [\d,]+ rows, ")
+_ELSEWHERE: Final = re.compile(
+    r"^every value is a (number|time)$|([\d,]+ different texts|one text) in [\d,]+ rows(, 1\.\d words each|, )"
+)
 
 
 _NAME_WHOLE: Final = 30

@@ -10,8 +10,9 @@ CHARS_MAX: Final = 100
 """Of more and longer names looking for the nearest takes seconds."""
 
 ELSEWHERE: Final = {
-    "auc": "roc_auc", "acc": "accuracy", "average_precision": "pr_auc", "aucpr": "pr_auc", "logloss": "log_loss",
-    "cross_entropy": "log_loss", "binary_logloss": "log_loss", "multi_logloss": "log_loss",
+    "auc": "roc_auc", "auc_roc": "roc_auc", "roc_auc_score": "roc_auc", "f1_score": "f1", "acc": "accuracy",
+    "average_precision": "pr_auc", "aucpr": "pr_auc", "logloss": "log_loss", "cross_entropy": "log_loss",
+    "binary_logloss": "log_loss", "multi_logloss": "log_loss",
     "mse": "rmse", "mean_squared_error": "rmse", "root_mean_squared_error": "rmse", "l2": "rmse",
     "l1": "mae", "mean_absolute_error": "mae", "mean_absolute_percentage_error": "mape", "pinball": "quantile_loss",
     "lightgbm": "boosted_trees", "lgbm": "boosted_trees", "gbm": "boosted_trees", "gbdt": "boosted_trees",
@@ -25,9 +26,8 @@ ELSEWHERE: Final = {
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most like `name`, whatever the case and the blanks around; None when none is like it."""
     known = tuple(islice(known, KNOWN_MAX))
-    if (meant := ELSEWHERE.get(_bare(name))) in known:
-        return meant
-    bare = {_bare(each): each for each in reversed(known)}  # of several the first
+    bare = {theirs: ours for theirs, ours in ELSEWHERE.items() if ours in known}
+    bare |= {_bare(each): each for each in reversed(known)}  # of several the first
     close = difflib.get_close_matches(_bare(name), bare, n=1)
     return bare[close[0]] if close else None
 

@@ -20,7 +20,7 @@ CERTAIN: Final = 0.999
 """AUC or R² of one column alone from which it must know the answer."""
 
 STRONG: Final = 0.95
-"""Worth a look, no more: real predictors get here."""
+"""Worth a look, no more: real predictors get here, but hardly one that only says yes or no."""
 
 RARE_SHARE: Final = 0.01
 RARE_OF_FAIR_SHARE: Final = 0.2
@@ -77,14 +77,19 @@ def _column(field: Field, column: pl.Series) -> Column:
 
 
 def _leak(dataset: Dataset, field: Field, y: Labels1d, task: Task) -> Event | None:
-    known = _knowledge(dataset.column(field.name), y, task)
+    column, said = dataset.column(field.name), f"`{field.name}` alone"
+    known, filled = _knowledge(column, y, task), _by_value(column.is_null().cast(pl.Float64), y, task)
+    simple = column.n_unique() == 2
+    if known < CERTAIN and filled >= STRONG:
+        known, simple, said = filled, True, f"whether `{field.name}` has a value"
     facts: dict[str, object] = {"column": field.name, "score": round(known, 6)}
     measure = "R²" if task.type == "regression" else "AUC"
-    if known >= CERTAIN:
-        message = f"`{field.name}` alone gives `{task.target}` ({measure} {known:.4f}), so it may be a leak: {_MEND}"
+    if known >= CERTAIN or (simple and known >= STRONG):
+        gives = "gives" if known >= CERTAIN else "nearly gives"
+        message = f"{said} {gives} `{task.target}` ({measure} {known:.4f}), so it may be a leak: {_MEND}"
         return Event("data.leak", message, "warning", facts)
     if known >= STRONG:
-        message = f"`{field.name}` alone nearly gives `{task.target}` ({measure} {known:.3f}): {_MEND}"
+        message = f"{said} nearly gives `{task.target}` ({measure} {known:.3f}): {_MEND}"
         return Event("data.leak-hint", message, "debug", facts)
     return None
 

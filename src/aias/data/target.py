@@ -184,9 +184,14 @@ def _type(field: Field, present: pl.Series, metric: str | None) -> tuple[TaskTyp
             hint = f"leave the metric out, or set the kind of `{field.name}` to number in the schema"
             raise BadTarget(f"`{metric}` judges numbers, and `{field.name}` holds labels", hint=hint)
         return "regression", ()
-    if field.kind != "number" or judged:
+    if field.kind != "number":
         return "multiclass", ()
     distinct = present.n_unique()
+    if judged:
+        if judged == ("binary",) and distinct > WHOLE_CLASSES_MAX:
+            said = f"`{metric}` judges two labels, and `{field.name}` holds {distinct:,} different numbers"
+            raise BadTarget(said, hint="leave the metric out, or choose one of amounts, such as rmse")
+        return "multiclass", ()
     whole = bool((present == present.floor()).all())
     if distinct <= 2:
         return "multiclass", ()

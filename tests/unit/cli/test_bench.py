@@ -133,7 +133,7 @@ def test_what_stands_in_the_way_is_told_with_what_to_do(
     with Background(deployed) as server:
         at = ("--url", server.url)
         assert refused("ch run", *at) == (3, "load.no-such-endpoint")
-        assert refused("chrun", *at) == (3, "load.no-such-endpoint")
+        assert "did you mean `churn`?" in run("bench", *SHORT, "chrun", *at).err
         assert refused("churn", *at, "--data", tmp_path / "other.csv") == (2, "aias.bad-input")
         assert refused("churn", *at, "--data", tmp_path / "none.csv") == (3, "data.no-such-file")
         assert refused("churn", *at, "--body", tmp_path / "bad.json") == (2, "load.request-refused")

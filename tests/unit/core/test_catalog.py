@@ -7,7 +7,7 @@ import pytest
 import aias
 from aias.core.catalog import member, members
 from aias.core.errors import NotFound
-from aias.core.near import ELSEWHERE
+from aias.core.near import ELSEWHERE, nearest
 from aias.core.schema import KINDS
 from aias.core.task import METRICS
 
@@ -40,6 +40,17 @@ def test_what_is_called_otherwise_elsewhere_is_named_as_it_is_called_here() -> N
         member("learners", "LightGBM")
 
     assert missing.value.hint.startswith("did you mean `boosted_trees`? choose from: boosted_trees, ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("auc_roc", "roc_auc"), ("f1_score", "f1"), ("neg_mean_squared_error", "rmse"), ("R2", "r2")]
+)
+def test_a_metric_of_scikit_learn_is_named_as_it_is_called_here_misspelt_or_not(typed: str, meant: str) -> None:
+    assert nearest(typed, METRICS) == meant
+
+
+def test_a_misspelt_learner_of_another_library_is_understood() -> None:
+    assert nearest("lightgmb", members("learners")) == "boosted_trees"
 
 
 def test_every_name_from_elsewhere_means_a_metric_or_a_learner_that_is_there() -> None:

@@ -35,6 +35,17 @@ def test_a_column_that_knows_the_label_is_a_leak(column):
     assert "leave it out, or set its role to ignored" in messages[0]
 
 
+def test_one_that_nearly_knows_it_by_a_yes_or_no_is_a_leak_too_and_no_other() -> None:
+    nearly = [(label == "yes") != (place % 40 == 0) for place, label in enumerate(LABEL)]  # wrong in one of 40 rows
+
+    assert "`spy` alone nearly gives `y`" in told({"spy": [float(each) for each in nearly]}, LABEL)[0]
+    assert (
+        "whether `spy` has a value nearly gives `y`"
+        in told({"spy": [n if each else None for n, each in zip(NOISE, nearly, strict=True)]}, LABEL)[0]
+    )
+    assert told({"spy": [n + 9 * each for n, each in zip(NOISE, nearly, strict=True)]}, LABEL) == []
+
+
 def test_a_column_that_knows_the_amount_is_a_leak():
     assert "`spy`" in told({"spy": [3 - 2 * y for y in AMOUNT]}, AMOUNT)[0]
 

@@ -143,6 +143,7 @@ def test_a_rare_label_is_told():
         ([f"name {i}" for i in range(30)], None, "30 different labels in 30 rows; most must stand in several"),
         (["2024-01-01", "2024-01-02", "2024-01-03"] * 3, None, "holds times"),
         (["a", "b", "c"] * 9, "roc_auc", "does not judge a multiclass"),
+        (list(range(40)) * 3, "roc_auc", "judges two labels, and `y` holds 40 different numbers"),
         (["a", "b"] * 9, "rmse", "judges numbers"),
         ([1.5, float("inf"), 3.25] * 9, None, "infinite in 9 rows"),
         ([1.5, 1e200, 3.25] * 9, None, "beyond 1e\\+100"),

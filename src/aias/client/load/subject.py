@@ -65,7 +65,7 @@ def describe(address: Address, endpoint: str, key: str) -> Any:
     status, body = address.ask("GET", f"/predict/{quote(endpoint, safe='')}", headers=_authorized(key))
     if status == 404:
         raise NoSuchEndpoint(
-            f"{address.name} has no endpoint `{endpoint}`", hint=f"`aias deploy {endpoint}` makes one; `aias ls` lists"
+            f"{address.name} has no endpoint `{endpoint}`", hint=_hint_in(body) or "`aias ls` lists them"
         )
     granted, found = _granted(address, status, body), None
     with suppress(msgspec.MsgspecError, ValueError):
@@ -159,6 +159,13 @@ def _authorized(key: str) -> dict[str, str]:
     if not key.isascii() or not key.isprintable():
         raise UserError("the key holds characters that no header may", hint="AIAS_KEY is one line: aias_…")
     return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _hint_in(body: bytes) -> str | None:
+    """The hint of a refusal, if a server of Aias wrote it."""
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, TypeError, KeyError):
+        return str(msgspec.json.decode(body)["error"]["hint"])
+    return None
 
 
 def _granted(address: Address, status: int, body: bytes) -> bytes:
