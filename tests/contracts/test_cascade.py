@@ -9,13 +9,13 @@ import pytest
 
 import aias
 from aias.compress.cascading import Unsure, doubt, fair
+from aias.compress.context import Context
 from aias.compress.fitting import fitted
 from aias.compress.nomination import Prospect
 from aias.compress.searched import searched
 from aias.compress.techniques.cascade import SHARES, differing, unsure_at
 from aias.compress.techniques.contract import CannotHelp
 from aias.compress.trial import Judged, Trial
-from aias.compress.workshop import Workshop
 from aias.core.catalog import member
 from aias.core.errors import UserError
 from aias.core.task import Task
@@ -25,7 +25,7 @@ from aias.graph.parity import prove
 from aias.runtimes.latency import summed_up
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.selection.configuration import ALL, Configuration
-from workshops import opened
+from compression_contexts import opened
 
 ROWS = 700
 
@@ -43,7 +43,7 @@ def table(classes: int) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module", params=[2, 3], ids=["two classes", "three classes"])
-def shop(request, tmp_path_factory) -> Workshop:
+def context(request, tmp_path_factory) -> Context:
     """Of trees; a linear model, which knows of no products, loses too much."""
     home, frame = tmp_path_factory.mktemp("home"), table(request.param)
     model = aias.train(
@@ -53,10 +53,10 @@ def shop(request, tmp_path_factory) -> Workshop:
     return opened(model, frame, home)
 
 
-def going_on(shop: Workshop, *, margin: float = 0.02, parent_us: float = 1_000.0, larger: bool = True) -> Workshop:
+def going_on(context: Context, *, margin: float = 0.02, parent_us: float = 1_000.0, larger: bool = True) -> Context:
     """After a search in which the linear model was tried, and lost too much."""
-    judged = Judged(shop, np.arange(ROWS) % 2 == 0, 0)
-    trial = Trial(fitted(shop, Configuration("words and numbers", "linear", {"C": 1.0})), "smaller_model")
+    judged = Judged(context, np.arange(ROWS) % 2 == 0, 0)
+    trial = Trial(fitted(context, Configuration("words and numbers", "linear", {"C": 1.0})), "smaller_model")
     trial.search(judged, judged.searched, margin=margin, risk=0.05)
     trial.race = summed_up(np.full((6, 8), parent_us), np.full((6, 8), 50.0), seed=0)
     trial.size_bytes, trial.smaller = 1_000, 10.0
@@ -64,25 +64,25 @@ def going_on(shop: Workshop, *, margin: float = 0.02, parent_us: float = 1_000.0
         [trial], judged, Prospect(margin, 100_000), parent_bytes=10_000, size_bytes_max=None if larger else 10_500,
         time=lambda _: pytest.fail("it is timed already"),
     )  # fmt: skip
-    return replace(shop, search=found, memo={})
+    return replace(context, search=found, memo={})
 
 
-def rows_of(shop: Workshop, count: int) -> list[dict[str, object]]:
-    names = [field.name for field in shop.encoder.fields]
-    return shop.prepared.dataset.take(np.arange(count)).frame.select(names).to_dicts()
+def rows_of(context: Context, count: int) -> list[dict[str, object]]:
+    names = [field.name for field in context.encoder.fields]
+    return context.prepared.dataset.take(np.arange(count)).frame.select(names).to_dicts()
 
 
-def test_each_row_has_the_answer_of_one_of_the_two_and_the_graph_says_the_same(shop):
-    cascades = list(member("compress.techniques", "cascade")(going_on(shop)))
+def test_each_row_has_the_answer_of_one_of_the_two_and_the_graph_says_the_same(context):
+    cascades = list(member("compress.techniques", "cascade")(going_on(context)))
     assert cascades
     for fold in (0, ALL):
         made = cascades[0].make(fold)
         mixture = made.pipeline
-        runtime = OnnxRuntime(shop.parent.manifest, made.encoder, compile_graph(
-            mixture, made.encoder.layout, classes=shop.task.classes
+        runtime = OnnxRuntime(context.parent.manifest, made.encoder, compile_graph(
+            mixture, made.encoder.layout, classes=context.task.classes
         ))  # fmt: skip
-        usual = rows_of(shop, 300)
-        proof = prove(mixture.scores, made.encoder, runtime, [*usual, *nasty_rows(shop.encoder.fields, usual[:20])])
+        usual = rows_of(context, 300)
+        proof = prove(mixture.scores, made.encoder, runtime, [*usual, *nasty_rows(context.encoder.fields, usual[:20])])
         assert proof.batch_difference_max < 1e-6
 
         encoded = made.encoder.rows(usual)
@@ -94,12 +94,12 @@ def test_each_row_has_the_answer_of_one_of_the_two_and_the_graph_says_the_same(s
             assert np.abs(runtime.run(some) - mixture.scores(some)).max() < 1e-5
 
 
-def test_what_goes_on_is_a_share_of_the_rows_and_is_told(shop):
-    (cascade, *_) = member("compress.techniques", "cascade")(going_on(shop))
-    judged = Judged(shop, np.arange(ROWS) % 2 == 0, 0)
+def test_what_goes_on_is_a_share_of_the_rows_and_is_told(context):
+    (cascade, *_) = member("compress.techniques", "cascade")(going_on(context))
+    judged = Judged(context, np.arange(ROWS) % 2 == 0, 0)
     sent = []
     for fold, rows in judged.parts(judged.searched):
-        sent.append(cascade.make(fold).pipeline.sends(shop.encoded(shop.prepared.table.judged[rows])))
+        sent.append(cascade.make(fold).pipeline.sends(context.encoded(context.prepared.table.judged[rows])))
 
     assert np.mean(np.concatenate(sent)) == pytest.approx(cascade.sent)
     assert f"{100 * cascade.sent:.0f} % least sure" in cascade.name
@@ -108,9 +108,9 @@ def test_what_goes_on_is_a_share_of_the_rows_and_is_told(shop):
     assert max(shares) <= max(SHARES)
 
 
-def test_what_other_rows_chose_is_another_candidate(shop):
+def test_what_other_rows_chose_is_another_candidate(context):
     """Names tell whole percents, and not where the limits lie."""
-    found = going_on(shop)
+    found = going_on(context)
     (cascade, *_) = member("compress.techniques", "cascade")(found)
     student = found.search.students[0]
     fewer = replace(student, rows=student.rows[::2], scores=student.scores[::2])
@@ -121,10 +121,10 @@ def test_what_other_rows_chose_is_another_candidate(shop):
     assert cascade.chosen != other.chosen
 
 
-def test_it_loses_less_than_the_small_one_alone(shop):
-    (cascade, *_) = member("compress.techniques", "cascade")(going_on(shop))
-    judged = Judged(shop, np.arange(ROWS) % 2 == 0, 0)
-    alone = going_on(shop).search.students[0]
+def test_it_loses_less_than_the_small_one_alone(context):
+    (cascade, *_) = member("compress.techniques", "cascade")(going_on(context))
+    judged = Judged(context, np.arange(ROWS) % 2 == 0, 0)
+    alone = going_on(context).search.students[0]
     before = judged.loss(alone.rows, judged.answering(alone.rows, alone.scores)[1], by_fold=True)
     after = Trial(cascade, "cascade")
     after.search(judged, alone.rows, margin=0.02, risk=0.05)
@@ -132,53 +132,53 @@ def test_it_loses_less_than_the_small_one_alone(shop):
     assert after.evidence.value < 0.6 * before.value
 
 
-def test_rows_to_time_by_go_on_as_often_as_they_will(shop):
-    (cascade, *_) = member("compress.techniques", "cascade")(going_on(shop))
+def test_rows_to_time_by_go_on_as_often_as_they_will(context):
+    (cascade, *_) = member("compress.techniques", "cascade")(going_on(context))
     made = cascade.timed()
-    usual = rows_of(shop, 60)
+    usual = rows_of(context, 60)
     encoded, whole = made.encoder.rows(usual), cascade.make(ALL).pipeline.large
     assert np.array_equal(made.pipeline.large.scores(encoded), whole.scores(encoded))  # it is timed with all of it
 
-    rows = fair(shop, made, 0.25, usual)
+    rows = fair(context, made, 0.25, usual)
     sent = made.pipeline.sends(made.encoder.rows(rows))
 
     assert sent.mean() == pytest.approx(0.25)
     assert {int(sent[at : at + 12].sum()) for at in range(0, 60, 12)} == {3}
-    assert fair(shop, made, 0.0, usual) is usual
+    assert fair(context, made, 0.0, usual) is usual
     sure = replace(made, pipeline=replace(made.pipeline, unsure=Unsure(3.0, 4.0)))
     with pytest.raises(UserError, match="one way"):
-        fair(shop, sure, 0.25, usual)
+        fair(context, sure, 0.25, usual)
 
 
 @pytest.mark.parametrize(("how", "said"), [
     ({"parent_us": 95.0}, "by its loss alone"),
     ({"larger": False}, "larger than was asked for"),
 ])  # fmt: skip
-def test_it_says_when_it_cannot_help(shop, how, said):
+def test_it_says_when_it_cannot_help(context, how, said):
     with pytest.raises(CannotHelp, match=said):
-        list(member("compress.techniques", "cascade")(going_on(shop, **how)))
+        list(member("compress.techniques", "cascade")(going_on(context, **how)))
 
 
-def test_a_large_model_that_is_as_cheap_needs_none_before_it(shop):
-    found = going_on(shop)
+def test_a_large_model_that_is_as_cheap_needs_none_before_it(context):
+    found = going_on(context)
     cheap = replace(found, search=replace(found.search, large=[replace(found.search.large[0], row_us=55.0)]))
 
     with pytest.raises(CannotHelp, match="on average"):
         list(member("compress.techniques", "cascade")(cheap))
 
 
-def test_it_needs_classes_a_search_and_a_small_model(shop):
+def test_it_needs_classes_a_search_and_a_small_model(context):
     technique = member("compress.techniques", "cascade")
     with pytest.raises(CannotHelp, match="by its loss alone"):
-        list(technique(shop))
+        list(technique(context))
     amounts = SimpleNamespace(task=Task("y", "regression", "rmse"), search=None)
     with pytest.raises(CannotHelp, match="how sure"):
         list(technique(amounts))
 
 
-def test_answers_that_are_as_sure_where_they_are_wrong_are_no_guide(shop):
+def test_answers_that_are_as_sure_where_they_are_wrong_are_no_guide(context):
     """The small one's scores are dealt out among the rows: where it is unsure now says nothing."""
-    found = going_on(shop)
+    found = going_on(context)
     student = found.search.students[0]
     dealt = replace(student, scores=np.random.default_rng(0).permutation(student.scores))
     blind = replace(found, search=replace(found.search, students=[dealt]))

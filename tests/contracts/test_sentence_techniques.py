@@ -13,6 +13,7 @@ pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
 import aias
 from aias.compress.cascading import Unsure, fair
+from aias.compress.context import Context
 from aias.compress.fitting import fitted
 from aias.compress.made_up_texts import made_up
 from aias.compress.searched import Known
@@ -20,7 +21,6 @@ from aias.compress.sentences import reader
 from aias.compress.techniques import static_windows
 from aias.compress.techniques.cascade import Split, _candidate
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Workshop
 from aias.core.catalog import member
 from aias.core.errors import UserError
 from aias.core.events import nobody
@@ -35,8 +35,8 @@ from aias.training.parent import NoTime
 from aias.training.pipeline import LinearPipeline
 from aias.training.prepare import encoded_of
 from aias.training.selection.configuration import ALL, Configuration
+from compression_contexts import opened, standing
 from tiny_encoder import encoder_into
-from workshops import opened, standing
 
 TECHNIQUES = ("int8", "fewer_layers", "static_embeddings", "static_windows", "encoder_vocabulary")
 
@@ -54,7 +54,7 @@ def rows(folder: Path) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory) -> Workshop:
+def context(tmp_path_factory) -> Context:
     folder, home = tmp_path_factory.mktemp("encoder"), tmp_path_factory.mktemp("home")
     encoder_into(folder, "bert")
     frame = rows(folder)
@@ -74,34 +74,34 @@ def quickly(monkeypatch):
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
-def test_what_it_makes_is_served_and_proved_and_smaller(shop, name):
-    found = list(member("compress.techniques", name)(shop))
+def test_what_it_makes_is_served_and_proved_and_smaller(context, name):
+    found = list(member("compress.techniques", name)(context))
     assert found
     for each in found:
         assert isinstance(each, Candidate)
         for fold in (0, ALL):
             made = each.make(fold)
-            files, runtime = compiled(made.pipeline, made.encoder, shop.parent.manifest, made.embedding)
+            files, runtime = compiled(made.pipeline, made.encoder, context.parent.manifest, made.embedding)
             names = [field.name for field in made.encoder.fields]
-            usual = shop.prepared.dataset.take(np.arange(40)).frame.select(names).to_dicts()
+            usual = context.prepared.dataset.take(np.arange(40)).frame.select(names).to_dicts()
             prove(made.embedding.expected(made.pipeline), runtime.encoder, runtime, usual)
             assert runtime.session.reads_tokens
-            parent = next(file for file in shop.parent.manifest.files if file.path == "model.onnx")
+            parent = next(file for file in context.parent.manifest.files if file.path == "model.onnx")
             tiny = name in ("int8", "encoder_vocabulary")  # the tiny one is all names of nodes
             assert len(files["model.onnx"]) < parent.size_bytes or tiny
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
-def test_the_head_is_fitted_without_the_answers_of_its_fold(shop, name):
+def test_the_head_is_fitted_without_the_answers_of_its_fold(context, name):
     """The answers of the rows that judge are turned about: what was fitted without them stays what it was."""
-    rows = shop.prepared.table.outside(0)
+    rows = context.prepared.table.outside(0)
 
     def scores() -> np.ndarray:
-        (candidate, *_) = member("compress.techniques", name)(shop)
+        (candidate, *_) = member("compress.techniques", name)(context)
         made = candidate.make(0)
-        return made.pipeline.scores(shop.encoded(rows, made.encoder, made.embedding))
+        return made.pipeline.scores(context.encoded(rows, made.encoder, made.embedding))
 
-    before, held = scores(), shop.prepared.table.whole.y
+    before, held = scores(), context.prepared.table.whole.y
     kept = held[rows].copy()
     held[rows] = kept[::-1]
     try:
@@ -110,80 +110,80 @@ def test_the_head_is_fitted_without_the_answers_of_its_fold(shop, name):
         held[rows] = kept
 
 
-def test_of_a_linear_parent_in_int8_no_head_is_fitted_again(shop, monkeypatch):
+def test_of_a_linear_parent_in_int8_no_head_is_fitted_again(context, monkeypatch):
     monkeypatch.setattr(Linear, "fit", lambda *_: pytest.fail("a head was fitted"))
-    (candidate,) = member("compress.techniques", "int8")(shop)
+    (candidate,) = member("compress.techniques", "int8")(context)
     for fold in (0, ALL):
         made = candidate.make(fold)
-        encoded = shop.encoded(np.arange(ROWS), made.encoder, made.embedding)
-        assert not np.array_equal(encoded.vectors, shop.encoded(np.arange(ROWS)).vectors)
-        assert np.array_equal(made.pipeline.scores(encoded), shop.teacher(fold).scores(encoded))
+        encoded = context.encoded(np.arange(ROWS), made.encoder, made.embedding)
+        assert not np.array_equal(encoded.vectors, context.encoded(np.arange(ROWS)).vectors)
+        assert np.array_equal(made.pipeline.scores(encoded), context.teacher(fold).scores(encoded))
 
 
-def test_beside_members_of_another_kind_the_head_is_fitted_again_and_answers_alone(shop, monkeypatch):
-    trees = replace(shop.members[0], configuration=Configuration("trees", "boosted_trees"))
-    monkeypatch.setattr(shop, "members", (*shop.members, trees))
-    (candidate,) = member("compress.techniques", "int8")(shop)
+def test_beside_members_of_another_kind_the_head_is_fitted_again_and_answers_alone(context, monkeypatch):
+    trees = replace(context.members[0], configuration=Configuration("trees", "boosted_trees"))
+    monkeypatch.setattr(context, "members", (*context.members, trees))
+    (candidate,) = member("compress.techniques", "int8")(context)
     assert type(candidate.make(0).pipeline) is LinearPipeline
 
 
-def test_windows_that_lose_too_much_are_made_wider(shop, monkeypatch):
-    (candidate,) = member("compress.techniques", "static_windows")(shop)
+def test_windows_that_lose_too_much_are_made_wider(context, monkeypatch):
+    (candidate,) = member("compress.techniques", "static_windows")(context)
     forms = [candidate, *candidate.milder()]
     widths = [each.make(0).embedding.sentences.width for each in forms]
     assert widths == [times * widths[0] for times in (1, 2, 3, 4)]
-    kernel, _ = shop.memo["kernel", 96, 0, 0]
-    monkeypatch.setitem(shop.memo, ("kernel", 96, 0, 0), (kernel, 1e6))
+    kernel, _ = context.memo["kernel", 96, 0, 0]
+    monkeypatch.setitem(context.memo, ("kernel", 96, 0, 0), (kernel, 1e6))
     assert forms[1].make(0).seconds > 1e6  # though half of it was learned already
     assert len({each.name for each in forms}) == len(forms)
 
 
-def test_several_who_learned_the_same_say_what_one_says(shop, monkeypatch):
-    (candidate,) = member("compress.techniques", "static_windows")(shop)
+def test_several_who_learned_the_same_say_what_one_says(context, monkeypatch):
+    (candidate,) = member("compress.techniques", "static_windows")(context)
     one = candidate.make(0)
-    kernel = shop.memo["kernel", 96, 0, 0]
+    kernel = context.memo["kernel", 96, 0, 0]
     for number in (1, 2):
-        monkeypatch.setitem(shop.memo, ("kernel", 96, 0, number), kernel)
+        monkeypatch.setitem(context.memo, ("kernel", 96, 0, number), kernel)
     three = candidate.milder()[1].make(0)
 
     assert three.embedding.sentences.width == 3 * one.embedding.sentences.width
-    assert _said(shop, three) == pytest.approx(_said(shop, one), abs=0.02)
+    assert _said(context, three) == pytest.approx(_said(context, one), abs=0.02)
 
 
-def test_windows_learn_from_made_up_texts_too_but_not_from_those_of_rows_that_judge(shop):
-    found = made_up(shop)
+def test_windows_learn_from_made_up_texts_too_but_not_from_those_of_rows_that_judge(context):
+    found = made_up(context)
 
     assert found is not None and len(found.rows) == ROWS
-    whole = encoded_of(shop.prepared.dataset, shop.encoder)
+    whole = encoded_of(context.prepared.dataset, context.encoder)
     assert 0.6 < found.encoded.token_mask.sum() / whole.token_mask.sum() < 0.9
     for fold in (0, 1):
-        inside = shop.inside(fold)
-        lesson, epochs, _ = static_windows._lesson(shop, reader(shop), fold)
+        inside = context.inside(fold)
+        lesson, epochs, _ = static_windows._lesson(context, reader(context), fold)
         others, rows = found.of(inside)
         assert np.array_equal(rows, inside)
         assert lesson.rows == 2 * len(inside) and epochs == 7
         assert np.array_equal(lesson.mask[len(inside) :].sum(axis=1), found.encoded.token_mask[inside].sum(axis=1))
-        assert np.allclose(lesson.targets[len(inside) :], shop.teacher(fold).scores(others))
+        assert np.allclose(lesson.targets[len(inside) :], context.teacher(fold).scores(others))
 
 
-def test_windows_begin_with_what_words_say_of_rows_that_they_do_not_know(shop):
-    beside = reader(shop).beside(0)
-    inside = shop.inside(0)
+def test_windows_begin_with_what_words_say_of_rows_that_they_do_not_know(context):
+    beside = reader(context).beside(0)
+    inside = context.inside(0)
     some = inside[::3]
 
-    said = beside.of(shop.encoded(some), some)
+    said = beside.of(context.encoded(some), some)
     for part, model in enumerate(beside.apart):
         own = beside.parts[np.searchsorted(inside, some)] == part
-        alone = LinearPipeline(beside.features, model).scores(shop.encoded(some[own]))[:, 1]
+        alone = LinearPipeline(beside.features, model).scores(context.encoded(some[own]))[:, 1]
         assert 1 / (1 + np.exp(-said[own, 0])) == pytest.approx(alone)
         others = np.flatnonzero(beside.parts != part)
         assert 0 < len(others) < len(inside)
-    lesson, _, _ = static_windows._lesson(shop, reader(shop), 0)
+    lesson, _, _ = static_windows._lesson(context, reader(context), 0)
     assert np.array_equal(lesson.known[: len(inside)][::3, 1:] - lesson.known[: len(inside)][::3, :1], 0.5 * said)
 
 
-def test_what_is_nominated_may_read_texts_in_the_time_kept_free_for_it(shop):
-    late = replace(shop, deadline=standing(left=150.0, of=1_000.0), seed=7, memo={}, _read={})
+def test_what_is_nominated_may_read_texts_in_the_time_kept_free_for_it(context):
+    late = replace(context, deadline=standing(left=150.0, of=1_000.0), seed=7, memo={}, _read={})
     (candidate,) = member("compress.techniques", "static_windows")(late)
 
     made = candidate.make(ALL)
@@ -193,101 +193,101 @@ def test_what_is_nominated_may_read_texts_in_the_time_kept_free_for_it(shop):
     assert late.encoded(np.arange(3), made.encoder, made.embedding).vectors is not None
 
 
-def test_where_there_is_no_time_windows_learn_from_real_texts_alone(shop, monkeypatch):
-    monkeypatch.setitem(shop.memo, "made up", None)
-    monkeypatch.delitem(shop.memo, ("windows' lesson", 0), raising=False)
-    lesson, epochs, _ = static_windows._lesson(shop, reader(shop), 0)
-    assert len(lesson.tokens) == lesson.rows == len(shop.inside(0)) and epochs == 12
-    del shop.memo["windows' lesson", 0]
+def test_where_there_is_no_time_windows_learn_from_real_texts_alone(context, monkeypatch):
+    monkeypatch.setitem(context.memo, "made up", None)
+    monkeypatch.delitem(context.memo, ("windows' lesson", 0), raising=False)
+    lesson, epochs, _ = static_windows._lesson(context, reader(context), 0)
+    assert len(lesson.tokens) == lesson.rows == len(context.inside(0)) and epochs == 12
+    del context.memo["windows' lesson", 0]
 
 
-def test_what_an_encoder_read_is_not_read_again(shop, monkeypatch):
-    (candidate, *_) = member("compress.techniques", "int8")(shop)
+def test_what_an_encoder_read_is_not_read_again(context, monkeypatch):
+    (candidate, *_) = member("compress.techniques", "int8")(context)
     candidate.make(0)
-    monkeypatch.setattr("aias.compress.workshop.embedded", lambda *_, **__: pytest.fail("it was read again"))
+    monkeypatch.setattr("aias.compress.context.embedded", lambda *_, **__: pytest.fail("it was read again"))
     candidate.make(1)
 
 
 @pytest.mark.parametrize("large", ["the parent", "int8"])
 @pytest.mark.parametrize("small", ["words", "static_embeddings"])
-def test_a_cascade_reads_the_texts_once_more_only_for_the_rows_that_go_on(shop, small, large):
+def test_a_cascade_reads_the_texts_once_more_only_for_the_rows_that_go_on(context, small, large):
     """Whatever the two read: words, vectors of their own, or those of the parent."""
-    members = {name: next(iter(member("compress.techniques", name)(shop))) for name in ("static_embeddings", "int8")}
+    members = {name: next(iter(member("compress.techniques", name)(context))) for name in ("static_embeddings", "int8")}
     words = Configuration("words alone", "linear", {"ratios": True, "C": 1.0})
-    first = fitted(shop, words) if small == "words" else members[small]
+    first = fitted(context, words) if small == "words" else members[small]
     nothing = np.zeros(0, np.int64)
     known = [Known(name, nothing, np.zeros((0, 2)), None, 1.0, 1, each and each.make)
              for name, each in ((small, first), (large, members.get(large)))]  # fmt: skip
-    middle = float(np.median(first.make(0).pipeline.scores(_read(shop, first.make(0)))[:, 1]))
-    cascade = _candidate(shop, Split(*known, Unsure(middle - 0.02, middle + 0.05), 0.2, 1.0), 0)
+    middle = float(np.median(first.make(0).pipeline.scores(_read(context, first.make(0)))[:, 1]))
+    cascade = _candidate(context, Split(*known, Unsure(middle - 0.02, middle + 0.05), 0.2, 1.0), 0)
     for fold in (0, ALL):
         made = cascade.make(fold)
-        said, sent = made.pipeline.scores(_read(shop, made)), made.pipeline.sends(_read(shop, made))
+        said, sent = made.pipeline.scores(_read(context, made)), made.pipeline.sends(_read(context, made))
         alone = first.make(fold)
         assert 0 < sent.mean() < 1
-        assert np.array_equal(said[~sent], alone.pipeline.scores(_read(shop, alone))[~sent])
+        assert np.array_equal(said[~sent], alone.pipeline.scores(_read(context, alone))[~sent])
         _, runtime = compiled(
-            made.pipeline, made.encoder, shop.parent.manifest, made.embedding or shop.prepared.embedding
+            made.pipeline, made.encoder, context.parent.manifest, made.embedding or context.prepared.embedding
         )
-        embedding = made.embedding or shop.prepared.embedding
-        usual = shop.prepared.dataset.take(np.arange(60)).frame.select(["note"]).to_dicts()
+        embedding = made.embedding or context.prepared.embedding
+        usual = context.prepared.dataset.take(np.arange(60)).frame.select(["note"]).to_dicts()
         prove(embedding.expected(made.pipeline), runtime.encoder, runtime, [*usual, {}, {"note": "a " * 40}])
         assert runtime.session.reads_tokens
         assert runtime.session.two_ways
         assert np.abs(runtime.run(runtime.encoder.rows(usual)) - said[:60]).max() < 1e-4
-    assert fair(shop, made, 0.25, [])[0].keys() == {"note"}
+    assert fair(context, made, 0.25, [])[0].keys() == {"note"}
 
 
-def _said(shop: Workshop, made: Made) -> np.ndarray:
-    return made.pipeline.scores(_read(shop, made))
+def _said(context: Context, made: Made) -> np.ndarray:
+    return made.pipeline.scores(_read(context, made))
 
 
-def _read(shop: Workshop, made: Made) -> Encoded:
-    return shop.encoded(np.arange(ROWS), made.encoder, made.embedding)
+def _read(context: Context, made: Made) -> Encoded:
+    return context.encoded(np.arange(ROWS), made.encoder, made.embedding)
 
 
-def test_bfloat16_needs_an_engine_that_computes_it_and_rows_that_it_answered(shop, monkeypatch):
+def test_bfloat16_needs_an_engine_that_computes_it_and_rows_that_it_answered(context, monkeypatch):
     from aias.compress.techniques import bfloat16 as technique
 
     monkeypatch.setattr(technique, "_computes", lambda _name: False)
     with pytest.raises(CannotHelp, match="openvino"):
-        list(technique.bfloat16(shop))
+        list(technique.bfloat16(context))
     monkeypatch.setattr(technique, "_computes", lambda _name: True)
     with pytest.raises(CannotHelp, match="test"):
-        list(technique.bfloat16(shop))
+        list(technique.bfloat16(context))
 
 
-def test_what_no_engine_computes_faster_is_not_made(shop, monkeypatch):
+def test_what_no_engine_computes_faster_is_not_made(context, monkeypatch):
     from dataclasses import replace
 
     from aias.compress.certification import by_other_engine
     from aias.compress.techniques import bfloat16 as technique
 
     monkeypatch.setattr(technique, "_computes", lambda _name: True)
-    monkeypatch.setattr(shop, "prepared", replace(shop.prepared, test=shop.prepared.dataset))
+    monkeypatch.setattr(context, "prepared", replace(context.prepared, test=context.prepared.dataset))
     monkeypatch.setattr("aias.runtimes.engine_choice.members", lambda _folder: ("onnxruntime",))
-    (whole, lower) = technique.bfloat16(shop)
+    (whole, lower) = technique.bfloat16(context)
     for each in (whole, lower):
         made = each.make(0)
         assert made.precision == "bfloat16"
-        files, runtime = compiled(made.pipeline, made.encoder, shop.parent.manifest, made.embedding)
+        files, runtime = compiled(made.pipeline, made.encoder, context.parent.manifest, made.embedding)
         with pytest.raises(UserError, match="no engine computes it in bfloat16"):
             by_other_engine(runtime, files, made, watch=nobody)
 
 
-def test_without_a_sentence_encoder_they_say_so(shop, monkeypatch):
+def test_without_a_sentence_encoder_they_say_so(context, monkeypatch):
     from dataclasses import replace
 
-    monkeypatch.setattr(shop, "prepared", replace(shop.prepared, embedding=None))
+    monkeypatch.setattr(context, "prepared", replace(context.prepared, embedding=None))
     for name in TECHNIQUES:
         with pytest.raises(CannotHelp, match="sentence encoder"):
-            list(member("compress.techniques", name)(shop))
+            list(member("compress.techniques", name)(context))
 
 
-def test_texts_are_not_read_in_the_time_that_is_kept_for_finishing(shop, monkeypatch, tmp_path):
-    monkeypatch.setattr(shop, "deadline", standing(left=20.0, of=100.0))
-    monkeypatch.setattr(shop.fitter, "ledger", Ledger(tmp_path))  # which knows no vectors
-    monkeypatch.setattr(shop, "_read", {})
-    (candidate, *_) = member("compress.techniques", "static_embeddings")(shop)
+def test_texts_are_not_read_in_the_time_that_is_kept_for_finishing(context, monkeypatch, tmp_path):
+    monkeypatch.setattr(context, "deadline", standing(left=20.0, of=100.0))
+    monkeypatch.setattr(context.fitter, "ledger", Ledger(tmp_path))  # which knows no vectors
+    monkeypatch.setattr(context, "_read", {})
+    (candidate, *_) = member("compress.techniques", "static_embeddings")(context)
     with pytest.raises(UserError, match="no time to read the texts again"):
         candidate.make(0)

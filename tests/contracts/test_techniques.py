@@ -22,7 +22,7 @@ from aias.training.finish import compiled
 from aias.training.parent import NoTime
 from aias.training.selection.configuration import ALL, Configuration
 from aias.training.selection.members import Member
-from workshops import opened
+from compression_contexts import opened
 
 WORDS = ("good", "bad", "fine", "poor", "film", "plot", "actor", "scene", "end", "music", "light", "voice")
 
@@ -62,8 +62,8 @@ TREES = {"boosted_trees": {"rounds": 60}, "extra_trees": {"trees": 50}}
 
 
 @pytest.fixture(scope="module", params=list(DATA))
-def shop(request, tmp_path_factory):
-    """The workshop of a quality form of two members, as `aias compress` opens it."""
+def context(request, tmp_path_factory):
+    """The context of a quality form of two members, as `aias compress` opens it."""
     home, frame = tmp_path_factory.mktemp("home"), DATA[request.param]
     learners = LEARNERS.get(request.param, TREES)
     model = aias.train(
@@ -73,9 +73,9 @@ def shop(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", members("compress.techniques"))
-def test_what_a_technique_makes_can_be_served_and_what_it_cannot_do_it_says(shop, name):
+def test_what_a_technique_makes_can_be_served_and_what_it_cannot_do_it_says(context, name):
     try:
-        found = list(member("compress.techniques", name)(shop))
+        found = list(member("compress.techniques", name)(context))
     except CannotHelp as fault:
         assert len(fault.message.split()) > 3
         return
@@ -90,31 +90,33 @@ def test_what_a_technique_makes_can_be_served_and_what_it_cannot_do_it_says(shop
         sizes = {}
         for fold in (0, ALL):
             made = each.make(fold)
-            graph = compile_graph(made.pipeline, made.encoder.layout, classes=shop.task.classes)
+            graph = compile_graph(made.pipeline, made.encoder.layout, classes=context.task.classes)
             sizes[fold] = len(graph)
-            runtime = OnnxRuntime(shop.parent.manifest, made.encoder, graph)
+            runtime = OnnxRuntime(context.parent.manifest, made.encoder, graph)
             rows = (
-                shop.prepared.dataset.take(np.arange(80)).frame.select([f.name for f in made.encoder.fields]).to_dicts()
+                context.prepared.dataset.take(np.arange(80))
+                .frame.select([f.name for f in made.encoder.fields])
+                .to_dicts()
             )
             prove(made.pipeline.scores, made.encoder, runtime, rows)
         assert each.whole or sizes[ALL] < 2 * sizes[0], "it would be timed as what is never published"
-        judging = shop.prepared.table.outside(0)
-        scores = shop_scores(shop, each, judging)
-        assert scores.shape == (len(judging), shop.task.outputs)
+        judging = context.prepared.table.outside(0)
+        scores = context_scores(context, each, judging)
+        assert scores.shape == (len(judging), context.task.outputs)
         assert np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("shop", ["a network"], indirect=True)
+@pytest.mark.parametrize("context", ["a network"], indirect=True)
 @pytest.mark.parametrize("name", ["prune_neurons", "low_rank"])
-def test_a_network_with_less_in_it_is_smaller_in_the_graph_and_still_knows_its_words(shop, name):
-    (half, *_) = member("compress.techniques", name)(shop)
+def test_a_network_with_less_in_it_is_smaller_in_the_graph_and_still_knows_its_words(context, name):
+    (half, *_) = member("compress.techniques", name)(context)
     found: list[Member] = []
-    shop.plan.run([half.harshest], lambda each: found.append(each) or True)
-    network = next(each for each in shop.members if each.configuration.learner == "text_mlp")
-    y = shop.prepared.table.whole.y[shop.prepared.table.judged]
+    context.plan.run([half.harshest], lambda each: found.append(each) or True)
+    network = next(each for each in context.members if each.configuration.learner == "text_mlp")
+    y = context.prepared.table.whole.y[context.prepared.table.judged]
 
     before, after = (
-        len(compile_graph(shop.part(each, 0), shop.encoder.layout, classes=shop.task.classes))
+        len(compile_graph(context.part(each, 0), context.encoder.layout, classes=context.task.classes))
         for each in (network, found[0])
     )
 
@@ -122,133 +124,133 @@ def test_a_network_with_less_in_it_is_smaller_in_the_graph_and_still_knows_its_w
     assert np.mean(found[0].scores.argmax(axis=1) == y) > np.mean(network.scores.argmax(axis=1) == y) - 0.05
 
 
-@pytest.mark.parametrize("shop", ["a network"], indirect=True)
-def test_a_milder_network_is_fitted_when_it_is_asked_for_and_not_before(shop, monkeypatch):
-    ladder = next(iter(member("compress.techniques", "prune_neurons")(shop)))
-    runs, run = [], shop.plan.run
-    monkeypatch.setattr(shop.plan, "run", lambda *asked: runs.append(asked) or run(*asked))
+@pytest.mark.parametrize("context", ["a network"], indirect=True)
+def test_a_milder_network_is_fitted_when_it_is_asked_for_and_not_before(context, monkeypatch):
+    ladder = next(iter(member("compress.techniques", "prune_neurons")(context)))
+    runs, run = [], context.plan.run
+    monkeypatch.setattr(context.plan, "run", lambda *asked: runs.append(asked) or run(*asked))
 
-    candidates = [fitted_when_asked(shop, each) for each in ladder.milder()]
+    candidates = [fitted_when_asked(context, each) for each in ladder.milder()]
     assert candidates
     assert not runs
-    scores = [shop_scores(shop, candidates[0], shop.prepared.table.outside(0)) for _ in range(2)]
+    scores = [context_scores(context, candidates[0], context.prepared.table.outside(0)) for _ in range(2)]
 
     assert len(runs) == 1
     assert np.array_equal(*scores)
 
 
-def shop_scores(shop, candidate, rows):
+def context_scores(context, candidate, rows):
     made = candidate.make(0)
-    return made.pipeline.scores(shop.encoded(rows, made.encoder))
+    return made.pipeline.scores(context.encoded(rows, made.encoder))
 
 
-def test_what_is_made_for_a_fold_does_not_hang_on_its_answers(shop):
+def test_what_is_made_for_a_fold_does_not_hang_on_its_answers(context):
     """The rows of the fold that judges are changed: what was fitted without them stays what it was."""
     for name in ("codebook", "distill", "distill_network", "distill_words", "fewer_columns", "vocabulary"):
         try:
-            (candidate, *_) = member("compress.techniques", name)(shop)
+            (candidate, *_) = member("compress.techniques", name)(context)
         except CannotHelp:
             continue
-        rows = shop.prepared.table.outside(0)
-        before = shop_scores(shop, candidate, rows)
-        held = shop.prepared.table.whole.y
+        rows = context.prepared.table.outside(0)
+        before = context_scores(context, candidate, rows)
+        held = context.prepared.table.whole.y
         kept = held[rows].copy()
         held[rows] = kept[::-1]
-        shop.memo.clear()
+        context.memo.clear()
         try:
-            (again, *_) = member("compress.techniques", name)(shop)
-            assert np.array_equal(shop_scores(shop, again, rows), before)
+            (again, *_) = member("compress.techniques", name)(context)
+            assert np.array_equal(context_scores(context, again, rows), before)
         finally:
             held[rows] = kept
-            shop.memo.clear()
+            context.memo.clear()
 
 
-def test_columns_that_are_left_out_may_still_be_sent_and_are_told(shop):
+def test_columns_that_are_left_out_may_still_be_sent_and_are_told(context):
     try:
-        (candidate, *_) = member("compress.techniques", "fewer_columns")(shop)
+        (candidate, *_) = member("compress.techniques", "fewer_columns")(context)
     except CannotHelp:
         return
     made = candidate.make(0)
-    draft = Trial(candidate, "fewer_columns").draft(shop.parent.manifest, made)
+    draft = Trial(candidate, "fewer_columns").draft(context.parent.manifest, made)
 
     _, runtime = compiled(made.pipeline, made.encoder, draft, None)
 
     read, ignored = {each.name for each in draft.inputs}, {each.name for each in draft.ignored}
     assert {"a", "b"} <= read
     assert len(read) == 5
-    assert read | ignored == {each.name for each in shop.parent.manifest.inputs}
+    assert read | ignored == {each.name for each in context.parent.manifest.inputs}
     assert all("left it out" in each.reason for each in draft.ignored)
     assert {entry.field for entry in runtime.manifest.encoders} == read
-    whole = shop.prepared.dataset.take(np.arange(20)).frame.select([*read, *ignored])
+    whole = context.prepared.dataset.take(np.arange(20)).frame.select([*read, *ignored])
     assert runtime.predict(whole.to_dicts()).predictions == runtime.predict(whole.select(read).to_dicts()).predictions
 
 
-def test_students_of_fewer_columns_read_those_that_matter(shop):
-    if shop.encoder.layout.texts:
+def test_students_of_fewer_columns_read_those_that_matter(context):
+    if context.encoder.layout.texts:
         return
     from aias.compress.distillation import Size, taught
     from aias.compress.techniques.fewer_columns import _importance
 
-    matters = dict(zip([each.name for each in shop.encoder.fields], _importance(shop, 0), strict=True))
-    few = taught(shop, Size(20, 8, 0.4), 0, places=[1])
+    matters = dict(zip([each.name for each in context.encoder.fields], _importance(context, 0), strict=True))
+    few = taught(context, Size(20, 8, 0.4), 0, places=[1])
 
     assert min(matters["a"], matters["b"]) > 0
     assert set(few.fitted.forest().feature) == {0}
     assert few.fitted.forest().single
 
 
-def test_a_smaller_student_is_the_beginning_of_a_larger_one_and_is_not_fitted_again(shop):
-    if shop.encoder.layout.texts:
+def test_a_smaller_student_is_the_beginning_of_a_larger_one_and_is_not_fitted_again(context):
+    if context.encoder.layout.texts:
         return
     from aias.compress.distillation import Size, taught
 
     sizes = (Size(12, 8, 0.3), Size(5, 8, 0.3, of=12))
-    whole, few = (taught(shop, size, 0).fitted.forest() for size in sizes)
+    whole, few = (taught(context, size, 0).fitted.forest() for size in sizes)
 
     assert (whole.trees, few.trees) == (12 * whole.outputs, 5 * whole.outputs)
-    x = shop.encoded(shop.inside(0)).columns
+    x = context.encoded(context.inside(0)).columns
     assert np.array_equal(few.sums(x), whole.some(np.arange(few.trees)).sums(x))
-    fitted = [key[1:3] for key in shop.memo if key[0] == "taught" and key[1] in sizes]
+    fitted = [key[1:3] for key in context.memo if key[0] == "taught" and key[1] in sizes]
     assert fitted == [(sizes[0], 0)]
 
 
-def test_of_trees_that_the_time_cut_short_only_the_beginning_is_what_it_says(shop, monkeypatch):
-    if shop.encoder.layout.texts:
+def test_of_trees_that_the_time_cut_short_only_the_beginning_is_what_it_says(context, monkeypatch):
+    if context.encoder.layout.texts:
         return
     from aias.compress.distillation import Size, taught
 
-    monkeypatch.setattr(shop, "memo", {})
+    monkeypatch.setattr(context, "memo", {})
     ticks = itertools.count()
-    monkeypatch.setattr(shop, "fit_deadline", lambda: Deadline(next(ticks) + 40.0, 40.0, lambda: float(next(ticks))))
-    few = taught(shop, Size(2, 8, 0.3, of=200), 0).fitted.forest()
+    monkeypatch.setattr(context, "fit_deadline", lambda: Deadline(next(ticks) + 40.0, 40.0, lambda: float(next(ticks))))
+    few = taught(context, Size(2, 8, 0.3, of=200), 0).fitted.forest()
 
     assert few.trees == 2 * few.outputs
     with pytest.raises(NoTime, match=r"^there was no time to fit it whole"):
-        taught(shop, Size(200, 8, 0.3), 0)
+        taught(context, Size(200, 8, 0.3), 0)
 
 
-@pytest.mark.parametrize("shop", ["a network on numbers"], indirect=True)
-def test_without_pytorch_a_network_says_what_to_install(shop, monkeypatch):
+@pytest.mark.parametrize("context", ["a network on numbers"], indirect=True)
+def test_without_pytorch_a_network_says_what_to_install(context, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(CannotHelp, match=r"aias\[deep\]"):
-        next(member("compress.techniques", "distill_network")(shop))
+        next(member("compress.techniques", "distill_network")(context))
 
 
-@pytest.mark.parametrize("shop", ["a network on numbers"], indirect=True)
-def test_a_network_that_the_time_cut_short_is_no_candidate(shop, monkeypatch):
-    (student, *_) = member("compress.techniques", "distill_network")(shop)
-    monkeypatch.setattr(shop, "fit_deadline", lambda: Deadline.after(0.001))
+@pytest.mark.parametrize("context", ["a network on numbers"], indirect=True)
+def test_a_network_that_the_time_cut_short_is_no_candidate(context, monkeypatch):
+    (student, *_) = member("compress.techniques", "distill_network")(context)
+    monkeypatch.setattr(context, "fit_deadline", lambda: Deadline.after(0.001))
     with pytest.raises(NoTime, match=r"^there was no time to fit it whole"):
         student.make(0)
 
 
-@pytest.mark.parametrize("shop", ["a network on numbers"], indirect=True)
-def test_a_network_says_nearly_what_the_network_says_that_taught_it(shop):
-    (student, *_) = member("compress.techniques", "distill_network")(shop)
-    rows = shop.prepared.table.outside(0)
-    said = shop.teacher(0).scores(shop.encoded(rows))
+@pytest.mark.parametrize("context", ["a network on numbers"], indirect=True)
+def test_a_network_says_nearly_what_the_network_says_that_taught_it(context):
+    (student, *_) = member("compress.techniques", "distill_network")(context)
+    rows = context.prepared.table.outside(0)
+    said = context.teacher(0).scores(context.encoded(rows))
 
-    off = shop_scores(shop, student, rows) - said
+    off = context_scores(context, student, rows) - said
 
     assert off.std() < 0.5 * said.std()
 

@@ -227,9 +227,9 @@ def test_rows_that_judge_are_not_taught_on_besides(parent: aias.Model, monkeypat
     told: list[Event] = []
     taught, extra = distill.taught, set[int]()
 
-    def noted(shop: Any, size: Any, fold: int) -> Any:
-        extra.add(shop.extra.rows if shop.extra else 0)
-        return taught(shop, size, fold)
+    def noted(context: Any, size: Any, fold: int) -> Any:
+        extra.add(context.extra.rows if context.extra else 0)
+        return taught(context, size, fold)
 
     monkeypatch.setattr(distill, "taught", noted)
     monkeypatch.setattr(job, "repaired", lambda *_, **__: [])
@@ -271,9 +271,9 @@ def test_a_run_that_was_broken_off_does_not_take_what_other_rows_taught(
     made: list[str] = []
     taught = distill.taught
 
-    def noted(shop: Any, size: Any, fold: int) -> Any:
+    def noted(context: Any, size: Any, fold: int) -> Any:
         made.append(str(size))
-        return taught(shop, size, fold)
+        return taught(context, size, fold)
 
     def killed(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
@@ -295,9 +295,9 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(
     made: list[str] = []
     taught = distill.taught
 
-    def noted(shop: Any, size: Any, fold: int) -> Any:
+    def noted(context: Any, size: Any, fold: int) -> Any:
         made.append(f"{size} {fold}")
-        return taught(shop, size, fold)
+        return taught(context, size, fold)
 
     def killed(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
@@ -321,9 +321,9 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(parent: aias.Model, monkeyp
     searched: list[str] = []
     taught, stop = distill.taught, threading.Event()
 
-    def noted(shop: Any, size: Any, fold: int) -> Any:
+    def noted(context: Any, size: Any, fold: int) -> Any:
         made.append(f"{size} {fold}")
-        return taught(shop, size, fold)
+        return taught(context, size, fold)
 
     def stopping(event: Event) -> None:
         if event.name == "compress.candidate" and not stop.is_set():

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.context import Context
 from aias.compress.techniques.contract import Made
-from aias.compress.workshop import Workshop
 from aias.core.arrays import Floats
 from aias.core.errors import UserError
 from aias.core.graph import GraphWriter
@@ -35,14 +35,14 @@ LOOKED_THROUGH_MAX: Final = 2_000
 """Rows, for some that are sent on."""
 
 
-def fair(shop: Workshop, made: Made, sent: float, rows: Rows) -> Rows:
+def fair(context: Context, made: Made, sent: float, rows: Rows) -> Rows:
     """Rows to time by: as they are, unless some go a longer way; then as many as of rows that it was not fitted on, in
     any stretch of them. Of those that it was fitted on a model is surer."""
     if not sent:
         return rows
-    places = shop.some(LOOKED_THROUGH_MAX)
-    goes = made.pipeline.sends(shop.encoded(places, made.encoder, made.embedding))  # type: ignore[attr-defined]
-    frame = shop.prepared.dataset.take(places).frame.select([each.name for each in made.encoder.fields])
+    places = context.some(LOOKED_THROUGH_MAX)
+    goes = made.pipeline.sends(context.encoded(places, made.encoder, made.embedding))  # type: ignore[attr-defined]
+    frame = context.prepared.dataset.take(places).frame.select([each.name for each in made.encoder.fields])
     long, short = np.flatnonzero(goes), np.flatnonzero(~goes)
     if not len(long) or not len(short):
         raise UserError("of the rows that are here all take one way, and what the other takes cannot be timed")

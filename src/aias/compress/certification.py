@@ -59,21 +59,21 @@ def finish(
     watch: Watch,
 ) -> Finished:  # fmt: skip
     """Made of all rows, compiled, proved, and timed against the parent. Raises `ParityBroken`, `Damaged`."""
-    shop = judged.shop
-    shop.finishing = True
+    context = judged.context
+    context.finishing = True
     made = trial.candidate.make(ALL)
     pipeline: Pipeline = made.pipeline
     if trial.answering.calibration:
         pipeline = Calibrated(pipeline, trial.answering.calibration)
     trained = finished(
-        pipeline, made.encoder, trial.draft(shop.parent.manifest, made), held_out=shop.prepared.held_out,
-        profile=msgspec.json.encode(profile(shop.prepared.dataset)),
-        embedding=made.embedding or shop.prepared.embedding, watch=watch,
+        pipeline, made.encoder, trial.draft(context.parent.manifest, made), held_out=context.prepared.held_out,
+        profile=msgspec.json.encode(profile(context.prepared.dataset)),
+        embedding=made.embedding or context.prepared.embedding, watch=watch,
     )  # fmt: skip
     by_other_engine(trained.runtime, trained.files, made, watch=watch)
-    rows = fair(shop, made, trial.candidate.sent, rows)
+    rows = fair(context, made, trial.candidate.sent, rows)
     alone, together = races(
-        shop.parent.runtime, trained.runtime, rows, callers=callers, seconds=seconds, seed=judged.seed
+        context.parent.runtime, trained.runtime, rows, callers=callers, seconds=seconds, seed=judged.seed
     )
     size = served_bytes({path: len(held) for path, held in trained.files.items()})
     longest = longest_us(trained.runtime, rows) if trial.candidate.sent else 0.0
@@ -96,15 +96,15 @@ class Last:
     judged: Judged
 
     def __post_init__(self) -> None:
-        self.tested: int = self.judged.shop.prepared.test.rows
+        self.tested: int = self.judged.context.prepared.test.rows
         self.reserved: Ints = np.flatnonzero(self.judged.held)
-        self.y = np.concatenate([self.judged.shop.prepared.test_y, self.judged.y[self.reserved]])
+        self.y = np.concatenate([self.judged.context.prepared.test_y, self.judged.y[self.reserved]])
         self.groups = self._groups()
         self._tested: dict[Judged, list[Floats]] = {}
 
     def _groups(self) -> Ints | None:
         """Of the test, and behind them those of the rows reserved: none is in both."""
-        tested, judged = self.judged.shop.prepared.test_together, self.judged.groups
+        tested, judged = self.judged.context.prepared.test_together, self.judged.groups
         if tested is None and judged is None:
             return None
         first = np.arange(self.tested) if tested is None else tested
@@ -115,22 +115,22 @@ class Last:
         """What the parent answers, or the version that another `Judged` is of, found as the trial's answers are."""
         judged = judged or self.judged
         if judged not in self._tested:
-            self._tested[judged] = [judged.shop.parent.scores(judged.shop.prepared)] if self.tested else []
+            self._tested[judged] = [judged.context.parent.scores(judged.context.prepared)] if self.tested else []
         reserved = judged.before(self.reserved, by_fold=trial.by_fold)
         return Answered(np.concatenate([*self._tested[judged], reserved.scores]), reserved.label_weights)
 
     def answers(self, each: Finished) -> Answered:
-        shop, calibration = self.judged.shop, each.trial.answering.calibration
+        context, calibration = self.judged.context, each.trial.answering.calibration
         scores = each.trial.scores(self.judged, self.reserved)
         reserved = calibration.apply(scores) if calibration and len(scores) else scores
-        tested = [test_scores(each.trained.runtime, shop.prepared)] if self.tested else []
+        tested = [test_scores(each.trained.runtime, context.prepared)] if self.tested else []
         return Answered(np.concatenate([*tested, reserved]), each.trained.manifest.label_weights or None)
 
     def total(self, judged: Judged, trial: Trial, after: Answered) -> Loss | None:
         """Of these answers against those of another version, out of fold and on the test."""
-        task, first = self.judged.shop.task, self.before(trial, judged)
+        task, first = self.judged.context.task, self.before(trial, judged)
         found = evidence(task, self.y, first, after, seed=self.judged.seed, groups=self.groups)
-        return finite(self.judged.shop.metric, found)
+        return finite(self.judged.context.metric, found)
 
     @property
     def measured_groups(self) -> Ints | None:
@@ -157,15 +157,15 @@ class Last:
             )
             for each, before, after in zip(nominated, befores, answered, strict=True)
         ]
-        found = judge(claims, metric=self.judged.shop.metric, margin=margin, part_margin=PART_TIMES * margin)
+        found = judge(claims, metric=self.judged.context.metric, margin=margin, part_margin=PART_TIMES * margin)
         return list(zip(found, answered, strict=True))
 
     def changes(self, trial: Trial, after: Answered) -> tuple[Flips | None, float | None]:
         """Answers that are others now, and how far probabilities are from coming true; of classes."""
-        if not self.judged.shop.task.classes:
+        if not self.judged.context.task.classes:
             return None, None
         flipped = flips(self.y, self.before(trial).labels, after.labels)
-        if self.judged.shop.prepared.answers_of:  # nothing came true here
+        if self.judged.context.prepared.answers_of:  # nothing came true here
             return flipped, None
         two = after.scores.shape[1] == 2
         said = after.scores[:, 1] if two else after.scores.max(axis=1)
@@ -173,7 +173,7 @@ class Last:
         return flipped, calibration_gap(said, came)
 
     def _loss(self, before: Answered, after: Answered, rows: Ints) -> Evidence:
-        task, seed = self.judged.shop.task, self.judged.seed
+        task, seed = self.judged.context.task, self.judged.seed
         groups = None if self.groups is None else self.groups[rows]
         return evidence(task, self.y[rows], before.take(rows), after.take(rows), seed=seed, groups=groups)
 
@@ -185,7 +185,7 @@ class Last:
 
     def _named(self, columns: Sequence[str]) -> Any:
         """`job is clerk` and its rows."""
-        prepared = self.judged.shop.prepared
+        prepared = self.judged.context.prepared
         reserved = prepared.dataset.take(prepared.table.judged[self.reserved])
         for name in columns:
             values = np.concatenate([each_value(each.values(name)) for each in (prepared.test, reserved) if each.rows])

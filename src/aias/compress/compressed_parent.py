@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import numpy as np
 
+from aias.compress.context import Context
 from aias.compress.fitting import fitted
 from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder, Made, Proposal
-from aias.compress.workshop import Workshop
 from aias.core.arrays import Floats
 from aias.core.catalog import member
 from aias.core.errors import UserError
@@ -35,64 +35,64 @@ class Base:
             self._made[fold] = self.candidate.make(fold)
         return self._made[fold]
 
-    def scores(self, shop: Workshop) -> Floats:
+    def scores(self, context: Context) -> Floats:
         """Of all rows that judge, out of fold: (rows, outputs)."""
         if self.candidate.scores is not None:
             return self.candidate.scores
-        table = shop.prepared.table
+        table = context.prepared.table
         folds = table.folds[table.judged]
-        found = np.empty((len(table.judged), shop.task.outputs))
+        found = np.empty((len(table.judged), context.task.outputs))
         for fold in np.unique(folds):
             own = np.flatnonzero(folds == fold)
-            found[own] = self.at(int(fold)).pipeline.scores(shop.encoded(table.judged[own]))
+            found[own] = self.at(int(fold)).pipeline.scores(context.encoded(table.judged[own]))
         return found
 
 
-def stacked(shop: Workshop, chain: Sequence[Parent]) -> Workshop:
-    """`shop`: of the version that was trained; `chain`: what was made of it, step by step, to the parent itself.
+def stacked(context: Context, chain: Sequence[Parent]) -> Context:
+    """`context`: of the version that was trained; `chain`: what was made of it, step by step, to the parent itself.
 
     Raises `UserError` where a step cannot be gone again, `NoTime`.
     """
-    first = shop.parent
+    first = context.parent
     for each in chain:
-        base = Base(_step(_as_it_was(shop, each), each))
+        base = Base(_step(_as_it_was(context, each), each))
         made = base.at(0)
-        if made.embedding is not None or made.encoder is not shop.encoder:
+        if made.embedding is not None or made.encoder is not context.encoder:
             raise UserError(
-                f"{each.ref} reads other columns, terms or tokens than {shop.parent.ref}, and those of a fold are not "
-                "those of another: it cannot be found again fold by fold",
+                f"{each.ref} reads other columns, terms or tokens than {context.parent.ref}, and those of a fold are "
+                "not those of another: it cannot be found again fold by fold",
                 hint=f"compress {first.ref} once more, with a larger loss or a smaller size "
                 "(`--max-loss`, `--size`, or `max_loss=`, `size=`)",
             )
-        shop = replace(shop, parent=each, members=(), weights=np.zeros(0), base=base, memo={})
-    return shop
+        context = replace(context, parent=each, members=(), weights=np.zeros(0), base=base, memo={})
+    return context
 
 
-def _as_it_was(shop: Workshop, wanted: Parent) -> Workshop:
+def _as_it_was(context: Context, wanted: Parent) -> Context:
     """With the rows without labels that a step was taught on, or without any."""
     known = unlabelled_of(wanted)
-    if known and known != shop.unlabelled:
+    if known and known != context.unlabelled:
         raise UserError(
             f"{wanted.ref} was taught on rows without labels besides, and these are not given: without them it cannot "
             "be found again fold by fold",
             hint="give the same rows again with `--unlabelled FILE`, or `unlabelled=`",
         )
-    return replace(shop, extra=shop.extra if known else None, memo={})
+    return replace(context, extra=context.extra if known else None, memo={})
 
 
-def _step(shop: Workshop, wanted: Parent) -> Candidate:
+def _step(context: Context, wanted: Parent) -> Candidate:
     """What the technique of a step proposed, by its name."""
     (technique, name), why = step_of(wanted), ""
     try:
-        proposed = list(member("compress.techniques", technique)(shop))
+        proposed = list(member("compress.techniques", technique)(context))
     except CannotHelp as fault:
         proposed, why = [], f": {fault.message}"
     for each in _with_milder(proposed):
         if each.name == name:
-            return fitted(shop, each) if isinstance(each, Configuration) else each
+            return fitted(context, each) if isinstance(each, Configuration) else each
     raise UserError(
         f"{wanted.ref} was made as `{name}` by {technique}, which does not propose that any more{why}",
-        hint=f"compress {shop.parent.ref} again, and go on from what that gives",
+        hint=f"compress {context.parent.ref} again, and go on from what that gives",
     )
 
 

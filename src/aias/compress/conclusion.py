@@ -14,6 +14,7 @@ from aias.artifact.manifest import Manifest
 from aias.artifact.report import PLOTS
 from aias.compress.certification import Finished, Last, certified_point
 from aias.compress.comparison import Answered
+from aias.compress.context import BY_UNLABELLED
 from aias.compress.footprint import Footprint
 from aias.compress.frontier import (
     CERTIFIED,
@@ -35,7 +36,6 @@ from aias.compress.goals import Goals
 from aias.compress.halving import LATE, NO_TIME
 from aias.compress.plot import frontier_chart
 from aias.compress.trial import Judged, Trial
-from aias.compress.workshop import BY_UNLABELLED
 from aias.core.events import Watch
 from aias.core.host import host
 from aias.runtimes.latency import LONGEST, Pace
@@ -105,7 +105,7 @@ class Conclusion:
         return max(passed, key=lambda each: each.finished.trial.gain, default=None)
 
     def verdict(self) -> str:
-        ref, best = self.judged.shop.parent.ref, self.best
+        ref, best = self.judged.context.parent.ref, self.best
         if best is not None:
             trial, speed, loss = best.finished.trial, best.finished.trial.speed, best.verdict.loss
             return (
@@ -165,11 +165,11 @@ class Conclusion:
         return f", with {self.wanted.callers} callers at once {times(_times(best))} as fast"
 
     def frontier(self) -> Frontier:
-        shop = self.judged.shop
+        context = self.judged.context
         return Frontier(
-            shop.parent.ref, shop.metric, self.wanted.max_loss, self.power.margin, str(self._power), self.verdict(),
-            tuple(self._points()), host(), len(self.judged.searched), self.power.rows, self.wanted.callers,
-            self._total(),
+            context.parent.ref, context.metric, self.wanted.max_loss, self.power.margin, str(self._power),
+            self.verdict(), tuple(self._points()), host(), len(self.judged.searched), self.power.rows,
+            self.wanted.callers, self._total(),
         )  # fmt: skip
 
     def published(self, frontier: Frontier, *, watch: Watch) -> Trained | None:
@@ -191,16 +191,16 @@ class Conclusion:
 
     def _points(self) -> list[Point]:
         pace, asked = self._parent_paces()
-        shop, decided = self.judged.shop, {id(each.finished.trial): each for each in self.decided}
+        context, decided = self.judged.context, {id(each.finished.trial): each for each in self.decided}
         points = [*self.fallen]
         points.append(
             Point(
-                shop.parent.ref, "do nothing", PARENT, pace=pace, size_bytes=self.parent_bytes, smaller=1.0,
+                context.parent.ref, "do nothing", PARENT, pace=pace, size_bytes=self.parent_bytes, smaller=1.0,
                 together=asked, footprint=self.parent_footprint,
             )
         )  # fmt: skip
         for trial in self.trials:
-            point, said = trial.point(shop.metric), decided.get(id(trial))
+            point, said = trial.point(context.metric), decided.get(id(trial))
             points.append(self._certified(said, point) if said else point)
         return [replace(each, reason=self._why(each.reason)) for each in points]
 
@@ -212,7 +212,7 @@ class Conclusion:
         if self.before is None or self.best is None:
             return None
         loss = self.last.total(self.before, self.best.finished.trial, self.best.answered)
-        return Total(self.before.shop.parent.ref, loss) if loss else None
+        return Total(self.before.context.parent.ref, loss) if loss else None
 
     def _parent_paces(self) -> tuple[Pace | None, Asked | None]:
         """Beside the one that is published, or else beside any."""
@@ -231,25 +231,25 @@ class Conclusion:
 
     def _manifest(self, best: Decided, frontier: Frontier, *, watch: Watch) -> Manifest:
         each, verdict, manifest = best.finished, best.verdict, best.finished.trained.manifest
-        shop, old = self.judged.shop, best.finished.trained.manifest.lineage
+        context, old = self.judged.context, best.finished.trained.manifest.lineage
         y, answered = self.last.measured(best.answered)
         measured = metrics.report(
-            shop.task, y, answered.scores, seed=self.judged.seed, watch=watch,
+            context.task, y, answered.scores, seed=self.judged.seed, watch=watch,
             label_weights=manifest.label_weights or None, groups=self.last.measured_groups,
         )  # fmt: skip
         judged = "test" if self.last.tested else "out of fold"
-        if shop.prepared.answers_of:  # other metrics would say how well it does what nobody knows to be right
-            judged, measured = "agreement", (replace(measured[0], metric=shop.metric),)
+        if context.prepared.answers_of:  # other metrics would say how well it does what nobody knows to be right
+            judged, measured = "agreement", (replace(measured[0], metric=context.metric),)
         proof: dict[str, Any] = {
             "technique": each.trial.technique, "max_loss": self.wanted.max_loss, "margin": self.power.margin,
             "loss": msgspec.to_builtins(verdict.loss), "p": verdict.p, "speed": msgspec.to_builtins(each.race.speed),
             "together": {"callers": self.wanted.callers, "speed": msgspec.to_builtins(each.together.speed)},
             "smaller": each.trial.smaller, "host": msgspec.to_builtins(frontier.host),
         }  # fmt: skip
-        if shop.unlabelled and each.trial.technique in BY_UNLABELLED:
-            proof["unlabelled"] = shop.unlabelled
-        if shop.prepared.split != "random":
-            proof["split"] = shop.prepared.split
+        if context.unlabelled and each.trial.technique in BY_UNLABELLED:
+            proof["unlabelled"] = context.unlabelled
+        if context.prepared.split != "random":
+            proof["split"] = context.prepared.split
         if judged == "out of fold" and self.last.stopped_it(each.trial):
             proof["stopped"] = True
         if frontier.total is not None:
@@ -263,12 +263,12 @@ class Conclusion:
             row_us=row_us, size_bytes=each.size_bytes,
         )  # fmt: skip
         lineage = replace(
-            old, verb="compress", settings={**old.settings, "proof": proof}, parents=(shop.parent.manifest.digest,)
+            old, verb="compress", settings={**old.settings, "proof": proof}, parents=(context.parent.manifest.digest,)
         )
         rows = manifest.rows
-        if shop.parent.imported:
-            rows = {"train": shop.prepared.dataset.rows, **shop.prepared.table.counts, "test": 0}
-            lineage = replace(lineage, dataset=shop.prepared.dataset.digest)
+        if context.parent.imported:
+            rows = {"train": context.prepared.dataset.rows, **context.prepared.table.counts, "test": 0}
+            lineage = replace(lineage, dataset=context.prepared.dataset.digest)
         return replace(
             manifest,
             measurements=measured,

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.context import Context, Teacher, check_whole
 from aias.compress.plain_trees import PlainTrees, in_single, plain
 from aias.compress.refitted_leaves import TREES_MAX, corrected
-from aias.compress.workshop import Teacher, Workshop, check_whole
 from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
 from aias.core.events import nobody
@@ -96,63 +96,63 @@ class Lesson:
     """So many of these keep their own answers, and the noise in them."""
 
 
-def lesson(shop: Workshop, fold: int) -> Lesson:
+def lesson(context: Context, fold: int) -> Lesson:
     """Of the rows that may be fitted on; made once for a fold."""
-    return shop.once(("lesson", fold), lambda: _lesson(shop, fold, CLASSES if shop.task.classes else AMOUNTS))
+    return context.once(("lesson", fold), lambda: _lesson(context, fold, CLASSES if context.task.classes else AMOUNTS))
 
 
-def taught(shop: Workshop, size: Size, fold: int, *, places: Sequence[int] | None = None) -> ColumnsPipeline:
+def taught(context: Context, size: Size, fold: int, *, places: Sequence[int] | None = None) -> ColumnsPipeline:
     """Boosted trees in single precision that learned the lesson; over the columns at `places` only, if they are given:
     column j of what the pipeline then reads is column `places[j]` of the lesson. They are fitted once.
     """
-    kept = list(range(shop.encoder.layout.width)) if places is None else list(places)
+    kept = list(range(context.encoder.layout.width)) if places is None else list(places)
     whole = replace(size, trees=size.of or size.trees, of=0, again=False)
     key = ("taught", whole, fold, tuple(kept))
-    trees, seconds, left = shop.once(key, lambda: _fitted(shop, whole, fold, kept))
+    trees, seconds, left = context.once(key, lambda: _fitted(context, whole, fold, kept))
     forest = trees.forest()
     count = size.trees * forest.outputs  # a round has a tree for each output
     check_whole(seconds, left=left, less=forest.trees < count)
-    forest, told = forest.some(np.arange(min(count, forest.trees))), lesson(shop, fold)
+    forest, told = forest.some(np.arange(min(count, forest.trees))), lesson(context, fold)
     columns = told.columns[:, kept]
     if size.again:
         said, weight = told.said[told.own :, 1 if trees.two else 0 :], told.weight[told.own :]
         weight = weight / weight.mean() if len(weight) else weight
-        forest = corrected(forest, trees.link, columns[told.own :], said, weight, seed=shop.seed)
+        forest = corrected(forest, trees.link, columns[told.own :], said, weight, seed=context.seed)
     fitted: Any = replace(trees, trees=in_single(forest, columns))
     return ColumnsPipeline([], fitted)
 
 
-def _fitted(shop: Workshop, size: Size, fold: int, kept: list[int]) -> tuple[PlainTrees, float, float]:
+def _fitted(context: Context, size: Size, fold: int, kept: list[int]) -> tuple[PlainTrees, float, float]:
     """And the seconds that there were for it, and were left."""
-    told, layout = lesson(shop, fold), shop.encoder.layout
+    told, layout = lesson(context, fold), context.encoder.layout
     columns = np.ascontiguousarray(told.columns[:, kept])
     categories = dict(zip(layout.categories, layout.category_sizes, strict=True))
     settings: dict[str, Any] = {"rounds": size.trees, "num_leaves": size.leaves, "learning_rate": size.rate}
-    if shop.task.type == "binary":
+    if context.task.type == "binary":
         settings["objective"] = "cross_entropy"
     how = Fit(
-        shop.task, shop.seed + fold + 1, shop.fit_deadline(), THREADS, nobody, settings,
+        context.task, context.seed + fold + 1, context.fit_deadline(), THREADS, nobody, settings,
         categories=tuple(i for i, place in enumerate(kept) if place in categories),
         category_sizes=tuple(categories[place] for place in kept if place in categories),
     )  # fmt: skip
-    trees = member("learners", "boosted_trees").fit(_examples(shop, columns, told), None, how)
+    trees = member("learners", "boosted_trees").fit(_examples(context, columns, told), None, how)
     left = how.deadline.left
-    return plain(trees, two=shop.task.type == "binary"), how.deadline.seconds, left
+    return plain(trees, two=context.task.type == "binary"), how.deadline.seconds, left
 
 
-def _lesson(shop: Workshop, fold: int, kind: Kind) -> Lesson:
-    rows, most, rng = shop.inside(fold), _rows_max(shop, kind), np.random.default_rng(shop.seed + fold - ALL)
-    alone = len(shop.members) == 1
+def _lesson(context: Context, fold: int, kind: Kind) -> Lesson:
+    rows, most, rng = context.inside(fold), _rows_max(context, kind), np.random.default_rng(context.seed + fold - ALL)
+    alone = len(context.members) == 1
     if len(rows) > most // 2 and not alone:
         rows = np.sort(rng.permutation(rows)[: most // 2])
-    real = shop.encoded(rows)
+    real = context.encoded(rows)
     times, share, each = ONE_MEMBER if alone else (kind.times, kind.share, 1.0)
-    columns = real.columns if shop.extra is None else np.vstack([real.columns, shop.extra.columns])
+    columns = real.columns if context.extra is None else np.vstack([real.columns, context.extra.columns])
     known = len(rows) if alone else 0  # rows that are not asked, for they keep their own answers
     made_up = _made_up(columns, min(times * len(columns), max(most - len(columns) + known, 0)), share, rng)
     asked = replace(real, columns=np.vstack([columns[known:], made_up]))
     assert isinstance(asked, Encoded)
-    said = np.concatenate([own_answers(shop, rows[:known]), _said(shop.teacher(fold), asked, shop.threads)])
+    said = np.concatenate([own_answers(context, rows[:known]), _said(context.teacher(fold), asked, context.threads)])
     weight = np.concatenate([np.ones(len(columns)), np.full(len(made_up), each)])
     sound = np.asarray(np.isfinite(said).all(axis=1))  # a parent from elsewhere may have no answer for gaps
     columns = np.vstack([columns, made_up])
@@ -167,19 +167,19 @@ def _said(teacher: Teacher, asked: Encoded, threads: int) -> Floats:
         return np.concatenate(list(pool.map(teacher.scores, parts)))
 
 
-def _rows_max(shop: Workshop, kind: Kind) -> int:
+def _rows_max(context: Context, kind: Kind) -> int:
     """That the whole parent can answer in its share of the time, as fast as it answered when it was published."""
-    row_seconds, most = 1e-6 * shop.parent.manifest.row_us, kind.rows_max(shop.encoder.layout.width)
+    row_seconds, most = 1e-6 * context.parent.manifest.row_us, kind.rows_max(context.encoder.layout.width)
     if not row_seconds:
         return most
-    able = int(LESSON_SHARE * shop.deadline.seconds * shop.threads / row_seconds)
+    able = int(LESSON_SHARE * context.deadline.seconds * context.threads / row_seconds)
     return min(max(able, ROWS_MIN), most)
 
 
-def own_answers(shop: Workshop, rows: Ints) -> Floats:
+def own_answers(context: Context, rows: Ints) -> Floats:
     """Of rows of the table, as a teacher would say them: (rows, outputs)."""
-    y = shop.answers(rows)
-    return np.asarray(np.eye(shop.task.outputs)[y] if shop.task.classes else y[:, None])
+    y = context.answers(rows)
+    return np.asarray(np.eye(context.task.outputs)[y] if context.task.classes else y[:, None])
 
 
 def _made_up(columns: Floats, count: int, share: float, rng: np.random.Generator) -> Floats:
@@ -189,8 +189,8 @@ def _made_up(columns: Floats, count: int, share: float, rng: np.random.Generator
     return np.asarray(np.where(swapped, columns[other], columns[own]))
 
 
-def _examples(shop: Workshop, columns: Floats, told: Lesson) -> Examples:
+def _examples(context: Context, columns: Floats, told: Lesson) -> Examples:
     weight = None if (told.weight == 1).all() else told.weight / told.weight.mean()
-    if shop.task.type == "binary":
+    if context.task.type == "binary":
         return Examples(columns, told.said[:, 1], weight)
-    return soft(shop.task, columns, told.said, weight, least=CHANCE_MIN)
+    return soft(context.task, columns, told.said, weight, least=CHANCE_MIN)

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.context import Context
 from aias.compress.techniques.contract import CannotHelp
-from aias.compress.workshop import Workshop
 from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
 from aias.core.events import nobody
@@ -47,13 +47,13 @@ class Student:
     seconds: float = 0.0
 
 
-def linear_member(shop: Workshop) -> Member:
+def linear_member(context: Context) -> Member:
     """The heaviest that says which terms matter. Raises `CannotHelp`."""
-    if not shop.encoder.layout.terms:
+    if not context.encoder.layout.terms:
         raise CannotHelp("it has no texts")
-    if shop.prepared.embedding is not None:
+    if context.prepared.embedding is not None:
         raise CannotHelp("a sentence encoder reads its texts, beside which the terms are small")
-    linear = next((each for each in shop.members if _is_linear(each.configuration)), None)
+    linear = next((each for each in context.members if _is_linear(each.configuration)), None)
     if linear is None:
         raise CannotHelp("it has no linear model that says which terms matter")
     return linear
@@ -63,22 +63,22 @@ def _is_linear(configuration: Configuration) -> bool:
     return configuration.learner == "linear" and not configuration.settings.get("log_target")
 
 
-def student(shop: Workshop, linear: Member, count: int, fold: int) -> Student:
+def student(context: Context, linear: Member, count: int, fold: int) -> Student:
     """A linear model of so many terms that answers as the parent does; of a fold and a count it is made once."""
 
     def make() -> Student:
-        cut = one_in_all(shop) and count >= CUT_SHARE * shop.encoder.layout.terms
+        cut = one_in_all(context) and count >= CUT_SHARE * context.encoder.layout.terms
         began = time.monotonic()
-        found = (_cut if cut else _taught)(shop, linear, count, fold)
+        found = (_cut if cut else _taught)(context, linear, count, fold)
         return replace(found, seconds=time.monotonic() - began)
 
-    return shop.once(("student of terms", linear.name, count, fold), make)
+    return context.once(("student of terms", linear.name, count, fold), make)
 
 
-def one_in_all(shop: Workshop) -> bool:
+def one_in_all(context: Context) -> bool:
     """Whether the parent's members are linear models of the same features."""
-    return all(_is_linear(each.configuration) for each in shop.members) and (
-        len({read_by(each.configuration) for each in shop.members}) == 1
+    return all(_is_linear(each.configuration) for each in context.members) and (
+        len({read_by(each.configuration) for each in context.members}) == 1
     )
 
 
@@ -102,19 +102,21 @@ def kept(encoder: RowEncoder, importance: Floats, count: int) -> tuple[RowEncode
     return encoder.with_encoders(encoders), np.array(places, np.int64)
 
 
-def _cut(shop: Workshop, linear: Member, count: int, fold: int) -> Student:
-    encoder, places = kept(shop.encoder, importance(shop, linear, fold), count)
-    return Student(with_terms(_together(shop, fold), lambda table, texts: Terms.of_table(table[places], texts=texts)),
-                   encoder, places)  # fmt: skip
+def _cut(context: Context, linear: Member, count: int, fold: int) -> Student:
+    encoder, places = kept(context.encoder, importance(context, linear, fold), count)
+    all_terms = _together(context, fold)
+    return Student(
+        with_terms(all_terms, lambda table, texts: Terms.of_table(table[places], texts=texts)), encoder, places
+    )
 
 
-def _together(shop: Workshop, fold: int) -> LinearPipeline:
+def _together(context: Context, fold: int) -> LinearPipeline:
     """The parent as one linear model, whose sums are the mean of its members'; for `ALL` of the fits of all folds, or,
     where there was one fold only, as they were fitted again."""
-    if fold != ALL or shop.prepared.table.fold_count == 1:
-        return mean_of_weights([shop.part(each, fold) for each in shop.members], shop.weights)
-    folds = [mean_of_weights([shop.fitter.pipeline(unit) for unit in each.units]) for each in shop.members]
-    return mean_of_weights(folds, shop.weights)
+    if fold != ALL or context.prepared.table.fold_count == 1:
+        return mean_of_weights([context.part(each, fold) for each in context.members], context.weights)
+    folds = [mean_of_weights([context.fitter.pipeline(unit) for unit in each.units]) for each in context.members]
+    return mean_of_weights(folds, context.weights)
 
 
 def with_terms(pipeline: Any, made: Callable[[Any, int], tuple[Any, Floats]]) -> LinearPipeline:
@@ -127,33 +129,35 @@ def with_terms(pipeline: Any, made: Callable[[Any, int], tuple[Any, Floats]]) ->
     return LinearPipeline([feature for feature, _ in parts], answers)
 
 
-def _taught(shop: Workshop, linear: Member, count: int, fold: int) -> Student:
-    rows = shop.inside(fold)
-    encoder, places = kept(shop.encoder, importance(shop, linear, fold), count)
-    features, names = Features(encoder, shop.encoded(rows, encoder)), read_by(linear.configuration)
+def _taught(context: Context, linear: Member, count: int, fold: int) -> Student:
+    rows = context.inside(fold)
+    encoder, places = kept(context.encoder, importance(context, linear, fold), count)
+    features, names = Features(encoder, context.encoded(rows, encoder)), read_by(linear.configuration)
     asked = linear.refit.configuration.settings
     settings = {name: asked[name] for name in KEPT if name in asked}
-    examples = soft(shop.task, features.matrix(names), shop.teacher(fold).scores(shop.encoded(rows)), least=CHANCE_MIN)
-    how = Fit(shop.task, shop.seed, shop.fit_deadline(), shop.threads, nobody, {"C": 1.0} | settings)
+    examples = soft(
+        context.task, features.matrix(names), context.teacher(fold).scores(context.encoded(rows)), least=CHANCE_MIN
+    )
+    how = Fit(context.task, context.seed, context.fit_deadline(), context.threads, nobody, {"C": 1.0} | settings)
     model = member("learners", "linear").fit(examples, None, how)
     return Student(LinearPipeline(features.some(names), model), encoder, places)
 
 
-def importance(shop: Workshop, linear: Member, fold: int) -> Floats:
+def importance(context: Context, linear: Member, fold: int) -> Floats:
     """Of each term: how far it moves the sums, times the root of how many rows hold it, (terms,).
 
     A row holds a letter group by itself only where a word is new. With every word that has it, it is held far more
     often, and words that are forgotten fall back on it. What counts is the geometric mean of both.
     """
-    pipeline: Any = _together(shop, fold) if one_in_all(shop) else shop.part(linear, fold)
+    pipeline: Any = _together(context, fold) if one_in_all(context) else context.part(linear, fold)
     terms, weights = next(pair for pair in pipeline.parts() if pair[0].name == "terms")
     moved = terms.table(weights)[:, :-1].astype(np.float64)
     moved = moved - moved.mean(axis=1, keepdims=True) if moved.shape[1] > 1 else moved
-    alone = held_by(shop, fold)
+    alone = held_by(context, fold)
     within = np.exp(-terms.idf)  # up to a factor: idf = ln((1 + n) / (1 + rows)) + 1
     return np.asarray(np.sqrt((moved**2).sum(axis=1) * np.sqrt(alone * within)))
 
 
-def held_by(shop: Workshop, fold: int) -> Ints:
+def held_by(context: Context, fold: int) -> Ints:
     """In how many texts that may be fitted on each term is, plus 1: (terms,)."""
-    return np.bincount(shop.encoded(shop.inside(fold)).term_ids, minlength=shop.encoder.layout.terms) + 1
+    return np.bincount(context.encoded(context.inside(fold)).term_ids, minlength=context.encoder.layout.terms) + 1

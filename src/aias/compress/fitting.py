@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 
+from aias.compress.context import Context
 from aias.compress.techniques.contract import Candidate, Made
-from aias.compress.workshop import Workshop
 from aias.training.parent import NoTime
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
 
 
-def fitted(shop: Workshop, configuration: Configuration) -> Candidate:
+def fitted(context: Context, configuration: Configuration) -> Candidate:
     """Raises `NoTime`."""
     found: list[Member] = []
 
@@ -17,27 +17,27 @@ def fitted(shop: Workshop, configuration: Configuration) -> Candidate:
         found.append(each)
         return True
 
-    shop.plan.run([configuration], take)
+    context.plan.run([configuration], take)
     if not found:
         raise NoTime(f"there was no time to fit {configuration.name}", hint="give more time")
-    return candidate_of(shop, found[0])
+    return candidate_of(context, found[0])
 
 
-def candidate_of(shop: Workshop, member: Member) -> Candidate:
-    return Candidate(member.name, lambda fold: Made(shop.part(member, fold), shop.encoder), member.scores)
+def candidate_of(context: Context, member: Member) -> Candidate:
+    return Candidate(member.name, lambda fold: Made(context.part(member, fold), context.encoder), member.scores)
 
 
-def fitted_when_asked(shop: Workshop, configuration: Configuration) -> Candidate:
-    return Candidate(configuration.name, _Later(shop, configuration))
+def fitted_when_asked(context: Context, configuration: Configuration) -> Candidate:
+    return Candidate(configuration.name, _Later(context, configuration))
 
 
 @dataclass(eq=False)
 class _Later:
-    shop: Workshop
+    context: Context
     configuration: Configuration
     _found: list[Candidate] = field(default_factory=list)
 
     def __call__(self, fold: int) -> Made:
         if not self._found:
-            self._found.append(fitted(self.shop, self.configuration))
+            self._found.append(fitted(self.context, self.configuration))
         return self._found[0].make(fold)

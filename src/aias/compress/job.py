@@ -18,6 +18,7 @@ from aias.compress.certification import Finished, Last, by_other_engine, finish,
 from aias.compress.checkpoint import Checkpoint
 from aias.compress.compressed_parent import stacked
 from aias.compress.conclusion import Conclusion, Decided, Outcome
+from aias.compress.context import FINISH_SHARE, open_context
 from aias.compress.fitting import candidate_of, fitted_when_asked
 from aias.compress.footprint import Footprint, Scales
 from aias.compress.frontier import FELL, Point, sized, times
@@ -31,7 +32,6 @@ from aias.compress.repair import repaired
 from aias.compress.searched import searched
 from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
 from aias.compress.trial import Judged, Trial
-from aias.compress.workshop import FINISH_SHARE, workshop
 from aias.core.arrays import Ints
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
@@ -108,24 +108,24 @@ class Job:
     """By the name of the configuration whose milder forms they hold."""
 
     def run(self, *, inline: bool) -> Outcome:
-        prepared, seed = self.held.prepared, (self.trained or self.parent).recipe.seed
+        first, prepared = self.trained or self.parent, self.held.prepared
         self.search_ends_at = self.deadline.ends_at - FINISH_SHARE * self.deadline.seconds
         fitter = UnitFitter(prepared.table, self.ledger)
         with workers_for(fitter, inline=inline) as workers:
             plan = Plan(
-                prepared.table, self.ledger, workers, seed=seed, fit_ends_at=lambda: self.search_ends_at,
+                prepared.table, self.ledger, workers, seed=first.recipe.seed, fit_ends_at=lambda: self.search_ends_at,
                 memory=Memory(), watch=self._hear, load=Load(family),
             )  # fmt: skip
-            shop = workshop(self.trained or self.parent, prepared, fitter, plan, deadline=self.deadline, stop=self.stop)
-            shop.certifying = prepared.table.judged[self.held.held]
+            context = open_context(first, prepared, fitter, plan, deadline=self.deadline, stop=self.stop)
+            context.certifying = prepared.table.judged[self.held.held]
             if self.extra is not None:
-                shop.extra, shop.unlabelled = encoded_of(self.extra, prepared.encoder), self.extra.digest
-            self.shop = stacked(shop, self.chain)
-            self.judged = Judged(self.shop, self.held.held, seed)
-            self.before = Judged(shop, self.held.held, seed) if self.chain else None  # of what was trained
+                context.extra, context.unlabelled = encoded_of(self.extra, prepared.encoder), self.extra.digest
+            self.context = stacked(context, self.chain)
+            self.judged = Judged(self.context, self.held.held, context.seed)
+            self.before = Judged(context, self.held.held, context.seed) if self.chain else None  # of what was trained
             self.kept = Checkpoint(self.ledger, (
-                self.parent.manifest.digest, prepared.table.digest, seed, self.deadline.seconds, self.wanted.callers,
-                shop.unlabelled,
+                self.parent.manifest.digest, prepared.table.digest, context.seed, self.deadline.seconds,
+                self.wanted.callers, context.unlabelled,
             ))  # fmt: skip
             self._measure_parent()
             outcome = self._concluded(trials := self._search(plan))
@@ -137,7 +137,7 @@ class Job:
 
     def _measure_parent(self) -> None:
         """Its metric, from which the margin follows; and what the rows can say of such a margin."""
-        judged, task = self.judged, self.shop.task
+        judged, task = self.judged, self.context.task
         rows, self.last = judged.searched, Sealed(Last(judged))
         parent = judged.parent.take(rows)
         value = metrics.measure(task, judged.y[rows], parent.scores, label_weights=parent.label_weights).value
@@ -148,7 +148,7 @@ class Job:
         else:
             spread, doubt = judged.guessed(rows, right=value if task.metric == "accuracy" else None)
         self.certified_rows = prepared.test.rows + int(self.held.held.sum())
-        self.power = Power(self.shop.metric, self.margin, spread, self.certified_rows, doubt=doubt)
+        self.power = Power(self.context.metric, self.margin, spread, self.certified_rows, doubt=doubt)
         self.prospect = Prospect(self.margin, self.certified_rows)
         self._tell("compress.power", str(self.power), **msgspec.to_builtins(self.power))
         usual = prepared.dataset.take(np.arange(min(TIMED_ROWS, prepared.dataset.rows)))
@@ -199,10 +199,10 @@ class Job:
         try:
             if self._over:
                 raise NoTime(NO_TIME)  # noqa: TRY301  it is told as what goes wrong below
-            self.shop.search = searched(
+            self.context.search = searched(
                 trials, self.judged, self.prospect, parent_bytes=self.parent_bytes,
                 size_bytes_max=self.wanted.size_bytes, time=self._timed_alone,
-            ) if self.shop.task.classes else None  # fmt: skip
+            ) if self.context.task.classes else None  # fmt: skip
         except Exception as fault:  # noqa: BLE001  what is made again may raise anything, as when it was tried
             why = getattr(fault, "message", f"{type(fault).__name__}: {fault}")[:300]
             self.fallen.append(Point(name.replace("_", " "), name, FELL, why))
@@ -223,7 +223,7 @@ class Job:
 
     def _proposals(self, name: str) -> list[Candidate | Configuration]:
         try:
-            found = list(member("compress.techniques", name)(self.shop))
+            found = list(member("compress.techniques", name)(self.context))
             self._ladders |= {each.harshest.name: each for each in found if isinstance(each, Ladder)}
             return [each.harshest if isinstance(each, Ladder) else each for each in found]
         except CannotHelp as fault:
@@ -246,13 +246,13 @@ class Job:
         plan.run(configurations, take)
         plan.fit_ends_at = lambda: self.search_ends_at
         for each in found:
-            yield Trial(replace(candidate_of(self.shop, each), milder=self._milder(each.name)), technique[each.name])
+            yield Trial(replace(candidate_of(self.context, each), milder=self._milder(each.name)), technique[each.name])
         for name in technique.keys() - {each.name for each in found}:
             self.fallen.append(Point(name, technique[name], FELL, self._skipped.get(name, NO_TIME)))
 
     def _milder(self, name: str) -> Callable[[], list[Candidate]] | None:
         ladder = self._ladders.get(name)
-        return (lambda: [fitted_when_asked(self.shop, each) for each in ladder.milder()]) if ladder else None
+        return (lambda: [fitted_when_asked(self.context, each) for each in ladder.milder()]) if ladder else None
 
     def _tried_whole(self, trial: Trial) -> None:
         self.kept.restore(trial)
@@ -293,10 +293,10 @@ class Job:
         fold, timed = self.judged.parts(self.judged.searched)[0][0], trial.candidate.timed
         made = timed() if timed else trial.at(ALL if trial.candidate.whole else fold)
         draft = trial.draft(self.parent.manifest, made)
-        files, runtime = compiled(made.pipeline, made.encoder, draft, made.embedding or self.shop.prepared.embedding)
+        files, runtime = compiled(made.pipeline, made.encoder, draft, made.embedding or self.context.prepared.embedding)
         by_other_engine(runtime, files, made, watch=self._hear)
         seconds = min(TIMED_SECONDS, 0.01 * self.deadline.seconds)
-        rows = fair(self.shop, made, trial.candidate.sent, self.rows)
+        rows = fair(self.context, made, trial.candidate.sent, self.rows)
         trial.race, trial.together = races(
             self.parent.runtime, runtime, rows, callers=self.wanted.callers, seconds=seconds, seed=self.judged.seed
         )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.compress.workshop import Workshop
+from aias.compress.context import Context
 from aias.core.arrays import Ints
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
@@ -39,40 +39,44 @@ class MadeUp:
         return self.encoded.take(own), self.rows[own]
 
 
-def planned(shop: Workshop) -> int:
+def planned(context: Context) -> int:
     """So many rows can be read in the time for it."""
-    embedding = _embedding(shop)
-    seconds = READ_SHARE * shop.deadline.seconds
-    return min(shop.prepared.dataset.rows, int(seconds / max(embedding.row_seconds, 1e-9)))
+    embedding = _embedding(context)
+    seconds = READ_SHARE * context.deadline.seconds
+    return min(context.prepared.dataset.rows, int(seconds / max(embedding.row_seconds, 1e-9)))
 
 
-def _embedding(shop: Workshop) -> Embedding:
-    found = shop.prepared.embedding
+def _embedding(context: Context) -> Embedding:
+    found = context.prepared.embedding
     assert found is not None, "there is an encoder that reads"
     return found
 
 
-def made_up(shop: Workshop) -> MadeUp | None:
+def made_up(context: Context) -> MadeUp | None:
     """The same for all candidates and folds; None where there was no time."""
-    return shop.once("made up", lambda: _read(shop))
+    return context.once("made up", lambda: _read(context))
 
 
-def _read(shop: Workshop) -> MadeUp | None:
-    count, dataset, embedding = planned(shop), shop.prepared.dataset, _embedding(shop)
+def _read(context: Context) -> MadeUp | None:
+    count, dataset, embedding = planned(context), context.prepared.dataset, _embedding(context)
     if not count:
         return None
-    rng = np.random.default_rng(shop.seed)
+    rng = np.random.default_rng(context.seed)
     rows = np.sort(rng.permutation(dataset.rows)[:count])
-    some, fields = dataset.take(rows), shop.encoder.fields
+    some, fields = dataset.take(rows), context.encoder.fields
     columns: dict[str, Any] = {
         each.name: [_shorter(text, rng) for text in some.values(each.name)]
         if each.kind == "text"
         else some.values(each.name)
         for each in fields
     }
-    until = Deadline.after(LATE * READ_SHARE * shop.deadline.seconds, shop.deadline.clock)
+    until = Deadline.after(LATE * READ_SHARE * context.deadline.seconds, context.deadline.clock)
     found = embedded(
-        embedding, shop.encoder.columns(columns, len(rows)), ledger=shop.fitter.ledger, deadline=until, watch=nobody
+        embedding,
+        context.encoder.columns(columns, len(rows)),
+        ledger=context.fitter.ledger,
+        deadline=until,
+        watch=nobody,
     )
     return None if found is None else MadeUp(rows, found)
 

@@ -15,7 +15,7 @@ COLUMNS_MAX: Final = 3
 
 def columns_of(judged: Judged, trial: Trial) -> list[str]:
     """At most three columns of categories or, where there are none, of numbers."""
-    prepared = judged.shop.prepared
+    prepared = judged.context.prepared
     names = [[each.name for each in prepared.encoder.fields if each.kind == kind] for kind in ("category", "number")]
     found = names[0] or names[1]
     if len(found) <= COLUMNS_MAX:

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.context import Context
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Workshop
 from aias.core.evenly import evenly
 from aias.graph.rewritten import NothingToRewrite, Rewriting, Rewritten, rewritten
 from aias.runtimes.onnxruntime import sealed_graph
@@ -18,32 +18,32 @@ SHOWN_ROWS_MAX: Final = 200
 """That show which values a tensor takes; of their answers nothing is looked at."""
 
 
-def regraphed(shop: Workshop, name: str, how: Rewriting) -> Candidate:
+def regraphed(context: Context, name: str, how: Rewriting) -> Candidate:
     """Raises `CannotHelp`."""
-    found = written(shop, how)
-    return Candidate(name, lambda _fold: Made(found, shop.encoder))
+    found = written(context, how)
+    return Candidate(name, lambda _fold: Made(found, context.encoder))
 
 
-def regraphed_later(shop: Workshop, name: str, how: Rewriting) -> Candidate:
+def regraphed_later(context: Context, name: str, how: Rewriting) -> Candidate:
     """The same, written when it is asked for."""
     found: list[Rewritten] = []
 
     def make(_fold: int) -> Made:
         if not found:
-            found.append(written(shop, how))
-        return Made(found[0], shop.encoder)
+            found.append(written(context, how))
+        return Made(found[0], context.encoder)
 
     return Candidate(name, make)
 
 
-def written(shop: Workshop, how: Rewriting) -> Rewritten:
+def written(context: Context, how: Rewriting) -> Rewritten:
     """Raises `CannotHelp`."""
-    parent = shop.parent
+    parent = context.parent
     if not parent.imported or parent.folder is None:
         raise CannotHelp("it was trained here: its members are made smaller one by one")
     try:
         return rewritten(
-            sealed_graph(parent.folder, parent.manifest), how, shop.encoder.layout, classes=shop.task.classes
+            sealed_graph(parent.folder, parent.manifest), how, context.encoder.layout, classes=context.task.classes
         )
     except NothingToRewrite as fault:
         raise CannotHelp(str(fault)) from None
@@ -51,7 +51,7 @@ def written(shop: Workshop, how: Rewriting) -> Rewritten:
         raise CannotHelp(f"its graph cannot be written so: {type(fault).__name__}: {fault}"[:300]) from None
 
 
-def shown(shop: Workshop) -> list[Mapping[str, Any]]:
+def shown(context: Context) -> list[Mapping[str, Any]]:
     """Some rows, as the graph is fed."""
-    rows = evenly(shop.prepared.table.rows, SHOWN_ROWS_MAX)
-    return [{"columns": shop.encoded(np.array([row])).columns} for row in rows]
+    rows = evenly(context.prepared.table.rows, SHOWN_ROWS_MAX)
+    return [{"columns": context.encoded(np.array([row])).columns} for row in rows]

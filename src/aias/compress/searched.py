@@ -104,17 +104,17 @@ def _best(able: Sequence[Trial], judged: Judged, prospect: Prospect) -> list[Tri
 
 def _reads_alike(judged: Judged, trial: Trial) -> bool:
     """Whether it reads the parent's columns, terms and tokens, and by the engine that a graph is proved with."""
-    made, shop = trial.at(judged.parts(judged.searched)[0][0]), judged.shop
-    ours = shop.prepared.embedding
+    made, context = trial.at(judged.parts(judged.searched)[0][0]), judged.context
+    ours = context.prepared.embedding
     same = made.embedding is None or (ours and made.embedding.sentences.subwords is ours.sentences.subwords)
-    return bool(same) and not made.precision and made.encoder.encoders == shop.encoder.encoders
+    return bool(same) and not made.precision and made.encoder.encoders == context.encoder.encoders
 
 
 def _student(judged: Judged, trial: Trial, parent_us: float) -> Known:
     """With probabilities that come true, as those of the large one do: both are compared at the seam."""
     rows, scores = out_of_fold(judged, trial)
     found = None
-    if not judged.shop.prepared.answers_of:
+    if not judged.context.prepared.answers_of:
         found = choose(judged.y[rows], scores, folds=judged.folds[rows], seed=judged.seed)
     return _known(trial, parent_us, rows, scores, found)
 
@@ -130,10 +130,10 @@ def _known(trial: Trial, parent_us: float, rows: Ints, scores: Floats, calibrati
 
 
 def _parent(judged: Judged, row_us: float, size_bytes: int) -> Known:
-    held = judged.shop.parent.manifest.calibration
+    held = judged.context.parent.manifest.calibration
     rows = judged.searched
     scores, calibration = judged.before(rows, by_fold=True).scores, from_dict(held) if held else None
-    return Known(judged.shop.parent.ref, rows, scores, calibration, row_us, size_bytes)
+    return Known(judged.context.parent.ref, rows, scores, calibration, row_us, size_bytes)
 
 
 def out_of_fold(judged: Judged, trial: Trial) -> tuple[Ints, Floats]:

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.context import Context
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Workshop
 from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
 from aias.core.events import nobody
@@ -42,7 +42,7 @@ HEARD: Final = 0.5
 class Reader:
     """The linear member that answers best alone of those that read sentences, and what reads them for it."""
 
-    shop: Workshop
+    context: Context
     member: Member
     embedding: Embedding
     _features: dict[str, Features] = field(default_factory=dict)
@@ -55,8 +55,8 @@ class Reader:
     def reach(self) -> Sequence[ActivationRange]:
         """Of the products of its encoder, by some texts."""
         sentences = self.sentences
-        return self.shop.once(
-            "reach", lambda: activation_ranges(sentences.whole, self.shop.some_texts(sentences.subwords))
+        return self.context.once(
+            "reach", lambda: activation_ranges(sentences.whole, self.context.some_texts(sentences.subwords))
         )
 
     def candidate(
@@ -65,48 +65,48 @@ class Reader:
     ) -> Candidate:  # fmt: skip
         """`like`: one that gives each row of the table the same vectors. `same`: its own are nearly the parent's, whose
         heads are kept, if linear models are all it is."""
-        kept = same and all(each.configuration.learner == "linear" for each in self.shop.members)
+        kept = same and all(each.configuration.learner == "linear" for each in self.context.members)
         embedding = replace(self.embedding, sentences=sentences)
         other = replace(self.embedding, sentences=like) if like else None
         return Candidate(name, partial(self._as_it_was if kept else self.read_by, embedding, precision, other))
 
     def _as_it_was(self, embedding: Embedding, precision: str, like: Embedding | None, fold: int) -> Made:
         if like:
-            self.shop.reads_alike(embedding, like)
-        shop = self.shop
-        again = fold == ALL and shop.prepared.table.fold_count == 1  # then it was published as it was fitted again
-        whole = shop.mixed(list(shop.members), shop.weights, ALL) if again else shop.whole(fold)
-        return Made(whole, shop.encoder.with_subwords(embedding.sentences.subwords), embedding, precision)
+            self.context.reads_alike(embedding, like)
+        context = self.context
+        again = fold == ALL and context.prepared.table.fold_count == 1  # then it was published as it was fitted again
+        whole = context.mixed(list(context.members), context.weights, ALL) if again else context.whole(fold)
+        return Made(whole, context.encoder.with_subwords(embedding.sentences.subwords), embedding, precision)
 
     def read_by(self, embedding: Embedding, precision: str, like: Embedding | None, fold: int) -> Made:
         """The member fitted again without the rows of the fold, on other vectors."""
         if like:
-            self.shop.reads_alike(embedding, like)
+            self.context.reads_alike(embedding, like)
         features, names = self._read(embedding), read_by(self.member.configuration)
-        model = self._head(features.matrix(names), self.shop.inside(fold))
+        model = self._head(features.matrix(names), self.context.inside(fold))
         return Made(LinearPipeline(features.some(names), model), features.encoder, embedding, precision)
 
     @property
     def share(self) -> float:
         """Of what all else says by itself, beside what was learned from sentences with it."""
-        return HEARD if self.shop.task.classes else 1.0
+        return HEARD if self.context.task.classes else 1.0
 
     def beside(self, fold: int) -> "Beside | None":
         """What it reads besides sentences, as a linear model by itself; None where there is nothing."""
-        return self.shop.once(("beside", fold), lambda: self._beside(self.shop.inside(fold)))
+        return self.context.once(("beside", fold), lambda: self._beside(self.context.inside(fold)))
 
     def _beside(self, rows: Ints) -> "Beside | None":
         features = self._read(self.embedding)
         names = [each for each in read_by(self.member.configuration)[1:] if features.some([each])]
         if not names:
             return None
-        x, parts = features.matrix(names), np.random.default_rng(self.shop.seed).permutation(len(rows)) % APART
+        x, parts = features.matrix(names), np.random.default_rng(self.context.seed).permutation(len(rows)) % APART
         apart = [self._head(x, rows[parts != part]) for part in range(APART)]
         return Beside(features.some(names), self._head(x, rows), rows, parts, apart)
 
     def read_beside(self, embedding: Embedding, fold: int, *, weights: Floats, intercept: Floats) -> Made:
         """Vectors whose weights are known, (width, outputs), and added to that what all else says by itself."""
-        others, task = self.beside(fold), self.shop.task
+        others, task = self.beside(fold), self.context.task
         features: list[Any] = [Sentences(np.zeros(len(weights)), 1.0)]
         if others is not None:
             features += others.features
@@ -114,23 +114,23 @@ class Reader:
             weights = np.vstack([weights, share * others.model.weights])
             intercept = intercept + share * others.model.intercept
         model = LinearModel(weights, intercept, classes=len(task.classes), settings={})
-        encoder = self.shop.encoder.with_subwords(embedding.sentences.subwords)
+        encoder = self.context.encoder.with_subwords(embedding.sentences.subwords)
         return Made(LinearPipeline(features, model), encoder, embedding)
 
     def _read(self, embedding: Embedding) -> Features:
         digest = embedding.sentences.graph_digest
         if digest not in self._features:
-            encoder = self.shop.encoder.with_subwords(embedding.sentences.subwords)
-            self._features[digest] = Features(encoder, self.shop.read(embedding))
+            encoder = self.context.encoder.with_subwords(embedding.sentences.subwords)
+            self._features[digest] = Features(encoder, self.context.read(embedding))
         return self._features[digest]
 
     def _head(self, x: Any, rows: Ints) -> Any:
         """Fitted to these rows. `x`: of all rows, (rows, width)."""
-        shop = self.shop
+        context = self.context
         chosen = self.member.refit.configuration.settings
         settings: dict[str, Any] = {name: value for name, value in chosen.items() if name not in OURS}
-        how = Fit(shop.task, shop.seed, shop.fit_deadline(), shop.threads, nobody, settings)
-        examples = Examples(x[rows], shop.answers(rows), shop.weight(rows))
+        how = Fit(context.task, context.seed, context.fit_deadline(), context.threads, nobody, settings)
+        examples = Examples(x[rows], context.answers(rows), context.weight(rows))
         return member("learners", "linear").fit(examples, None, how)
 
 
@@ -154,18 +154,20 @@ class Beside:
         return said
 
 
-def reader(shop: Workshop) -> Reader:
+def reader(context: Context) -> Reader:
     """Raises `CannotHelp` where no linear member reads sentences."""
-    embedding = shop.prepared.embedding
+    embedding = context.prepared.embedding
     if embedding is None:
         raise CannotHelp("no sentence encoder reads its texts")
     found = [
-        each for each in shop.members
+        each for each in context.members
         if each.configuration.learner == "linear" and "sentences" in read_by(each.configuration)
     ]  # fmt: skip
     if not found:
         raise CannotHelp("no linear model reads its sentences, whose head could be fitted again")
     # It will answer alone, where the heaviest may be good only beside others.
-    rows = shop.judging()
-    y, sign = shop.answers(shop.prepared.table.judged)[rows], 1 if shop.task.direction == "higher" else -1
-    return Reader(shop, max(found, key=lambda each: sign * measure(shop.task, y, each.scores[rows]).value), embedding)
+    rows = context.judging()
+    y, sign = context.answers(context.prepared.table.judged)[rows], 1 if context.task.direction == "higher" else -1
+    return Reader(
+        context, max(found, key=lambda each: sign * measure(context.task, y, each.scores[rows]).value), embedding
+    )

@@ -9,11 +9,11 @@ import numpy as np
 
 from aias.artifact.manifest import Manifest
 from aias.compress.comparison import Answered, evidence
+from aias.compress.context import Context
 from aias.compress.frontier import CERTIFIED, FELL, Asked, Point
 from aias.compress.gate.evidence import Evidence, Loss, digits, loss_of
 from aias.compress.gate.power import guessed, in_doubt
 from aias.compress.techniques.contract import Candidate, Made
-from aias.compress.workshop import Workshop
 from aias.core.arrays import Floats, Ints
 from aias.runtimes.latency import Between, Race
 from aias.training.scoring.answering import Answering
@@ -51,22 +51,22 @@ SMALL_ENOUGH: Final = 30.0
 class Judged:
     """The rows that judge, by their places among them; the parent's answers to all of them, each out of fold."""
 
-    shop: Workshop
+    context: Context
     held: Any
     """Which of them are reserved, (rows,)."""
     seed: int
 
     def __post_init__(self) -> None:
-        table = self.shop.prepared.table
+        table = self.context.prepared.table
         self.y = table.whole.y[table.judged]
         self.folds: Ints = table.folds[table.judged].astype(np.int64)
         self.groups = table.judged_together
         self.searched: Ints = np.flatnonzero(~self.held)
-        self.parent = self._answered(self.shop.parent_scores())
+        self.parent = self._answered(self.context.parent_scores())
         self._by_fold: dict[int, Floats] = {}
 
     def _answered(self, scores: Floats) -> Answered:
-        manifest = self.shop.parent.manifest
+        manifest = self.context.parent.manifest
         if manifest.calibration:
             scores = from_dict(manifest.calibration).apply(scores)
         return Answered(scores, manifest.label_weights or None)
@@ -77,14 +77,14 @@ class Judged:
         `by_fold`: by what was fitted without a fold and stopped by all of it, which no row of it judges fairly; what
         is made of these fits has the same advantage (docs/gate.md). Otherwise each half by what the other stopped.
         """
-        if not by_fold or self.shop.parent.imported:
+        if not by_fold or self.context.parent.imported:
             return self.parent.take(rows)
-        found = np.empty((len(rows), self.shop.task.outputs))
+        found = np.empty((len(rows), self.context.task.outputs))
         for fold, own in self.parts(rows):
             all_of_it = np.flatnonzero(self.folds == fold)
             if fold not in self._by_fold:
-                encoded = self.shop.encoded(self.shop.prepared.table.judged[all_of_it])
-                self._by_fold[fold] = self.shop.teacher(fold).scores(encoded)
+                encoded = self.context.encoded(self.context.prepared.table.judged[all_of_it])
+                self._by_fold[fold] = self.context.teacher(fold).scores(encoded)
             found[np.searchsorted(rows, own)] = self._by_fold[fold][np.searchsorted(all_of_it, own)]
         return self._answered(found)
 
@@ -113,7 +113,7 @@ class Judged:
         """Of the rows to search by, how little sure the parent is of a label, or how unusual an amount, (rows,); and
         the number of each row's group."""
         scores = self.parent.take(self.searched).scores
-        if self.shop.task.classes:
+        if self.context.task.classes:
             two = np.sort(scores, axis=1)[:, -2:]
             found = two[:, 0] - two[:, 1]
         else:
@@ -123,12 +123,12 @@ class Judged:
     def loss(self, rows: Ints, answered: Answered, *, by_fold: bool) -> Evidence:
         """Of answers to these rows. `by_fold` as in `before`."""
         groups, before = None if self.groups is None else self.groups[rows], self.before(rows, by_fold=by_fold)
-        return evidence(self.shop.task, self.y[rows], before, answered, seed=self.seed, groups=groups)
+        return evidence(self.context.task, self.y[rows], before, answered, seed=self.seed, groups=groups)
 
     def guessed(self, rows: Ints, *, right: float | None) -> tuple[float, float]:
         """The spread of what a good candidate may lose, before any is known: a share of the rows is answered anew. And
         what equal answers leave in doubt. `right` as in `power.guessed`."""
-        task, y, parent = self.shop.task, self.y[rows], self.parent.take(rows)
+        task, y, parent = self.context.task, self.y[rows], self.parent.take(rows)
         groups = None if self.groups is None else self.groups[rows]
         same = evidence(task, y, parent, parent, seed=self.seed, groups=groups)
         alike = same.spread * math.sqrt(self.units(rows))  # one row of doubt
@@ -141,14 +141,14 @@ class Judged:
 
     def answering(self, rows: Ints, scores: Floats) -> tuple[Answering, Answered]:
         """What is done to scores before they are answered, and the answers, each fitted by other folds."""
-        if self.shop.prepared.answers_of:  # whoever agrees leaves probabilities as they were taught
+        if self.context.prepared.answers_of:  # whoever agrees leaves probabilities as they were taught
             weights = self.parent.label_weights
             return Answering(label_weights=tuple(weights) if weights else None), Answered(scores, weights)
         groups = None if self.groups is None else self.groups[rows]
         folds = parted(self.folds[rows], groups)
         found, honest = Answering.fit(
-            self.shop.task, self.y[rows], scores, folds, seed=self.seed, groups=groups,
-            costs=self.shop.prepared.table.class_costs,
+            self.context.task, self.y[rows], scores, folds, seed=self.seed, groups=groups,
+            costs=self.context.prepared.table.class_costs,
         )  # fmt: skip
         return found, Answered(honest.scores, found.label_weights)
 
@@ -234,7 +234,7 @@ class Trial:
         """Out of fold, (rows, outputs), in the order of the rows."""
         if self.candidate.scores is not None:
             return np.asarray(self.candidate.scores[rows])
-        found = np.empty((len(rows), judged.shop.task.outputs))
+        found = np.empty((len(rows), judged.context.task.outputs))
         for fold, own in judged.parts(rows):
             places = np.searchsorted(np.flatnonzero(judged.folds == fold), own)
             found[np.searchsorted(rows, own)] = self._of_fold(judged, fold)[places]
@@ -243,7 +243,7 @@ class Trial:
     def _of_fold(self, judged: Judged, fold: int) -> Floats:
         if fold not in self.known:
             made, own = self.at(fold), np.flatnonzero(judged.folds == fold)
-            encoded = judged.shop.encoded(judged.shop.prepared.table.judged[own], made.encoder, made.embedding)
+            encoded = judged.context.encoded(judged.context.prepared.table.judged[own], made.encoder, made.embedding)
             self.known[fold] = np.asarray(made.pipeline.scores(encoded))
         return self.known[fold]
 

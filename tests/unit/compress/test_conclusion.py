@@ -78,7 +78,7 @@ def test_where_some_had_no_time_it_is_said_how_many_and_how_much_more_is_needed(
     fallen = [Point("vocabulary", "vocabulary", FELL, "it has no texts"), Point("400 trees", "distill", FELL, NO_TIME)]
     unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
     found = Conclusion(
-        SimpleNamespace(shop=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, late], (),  # type: ignore[arg-type]
+        SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, late], (),  # type: ignore[arg-type]
         power=Power("roc_auc", 0.005, 0.5, 1_000), wanted=Goals(), fallen=fallen, chance=chance, seconds=(10.0, 3.0),
         **unused,
     )  # fmt: skip
@@ -100,7 +100,7 @@ def test_who_stopped_it_is_not_asked_for_more_time() -> None:
     late = SimpleNamespace(name="distilled", evidence=None, race=None, loses=False, reason=NO_TIME)
     unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
     found = Conclusion(
-        SimpleNamespace(shop=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, late], (),  # type: ignore[arg-type]
+        SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, late], (),  # type: ignore[arg-type]
         power=Power("roc_auc", 0.005, 0.5, 1_000), wanted=Goals(), fallen=(), chance=chance, seconds=(10.0, 3.0),
         stopped=True, **unused,
     )  # fmt: skip
@@ -137,7 +137,7 @@ def test_power_is_reckoned_by_how_who_came_nearest_was_seen_to_differ() -> None:
     near.evidence.spread, near.reason, near.loses = 0.05, "may lose too much", True
     near.evidence.rows, near.evidence.limit = 1_000, lambda _: 0.0028  # 1.645 standard errors above its value
     known: Any = {"decided": (), "trials": [near], "wanted": Goals(), "chance": chance}
-    known["judged"] = SimpleNamespace(shop=SimpleNamespace(parent=SimpleNamespace(ref="m@1")))
+    known["judged"] = SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1")))
     unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
     unused |= {"fallen": (), "seconds": (10.0, 3.0)}
     guessed = Power("roc_auc", 0.005, 0.5, 1_000)

@@ -107,11 +107,11 @@ def judged_by(y, scores, metric, classes):
     task = Task("y", "binary" if len(classes) == 2 else "multiclass", metric, classes)
     rows = np.arange(len(y))
     table = SimpleNamespace(whole=SimpleNamespace(y=y), judged=rows, folds=rows % 4, judged_together=None)
-    shop: Any = SimpleNamespace(
+    context: Any = SimpleNamespace(
         prepared=SimpleNamespace(table=table), task=task, parent_scores=lambda: scores,
         parent=SimpleNamespace(manifest=SimpleNamespace(calibration=None, label_weights=())),
     )  # fmt: skip
-    return Judged(shop, rows % 4 < 2, 0)
+    return Judged(context, rows % 4 < 2, 0)
 
 
 def test_no_more_than_all_is_said_to_be_lost_where_a_class_has_few_rows():

@@ -9,9 +9,9 @@ from scipy import sparse
 
 import aias
 from aias.compress import fewer_terms
+from aias.compress.context import Context
 from aias.compress.fewer_terms import CUT_SHARE, linear_member, one_in_all, student
 from aias.compress.techniques.distill_words import EPOCHS, LONG, PROBED_ROWS, _check_pace
-from aias.compress.workshop import Workshop
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.core.task import Task
@@ -19,11 +19,11 @@ from aias.learners.contract import Examples, Fit
 from aias.training.parent import NoTime
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
-from workshops import opened
+from compression_contexts import opened
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
     """Of texts, whose quality form has a second linear model beside the one that training found."""
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice([f"{side}{i}" for i in range(30)] + ["and", "of"], 6)) for side in "pq" * 150]
@@ -39,36 +39,36 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 
 @pytest.mark.parametrize("fold", [0, -1])
-def test_all_terms_of_several_linear_models_answer_by_the_mean_of_their_log_odds(shop: Workshop, fold: int) -> None:
-    rows, terms = np.arange(80), shop.encoder.layout.terms
-    assert one_in_all(shop) and len(shop.members) == 2
-    made = student(shop, linear_member(shop), terms, fold)
+def test_all_terms_of_several_linear_models_answer_by_the_mean_of_their_log_odds(context: Context, fold: int) -> None:
+    rows, terms = np.arange(80), context.encoder.layout.terms
+    assert one_in_all(context) and len(context.members) == 2
+    made = student(context, linear_member(context), terms, fold)
 
     def log_odds(scores: np.ndarray) -> np.ndarray:
         return np.log(scores[:, 1] / scores[:, 0])
 
-    fits = [[shop.fitter.pipeline(unit) for unit in (each.units if fold < 0 else each.units[fold : fold + 1])]
-            for each in shop.members]  # fmt: skip
+    fits = [[context.fitter.pipeline(unit) for unit in (each.units if fold < 0 else each.units[fold : fold + 1])]
+            for each in context.members]  # fmt: skip
     wanted = sum(
-        share * np.mean([log_odds(fit.scores(shop.encoded(rows))) for fit in some], axis=0)
-        for share, some in zip(shop.weights, fits, strict=True)
+        share * np.mean([log_odds(fit.scores(context.encoded(rows))) for fit in some], axis=0)
+        for share, some in zip(context.weights, fits, strict=True)
     )
-    assert np.abs(log_odds(made.pipeline.scores(shop.encoded(rows, made.encoder))) - wanted).max() < 1e-5
+    assert np.abs(log_odds(made.pipeline.scores(context.encoded(rows, made.encoder))) - wanted).max() < 1e-5
 
 
-def test_terms_are_taught_again_only_where_few_are_left(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terms_are_taught_again_only_where_few_are_left(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def taught(_shop: Workshop, _linear: object, count: int, _fold: int) -> fewer_terms.Student:
+    def taught(_context: Context, _linear: object, count: int, _fold: int) -> fewer_terms.Student:
         asked.append(count)
         return made
 
-    linear, terms = linear_member(shop), shop.encoder.layout.terms
-    made = student(shop, linear, terms, 0)
+    linear, terms = linear_member(context), context.encoder.layout.terms
+    made = student(context, linear, terms, 0)
     monkeypatch.setattr(fewer_terms, "_taught", taught)
     enough, few = round(CUT_SHARE * terms) + 1, round(CUT_SHARE * terms) - 1
-    assert len(student(shop, linear, enough, 0).places) == enough
-    student(shop, linear, few, 0)
+    assert len(student(context, linear, enough, 0).places) == enough
+    student(context, linear, few, 0)
     assert asked == [few]
 
 

@@ -12,7 +12,7 @@ from aias.compress.certification import Last
 from aias.compress.parts import columns_of, unevenness
 from aias.compress.techniques.contract import Candidate
 from aias.compress.trial import Judged, Trial
-from workshops import opened
+from compression_contexts import opened
 
 COLUMNS = ["one", "two", "three", "four", "five"]
 
@@ -32,9 +32,9 @@ def test_a_part_that_is_sacrificed_is_found_in_the_last_of_many_columns(tmp_path
         frame, target="sold", metric="accuracy", name="m", time="600s", folds=4, learners=("linear",), search=False,
         inline=True, home=tmp_path,
     )  # fmt: skip
-    shop = opened(aias.load("m@1", home=tmp_path), frame, tmp_path)
-    judges = shop.prepared.table.judged
-    judged = Judged(shop, np.isin(shop.prepared.table.folds[judges], [0, 1]), 0)
+    context = opened(aias.load("m@1", home=tmp_path), frame, tmp_path)
+    judges = context.prepared.table.judged
+    judged = Judged(context, np.isin(context.prepared.table.folds[judges], [0, 1]), 0)
     scores = judged.parent.scores.copy()
     lost = frame["five"].to_numpy()[judges] == "x"
     scores[lost] = scores[lost][:, ::-1]

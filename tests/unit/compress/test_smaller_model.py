@@ -13,10 +13,10 @@ BOUGHT = SimpleNamespace(configuration=SimpleNamespace(learner="imported"))
 
 def names(*, width: int, terms: int) -> list[str]:
     layout = Layout(width, tuple(range(width)), (), (), terms, int(width == 0))
-    shop = SimpleNamespace(
+    context = SimpleNamespace(
         encoder=SimpleNamespace(layout=layout), members=[BOUGHT], prepared=SimpleNamespace(embedding=None)
     )
-    return [each.name for each in smaller_model(shop)]
+    return [each.name for each in smaller_model(context)]
 
 
 def test_a_classifier_of_tokens_alone_has_nothing_that_a_smaller_model_could_read():

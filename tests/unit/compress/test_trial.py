@@ -12,7 +12,7 @@ import aias
 from aias.compress.certification import Last
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.trial import Judged, Trial
-from workshops import opened
+from compression_contexts import opened
 
 
 def test_what_is_made_for_each_fold_gains_nothing_by_where_the_fold_stopped_it(tmp_path: Path) -> None:
@@ -25,10 +25,10 @@ def test_what_is_made_for_each_fold_gains_nothing_by_where_the_fold_stopped_it(t
         frame, target="y", metric="log_loss", name="m", time="600s", folds=4, learners=("boosted_trees",), search=False,
         inline=True, home=tmp_path,
     )  # fmt: skip
-    shop = opened(aias.load("m@1", home=tmp_path), frame, tmp_path)
-    folds = shop.prepared.table.folds[shop.prepared.table.judged]
-    judged = Judged(shop, np.isin(folds, [0, 1]), 0)
-    trial = Trial(Candidate("itself", lambda fold: Made(shop.whole(fold), shop.encoder)), "")
+    context = opened(aias.load("m@1", home=tmp_path), frame, tmp_path)
+    folds = context.prepared.table.folds[context.prepared.table.judged]
+    judged = Judged(context, np.isin(folds, [0, 1]), 0)
+    trial = Trial(Candidate("itself", lambda fold: Made(context.whole(fold), context.encoder)), "")
     finished: Any = SimpleNamespace(trial=trial, trained=SimpleNamespace(manifest=SimpleNamespace(label_weights=())))
 
     ((verdict, _),) = Last(judged).judge([finished], margin=0.01)
@@ -47,7 +47,7 @@ def test_rows_that_certify_are_of_their_groups_or_stand_alone(tested: Any, judge
     """Copies may be many of the test's rows and few of the others, or the other way round."""
     prepared = SimpleNamespace(test=SimpleNamespace(rows=3), test_y=np.zeros(3), test_together=tested)
     held = np.array([False, True, True, True, True])
-    rows: Any = SimpleNamespace(shop=SimpleNamespace(prepared=prepared), held=held, y=np.zeros(5), groups=judged)
+    rows: Any = SimpleNamespace(context=SimpleNamespace(prepared=prepared), held=held, y=np.zeros(5), groups=judged)
 
     found = Last(rows).groups
 
@@ -67,11 +67,11 @@ def test_labels_lean_to_the_classes_that_count_more_as_those_of_the_parent_do(tm
         frame, target="y", class_weights="balanced", name="m", time="600s", folds=4, learners=("linear",),
         search=False, inline=True, home=tmp_path,
     )  # fmt: skip
-    shop = opened(aias.load("m@1", home=tmp_path), frame, tmp_path)
-    judged = Judged(shop, np.zeros(600, bool), 0)
+    context = opened(aias.load("m@1", home=tmp_path), frame, tmp_path)
+    judged = Judged(context, np.zeros(600, bool), 0)
 
-    found, answered = judged.answering(judged.searched, shop.parent_scores())
+    found, answered = judged.answering(judged.searched, context.parent_scores())
 
-    assert shop.parent.manifest.label_weights
-    assert found.label_weights == pytest.approx(shop.parent.manifest.label_weights)
+    assert context.parent.manifest.label_weights
+    assert found.label_weights == pytest.approx(context.parent.manifest.label_weights)
     assert (answered.labels == judged.parent.labels).mean() > 0.95

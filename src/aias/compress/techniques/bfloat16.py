@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from aias.compress.context import Context
 from aias.compress.sentences import reader
 from aias.compress.techniques.contract import Candidate, CannotHelp
-from aias.compress.workshop import Workshop
 from aias.core.catalog import member, members
 
 __all__ = ["bfloat16"]
@@ -20,11 +20,11 @@ SHARES: Final = (1.0, 2 / 3)
 """Of the layers, the lower ones."""
 
 
-def bfloat16(shop: Workshop) -> Iterator[Candidate]:
-    found = reader(shop)
+def bfloat16(context: Context) -> Iterator[Candidate]:
+    found = reader(context)
     if not any(_computes(name) for name in members("runtimes")):
         raise CannotHelp("no engine that is installed here computes in bfloat16 (`pip install 'aias[openvino]'`)")
-    if not shop.prepared.test.rows:
+    if not context.prepared.test.rows:
         raise CannotHelp("no rows were set aside as a test, and only those are answered in bfloat16")
     sentences, whole = found.sentences, found.sentences.whole
     for count in dict.fromkeys(max(1, round(share * len(whole.layers))) for share in SHARES):

@@ -22,10 +22,10 @@ from typing import Any, Final
 import numpy as np
 
 from aias.compress.cascading import ALIKE, Cascade, Unsure, doubt
+from aias.compress.context import Context
 from aias.compress.nomination import LIKELY
 from aias.compress.searched import Known, Searched
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Workshop
 from aias.core.arrays import Floats
 from aias.core.graph import GraphWriter
 from aias.core.task import LABEL_METRICS, Task
@@ -85,10 +85,10 @@ class Split:
         return min(rivals) >= GAIN_MIN * self.row_us
 
 
-def cascade(shop: Workshop) -> Iterator[Candidate]:
-    if not shop.task.classes:
+def cascade(context: Context) -> Iterator[Candidate]:
+    if not context.task.classes:
         raise CannotHelp("an amount does not say how sure it is of itself")
-    search = shop.search
+    search = context.search
     if search is None or not search.students or not search.large:
         raise CannotHelp(
             "nothing that reads the same and is twice as fast has fallen by its loss alone: who would answer first?"
@@ -98,29 +98,31 @@ def cascade(shop: Workshop) -> Iterator[Candidate]:
     for small in search.students:
         for large in [each for each in search.large if each.name != small.name]:
             try:
-                found.append(_splits(shop, search, small, large))
+                found.append(_splits(context, search, small, large))
             except CannotHelp as fault:
                 reasons.append(fault.message)
     if not found:
         raise CannotHelp("; ".join(list(dict.fromkeys(reasons))[:REASONS_MAX]))
     for splits in sorted(found, key=lambda each: each[0].row_us)[:CASCADES_MAX]:
-        yield replace(_candidate(shop, splits[0], search.fold), milder=partial(_milder, shop, splits[1:], search.fold))
+        yield replace(
+            _candidate(context, splits[0], search.fold), milder=partial(_milder, context, splits[1:], search.fold)
+        )
 
 
-def _milder(shop: Workshop, splits: Sequence[Split], fold: int) -> list[Candidate]:
-    return [_candidate(shop, each, fold) for each in splits]
+def _milder(context: Context, splits: Sequence[Split], fold: int) -> list[Candidate]:
+    return [_candidate(context, each, fold) for each in splits]
 
 
-def _candidate(shop: Workshop, split: Split, fold: int) -> Candidate:
+def _candidate(context: Context, split: Split, fold: int) -> Candidate:
     """`fold`: without whose rows the small model is made already, which is timed before the whole parent."""
     name = f"{split.small.name} first, the {100 * split.sent:.0f} % least sure on to {split.large.name}"
     return Candidate(
-        name, partial(_make, shop, split), sent=split.sent, timed=partial(_make, shop, split, fold, ALL),
+        name, partial(_make, context, split), sent=split.sent, timed=partial(_make, context, split, fold, ALL),
         chosen=split.chosen,
     )  # fmt: skip
 
 
-def _splits(shop: Workshop, search: Searched, small: Known, large: Known) -> list[Split]:
+def _splits(context: Context, search: Searched, small: Known, large: Known) -> list[Split]:
     """That gain enough, from the first that will probably be certified, or is nearly as likely to be as any. Raises
     `CannotHelp`."""
     rows = np.intersect1d(small.rows, large.rows)
@@ -129,7 +131,7 @@ def _splits(shop: Workshop, search: Searched, small: Known, large: Known) -> lis
     if search.size_bytes_max is not None and small.size_bytes + large.size_bytes > search.size_bytes_max:
         raise CannotHelp(f"{small.name} and {large.name} together are larger than was asked for")
     first, second = small.of(rows), large.of(rows)
-    apart = differing(shop.task, first, second, search.label_weights)
+    apart = differing(context.task, first, second, search.label_weights)
     ranges = {share: unsure_at(first, apart, share) for share in SHARES}
     if _held(first, apart, ranges[max(SHARES)]) < RANKED_MIN:
         raise CannotHelp(f"of which of its answers {small.name} is sure says nothing of where {large.name} differs")
@@ -205,27 +207,27 @@ def _passed(small: Floats, large: Floats) -> Floats:
     return np.asarray(np.abs(large * (ends - starts) - (sums[ends] - sums[starts])) / len(large))
 
 
-def _make(shop: Workshop, split: Split, fold: int, parent_fold: int | None = None) -> Made:
+def _make(context: Context, split: Split, fold: int, parent_fold: int | None = None) -> Made:
     assert split.small.at is not None, "only a large one is the parent"
-    small, ours = split.small.at(fold), shop.prepared.embedding
+    small, ours = split.small.at(fold), context.prepared.embedding
     large = split.large.at(fold) if split.large.at else Made(
-        _parent(shop, fold if parent_fold is None else parent_fold), shop.encoder
+        _parent(context, fold if parent_fold is None else parent_fold), context.encoder
     )  # fmt: skip
-    first, second = (each.embedding or ours if _reads(shop, each.pipeline) else None for each in (small, large))
+    first, second = (each.embedding or ours if _reads(context, each.pipeline) else None for each in (small, large))
     embedding, wide = first or second, None
     if first and second:
         both: Any = EncoderPair(first.sentences, second.sentences)
         embedding, wide = replace(second, sentences=both), first.sentences.width
     mixture = Cascade(
         _calibrated(small.pipeline, split.small.calibration), _calibrated(large.pipeline, split.large.calibration),
-        split.unsure, shop.task.outputs, second.sentences if second else None, wide,
+        split.unsure, context.task.outputs, second.sentences if second else None, wide,
     )  # fmt: skip
-    return Made(mixture, shop.encoder, None if embedding is ours else embedding)
+    return Made(mixture, context.encoder, None if embedding is ours else embedding)
 
 
-def _parent(shop: Workshop, fold: int) -> Pipeline:
-    assert not shop.parent.imported, "what was made elsewhere is a graph, and no pipeline"
-    found: Any = shop.teacher(fold)
+def _parent(context: Context, fold: int) -> Pipeline:
+    assert not context.parent.imported, "what was made elsewhere is a graph, and no pipeline"
+    found: Any = context.teacher(fold)
     return found  # type: ignore[no-any-return]
 
 
@@ -233,9 +235,9 @@ def _calibrated(pipeline: Pipeline, calibration: Calibration | None) -> Pipeline
     return Calibrated(pipeline, calibration) if calibration else pipeline
 
 
-def _reads(shop: Workshop, pipeline: Pipeline) -> bool:
+def _reads(context: Context, pipeline: Pipeline) -> bool:
     """Whether it asks for the vectors of sentences, which only its export tells."""
-    if shop.prepared.embedding is None:
+    if context.prepared.embedding is None:
         return False
     asked = list[GraphWriter]()
 
@@ -243,6 +245,6 @@ def _reads(shop: Workshop, pipeline: Pipeline) -> bool:
         asked.append(graph)
         return "vectors"
 
-    layout = shop.encoder.layout
+    layout = context.encoder.layout
     pipeline.export(Builder(width=layout.width, texts=layout.texts, sentences=noted))
     return bool(asked)

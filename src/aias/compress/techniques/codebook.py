@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Final
 
 from aias.compress.coded_terms import CodedTerms, coded
+from aias.compress.context import Context
 from aias.compress.fewer_terms import held_by, linear_member, student, with_terms
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Workshop
 from aias.core.arrays import Floats
 from aias.training.selection.members import Member
 
@@ -30,32 +30,32 @@ BOOKS_MAX: Final = 4
 """By outputs, up to so many. Four beside two, all terms of 77 outputs: accuracy +0.001 for +0.019; eight: no better."""
 
 
-def codebook(shop: Workshop) -> Iterator[Candidate]:
-    linear, terms = linear_member(shop), shop.encoder.layout.terms
+def codebook(context: Context) -> Iterator[Candidate]:
+    linear, terms = linear_member(context), context.encoder.layout.terms
     counts = [count for share in SHARES if (count := round(share * terms)) >= TERMS_MIN]
     if not counts:
         raise CannotHelp(f"its {terms:,} terms are too few to share rows of a book")
     for count in counts:
-        yield replace(_candidate(shop, linear, count), milder=partial(_milder, shop, linear, count))
+        yield replace(_candidate(context, linear, count), milder=partial(_milder, context, linear, count))
 
 
-def _milder(shop: Workshop, linear: Member, count: int) -> list[Candidate]:
-    terms = shop.encoder.layout.terms
-    return [_candidate(shop, linear, each) for share in MILDER if (each := round(share * terms)) > count]
+def _milder(context: Context, linear: Member, count: int) -> list[Candidate]:
+    terms = context.encoder.layout.terms
+    return [_candidate(context, linear, each) for share in MILDER if (each := round(share * terms)) > count]
 
 
-def _candidate(shop: Workshop, linear: Member, count: int) -> Candidate:
-    return Candidate(f"linear, {count:,} terms by codes", partial(_make, shop, linear, count))
+def _candidate(context: Context, linear: Member, count: int) -> Candidate:
+    return Candidate(f"linear, {count:,} terms by codes", partial(_make, context, linear, count))
 
 
-def _make(shop: Workshop, linear: Member, count: int, fold: int) -> Made:
-    found = student(shop, linear, count, fold)
-    seen = held_by(shop, fold)[found.places]
+def _make(context: Context, linear: Member, count: int, fold: int) -> Made:
+    found = student(context, linear, count, fold)
+    seen = held_by(context, fold)[found.places]
 
     def by_codes(table: Any, texts: int) -> tuple[CodedTerms, Floats]:
         outputs = table.shape[1] - 1
         books = next((books for most, books in BOOKS if outputs <= most), BOOKS_MAX)
-        return coded(table, seen, texts=texts, books=books, seed=shop.seed)
+        return coded(table, seen, texts=texts, books=books, seed=context.seed)
 
     began = time.monotonic()
     pipeline = with_terms(found.pipeline, by_codes)

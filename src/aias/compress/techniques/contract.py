@@ -12,7 +12,7 @@ or raises `CannotHelp`. Nothing is fitted before it is asked for.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from aias.compress.workshop import Workshop
+from aias.compress.context import Context
 from aias.core.arrays import Floats
 from aias.core.errors import AiasError
 from aias.encoders.rows import RowEncoder
@@ -71,4 +71,4 @@ class Ladder:
 
 Proposal = Candidate | Configuration | Ladder
 
-Technique = Callable[[Workshop], Iterator[Proposal]]
+Technique = Callable[[Context], Iterator[Proposal]]

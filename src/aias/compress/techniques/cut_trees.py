@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.context import Context
 from aias.compress.plain_trees import PlainTrees, in_single
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Workshop
 from aias.core.arrays import Floats, Ints
 from aias.core.forest import Forest
 from aias.graph.trees import trees_in
@@ -35,51 +35,51 @@ STEPS_MAX: Final = 40
 TREES_MIN: Final = 10
 
 
-def cut_trees(shop: Workshop) -> Iterator[Candidate]:
-    named, part = _imported(shop) if shop.parent.imported else _base(shop) if shop.base else _best(shop)
+def cut_trees(context: Context) -> Iterator[Candidate]:
+    named, part = _imported(context) if context.parent.imported else _base(context) if context.base else _best(context)
     for depth, share in CUTS:
-        yield replace(_candidate(shop, named, part, depth, share), milder=partial(_deeper, shop, named, part))
+        yield replace(_candidate(context, named, part, depth, share), milder=partial(_deeper, context, named, part))
 
 
-def _candidate(shop: Workshop, named: str, part: Callable[[int], Pipeline], depth: int, share: float) -> Candidate:
+def _candidate(context: Context, named: str, part: Callable[[int], Pipeline], depth: int, share: float) -> Candidate:
     name = f"{named}, {100 * share:.0f} % of the trees cut at depth {depth}"
-    return Candidate(name, partial(_make, shop, part, depth, share))
+    return Candidate(name, partial(_make, context, part, depth, share))
 
 
-def _deeper(shop: Workshop, named: str, part: Callable[[int], Pipeline]) -> list[Candidate]:
-    return [_candidate(shop, named, part, depth, share) for depth, share in DEEPER]
+def _deeper(context: Context, named: str, part: Callable[[int], Pipeline]) -> list[Candidate]:
+    return [_candidate(context, named, part, depth, share) for depth, share in DEEPER]
 
 
-def _best(shop: Workshop) -> tuple[str, Callable[[int], Pipeline]]:
+def _best(context: Context) -> tuple[str, Callable[[int], Pipeline]]:
     """The heaviest member that is trees, on each fold."""
-    forests = [each for each in shop.members if _has_forest(shop, each)]
+    forests = [each for each in context.members if _has_forest(context, each)]
     if not forests:
         raise CannotHelp("it has no trees that stand by themselves")
-    return forests[0].name, partial(shop.part, forests[0])
+    return forests[0].name, partial(context.part, forests[0])
 
 
-def _imported(shop: Workshop) -> tuple[str, Callable[[int], Pipeline]]:
+def _imported(context: Context) -> tuple[str, Callable[[int], Pipeline]]:
     """The trees of the parent's own graph, which are the same for every fold."""
-    folder = shop.parent.folder
+    folder = context.parent.folder
     found = trees_in((folder / "model.onnx").read_bytes()) if folder else None
     if found is None:
         raise CannotHelp("its graph is not trees over its columns alone")
-    fitted: Any = PlainTrees(*found, shop.task.type == "binary")
+    fitted: Any = PlainTrees(*found, context.task.type == "binary")
     pipeline = ColumnsPipeline([], fitted)
     return "its own trees", lambda _fold: pipeline
 
 
-def _base(shop: Workshop) -> tuple[str, Callable[[int], Pipeline]]:
+def _base(context: Context) -> tuple[str, Callable[[int], Pipeline]]:
     """The trees that a compressed parent is."""
-    assert shop.base is not None
-    if not _is_forest(shop.base.at(0).pipeline):
+    assert context.base is not None
+    if not _is_forest(context.base.at(0).pipeline):
         raise CannotHelp("it is not trees that stand by themselves")
-    base = shop.base
+    base = context.base
     return "its own trees", lambda fold: base.at(fold).pipeline
 
 
-def _has_forest(shop: Workshop, member: Member) -> bool:
-    return _is_forest(shop.part(member, 0))
+def _has_forest(context: Context, member: Member) -> bool:
+    return _is_forest(context.part(member, 0))
 
 
 def _is_forest(pipeline: Pipeline) -> bool:
@@ -87,17 +87,17 @@ def _is_forest(pipeline: Pipeline) -> bool:
     return hasattr(fitted, "forest") and not getattr(fitted, "extra_width", 0)
 
 
-def _make(shop: Workshop, part: Callable[[int], Pipeline], depth: int, share: float, fold: int) -> Made:
+def _make(context: Context, part: Callable[[int], Pipeline], depth: int, share: float, fold: int) -> Made:
     pipeline: Any = part(fold)
-    rows = shop.inside(fold)
+    rows = context.inside(fold)
     if len(rows) > ROWS_MAX:
-        rows = np.sort(np.random.default_rng(shop.seed).permutation(rows)[:ROWS_MAX])
-    x = pipeline.columns(shop.encoded(rows))
+        rows = np.sort(np.random.default_rng(context.seed).permutation(rows)[:ROWS_MAX])
+    x = pipeline.columns(context.encoded(rows))
     whole: Forest = pipeline.fitted.forest()
     kept = _varied(whole, x, max(TREES_MIN, round(share * whole.trees)))
     trees = _refitted(_cut(whole, kept, depth), x, whole.sums(x))
-    fitted: Any = PlainTrees(in_single(trees, x), pipeline.fitted.link, shop.task.type == "binary")
-    return Made(ColumnsPipeline(pipeline.blocks, fitted), shop.encoder)
+    fitted: Any = PlainTrees(in_single(trees, x), pipeline.fitted.link, context.task.type == "binary")
+    return Made(ColumnsPipeline(pipeline.blocks, fitted), context.encoder)
 
 
 def _varied(forest: Forest, x: Floats, count: int) -> Ints:

@@ -5,9 +5,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from aias.compress.context import Context
 from aias.compress.distillation import Size, able, taught
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Workshop
 
 __all__ = ["distill"]
 
@@ -30,27 +30,27 @@ LARGER: Final = (Size(800, 16, 0.15, again=True), Size(800, 31, 0.1, again=True)
 """Tried where a smaller one is fast and loses too much."""
 
 
-def distill(shop: Workshop) -> Iterator[Candidate]:
-    if not shop.encoder.layout.width:
+def distill(context: Context) -> Iterator[Candidate]:
+    if not context.encoder.layout.width:
         raise CannotHelp("trees read columns, and it has texts only")
-    if shop.encoder.layout.texts:
+    if context.encoder.layout.texts:
         raise CannotHelp("synthetic rows would mix texts with columns that do not belong to them")
-    for size in able(shop.task, SIZES):
-        yield _candidate(shop, size, milder=partial(_larger, shop, size))
+    for size in able(context.task, SIZES):
+        yield _candidate(context, size, milder=partial(_larger, context, size))
 
 
-def _larger(shop: Workshop, size: Size) -> list[Candidate]:
+def _larger(context: Context, size: Size) -> list[Candidate]:
     """The ladder from this size up."""
     return [
-        _candidate(shop, each)
-        for each in able(shop.task, LARGER)
+        _candidate(context, each)
+        for each in able(context.task, LARGER)
         if each.trees * each.leaves > size.trees * size.leaves
     ]
 
 
-def _candidate(shop: Workshop, size: Size, *, milder: Callable[[], Sequence[Candidate]] | None = None) -> Candidate:
-    return Candidate(f"distilled into {size}", partial(_make, shop, size), milder=milder)
+def _candidate(context: Context, size: Size, *, milder: Callable[[], Sequence[Candidate]] | None = None) -> Candidate:
+    return Candidate(f"distilled into {size}", partial(_make, context, size), milder=milder)
 
 
-def _make(shop: Workshop, size: Size, fold: int) -> Made:
-    return Made(taught(shop, size, fold), shop.encoder)
+def _make(context: Context, size: Size, fold: int) -> Made:
+    return Made(taught(context, size, fold), context.encoder)

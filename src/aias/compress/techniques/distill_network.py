@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
+from aias.compress.context import Context, check_whole
 from aias.compress.distillation import Lesson, lesson
 from aias.compress.plain_network import plain_network
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Workshop, check_whole
 from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.learners.contract import Fit
@@ -35,33 +35,34 @@ SETTINGS: Final[dict[str, Any]] = {
 """docs/log.md, 2026-11-28."""
 
 
-def distill_network(shop: Workshop) -> Iterator[Candidate]:
-    if not shop.encoder.layout.width:
+def distill_network(context: Context) -> Iterator[Candidate]:
+    if not context.encoder.layout.width:
         raise CannotHelp("networks read columns, and it has texts only")
-    if shop.encoder.layout.texts:
+    if context.encoder.layout.texts:
         raise CannotHelp("synthetic rows would mix texts with columns that do not belong to them")
-    if shop.task.classes and not any(each.configuration.learner == "mlp" for each in shop.members):
+    if context.task.classes and not any(each.configuration.learner == "mlp" for each in context.members):
         raise CannotHelp("no member of it is a network on numbers; what trees say of classes, trees say faster")
     if importlib.util.find_spec("torch") is None:
         raise CannotHelp("networks are fitted by PyTorch, which is not installed (`pip install 'aias[deep]'`)")
     first, *others = (
-        Candidate(f"distilled into a network of width {width}", partial(_make, shop, width)) for width in WIDTHS
+        Candidate(f"distilled into a network of width {width}", partial(_make, context, width)) for width in WIDTHS
     )
     yield replace(first, milder=lambda: others)
 
 
-def _make(shop: Workshop, width: int, fold: int) -> Made:
-    told, layout, deadline = lesson(shop, fold), shop.encoder.layout, shop.fit_deadline()
-    epochs = _epochs(told, width, deadline.seconds * shop.threads / 2)
+def _make(context: Context, width: int, fold: int) -> Made:
+    told, layout, deadline = lesson(context, fold), context.encoder.layout, context.fit_deadline()
+    epochs = _epochs(told, width, deadline.seconds * context.threads / 2)
+    settings = {**SETTINGS, "width": width, "epochs": epochs}
     how = Fit(
-        shop.task, shop.seed + fold + 1, deadline, shop.threads, nobody, {**SETTINGS, "width": width, "epochs": epochs},
+        context.task, context.seed + fold + 1, deadline, context.threads, nobody, settings,
         categories=layout.categories, category_sizes=layout.category_sizes,
     )  # fmt: skip
-    examples = soft(shop.task, told.columns, told.said, told.weight, least=CHANCE_MIN)
+    examples = soft(context.task, told.columns, told.said, told.weight, least=CHANCE_MIN)
     fitted: Any = member("learners", "mlp").fit(examples, None, how)
     check_whole(how.deadline.seconds, left=how.deadline.left, less=fitted.settings["epochs"] < epochs)
     plain: Any = plain_network(fitted.network, fitted.settings) or fitted
-    return Made(ColumnsPipeline([], plain), shop.encoder)
+    return Made(ColumnsPipeline([], plain), context.encoder)
 
 
 def _epochs(told: Lesson, width: int, seconds: float) -> int:

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.context import Context, Teacher, check_whole
 from aias.compress.distillation import own_answers
 from aias.compress.made_up_texts import GONE
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Teacher, Workshop, check_whole
 from aias.core.arrays import Floats
 from aias.core.catalog import member
 from aias.core.events import nobody
@@ -55,37 +55,37 @@ Lesson = tuple[Any, Floats]
 """Features, (rows, width) CSR, and what the parent says of them, (rows, outputs)."""
 
 
-def distill_words(shop: Workshop) -> Iterator[Candidate]:
-    if not shop.encoder.layout.terms:
+def distill_words(context: Context) -> Iterator[Candidate]:
+    if not context.encoder.layout.terms:
         raise CannotHelp("it has no texts; `distill` teaches it to trees")
-    if shop.prepared.embedding is not None:
+    if context.prepared.embedding is not None:
         raise CannotHelp("a sentence encoder reads its texts, and would have to read every synthetic one")
-    held = sum(_numbers(shop, each) for each in shop.members)
+    held = sum(_numbers(context, each) for each in context.members)
     widths = [width for width in WIDTHS if width + 1 <= SMALLER * held]
     if not widths:
         raise CannotHelp(f"it holds {held} numbers for a term, and a student of {WIDTHS[-1]} neurons {WIDTHS[-1] + 1}")
     for width in widths:
-        yield Candidate(f"distilled into {width} neurons on words", partial(_student, shop, width))
+        yield Candidate(f"distilled into {width} neurons on words", partial(_student, context, width))
 
 
-def _numbers(shop: Workshop, member: Member) -> int:
+def _numbers(context: Context, member: Member) -> int:
     """That a member, fitted once, holds for each term: its weights, and the length."""
     configuration, settings = member.configuration, member.refit.configuration.settings
     if configuration.learner == "text_mlp":
         return 1 + min(int(settings.get(name) or settings["width"]) for name in ("width", "neurons", "rank"))
     reads = configuration.learner == "linear" or "text_sums" in configuration.derived
-    return 1 + (1 if shop.task.outputs == 2 else shop.task.outputs) if reads else 0
+    return 1 + (1 if context.task.outputs == 2 else context.task.outputs) if reads else 0
 
 
-def _student(shop: Workshop, width: int, fold: int) -> Made:
-    held = shop.once(("lesson of words", fold), lambda: _lesson(shop, fold))
+def _student(context: Context, width: int, fold: int) -> Made:
+    held = context.once(("lesson of words", fold), lambda: _lesson(context, fold))
     settings: dict[str, Any] = {"width": width, "epochs": EPOCHS}
-    how = Fit(shop.task, shop.seed + fold + 1, shop.fit_deadline(), shop.threads, nobody, settings)
-    examples = soft(shop.task, *held, least=CHANCE_MIN)
+    how = Fit(context.task, context.seed + fold + 1, context.fit_deadline(), context.threads, nobody, settings)
+    examples = soft(context.task, *held, least=CHANCE_MIN)
     _check_pace(examples, how)
     student = member("learners", "text_mlp").fit(examples, None, how)
     check_whole(how.deadline.seconds, left=how.deadline.left, less=student.settings["epochs"] < EPOCHS)
-    return Made(LinearPipeline(shop.fitter.features.some(WITHOUT_SENTENCES), student), shop.encoder)
+    return Made(LinearPipeline(context.fitter.features.some(WITHOUT_SENTENCES), student), context.encoder)
 
 
 def _check_pace(examples: Examples, how: Fit) -> None:
@@ -101,26 +101,26 @@ def _check_pace(examples: Examples, how: Fit) -> None:
         raise NoTime(said, hint="give more time")
 
 
-def _lesson(shop: Workshop, fold: int) -> Lesson:
+def _lesson(context: Context, fold: int) -> Lesson:
     from scipy import sparse
 
-    rows = shop.inside(fold)
-    real, teacher = shop.encoded(rows), _teacher(shop, fold)
-    rng = np.random.default_rng(shop.seed + fold - ALL)
-    asked = [real] if shop.extra is None else [real, shop.extra]
+    rows = context.inside(fold)
+    real, teacher = context.encoded(rows), _teacher(context, fold)
+    rng = np.random.default_rng(context.seed + fold - ALL)
+    asked = [real] if context.extra is None else [real, context.extra]
     texts = [*asked, *(_made_up(each, rng) for each in asked for _ in range(MADE_UP))]
-    features = shop.fitter.features.some(WITHOUT_SENTENCES)
+    features = context.fitter.features.some(WITHOUT_SENTENCES)
     x = [sparse.hstack([feature.matrix(each) for feature in features], format="csr") for each in texts]
     said = np.vstack([teacher.scores(each) for each in texts])
-    said[: len(rows)] += TRUTH * (own_answers(shop, rows) - said[: len(rows)])
+    said[: len(rows)] += TRUTH * (own_answers(context, rows) - said[: len(rows)])
     return sparse.vstack(x, format="csr"), said
 
 
-def _teacher(shop: Workshop, fold: int) -> Teacher:
+def _teacher(context: Context, fold: int) -> Teacher:
     """Of one fold nobody has seen all rows; so the parent as it was fitted again, for the last student."""
-    if shop.prepared.table.fold_count > 1:
-        return shop.teacher(fold)
-    return shop.mixed(list(shop.members), shop.weights, fold)
+    if context.prepared.table.fold_count > 1:
+        return context.teacher(fold)
+    return context.mixed(list(context.members), context.weights, fold)
 
 
 def _made_up(real: Encoded, rng: np.random.Generator) -> Encoded:

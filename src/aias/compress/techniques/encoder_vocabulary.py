@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 
+from aias.compress.context import Context
 from aias.compress.sentences import reader
 from aias.compress.techniques.contract import Candidate, CannotHelp
-from aias.compress.workshop import Workshop
 from aias.core.arrays import Ints
 from aias.encoders.subwords import TRIMMED
 from aias.graph.int8 import Int8
@@ -27,10 +27,10 @@ KEPT_SHARE_MAX: Final = 0.9
 """Of the tokens; with more, there is nothing to gain."""
 
 
-def encoder_vocabulary(shop: Workshop) -> Iterator[Candidate]:
-    found = reader(shop)
+def encoder_vocabulary(context: Context) -> Iterator[Candidate]:
+    found = reader(context)
     sentences, whole = found.sentences, found.sentences.whole
-    trimmed = sentences.subwords.trimmed(set(_seen(shop).tolist()))
+    trimmed = sentences.subwords.trimmed(set(_seen(context).tolist()))
     if trimmed is None:
         raise CannotHelp(
             f"its sentence encoder's tokens are made of each other; only those of {' and '.join(TRIMMED)} can go"
@@ -47,7 +47,7 @@ def encoder_vocabulary(shop: Workshop) -> Iterator[Candidate]:
         yield found.candidate(name, smaller, like=like, same=count == len(whole.layers))
 
 
-def _seen(shop: Workshop) -> Ints:
+def _seen(context: Context) -> Ints:
     """The tokens of the table's texts."""
-    tokens = encoded_of(shop.prepared.dataset, shop.encoder).tokens
+    tokens = encoded_of(context.prepared.dataset, context.encoder).tokens
     return np.unique(tokens) if tokens is not None else np.zeros(0, np.int64)

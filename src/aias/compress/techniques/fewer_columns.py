@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.context import Context
 from aias.compress.distillation import Size, able, lesson, taught
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Workshop
 from aias.core.arrays import Floats
 from aias.encoders.rows import RowEncoder
 
@@ -32,24 +32,24 @@ ROWS_MAX: Final = 2_000
 """Dealt out for each column."""
 
 
-def fewer_columns(shop: Workshop) -> Iterator[Candidate]:
-    count = len(shop.encoder.fields)
-    if shop.encoder.layout.texts:
+def fewer_columns(context: Context) -> Iterator[Candidate]:
+    count = len(context.encoder.fields)
+    if context.encoder.layout.texts:
         raise CannotHelp("synthetic rows would mix texts with columns that do not belong to them")
     if count < COLUMNS_MIN:
         raise CannotHelp(f"it reads {count} columns, and each may matter")
-    for size in able(shop.task, (SIZE, BEGINNING)):
+    for size in able(context.task, (SIZE, BEGINNING)):
         for share in SHARES:
             kept = max(1, round(share * count))
-            yield Candidate(f"{size}, of {kept} columns", partial(_make, shop, size, kept))
+            yield Candidate(f"{size}, of {kept} columns", partial(_make, context, size, kept))
 
 
-def _make(shop: Workshop, size: Size, count: int, fold: int) -> Made:
-    spans, matters = _spans(shop.encoder), _importance(shop, fold)
+def _make(context: Context, size: Size, count: int, fold: int) -> Made:
+    spans, matters = _spans(context.encoder), _importance(context, fold)
     kept = np.sort(np.argsort(-matters, kind="stable")[:count])
     places = [place for i in kept for place in spans[i]]
-    fields = [shop.encoder.fields[i] for i in kept]
-    return Made(taught(shop, size, fold, places=places), shop.encoder.of(fields))
+    fields = [context.encoder.fields[i] for i in kept]
+    return Made(taught(context, size, fold, places=places), context.encoder.of(fields))
 
 
 def _spans(encoder: RowEncoder) -> list[range]:
@@ -62,18 +62,18 @@ def _spans(encoder: RowEncoder) -> list[range]:
     return spans
 
 
-def _importance(shop: Workshop, fold: int) -> Floats:
+def _importance(context: Context, fold: int) -> Floats:
     """Of each field: the mean square by which a student's answers move, (fields,)."""
-    return shop.once(("importance of columns", fold), lambda: _moved(shop, fold))
+    return context.once(("importance of columns", fold), lambda: _moved(context, fold))
 
 
-def _moved(shop: Workshop, fold: int) -> Floats:
-    student: Any = taught(shop, ALL_COLUMNS, fold).fitted
-    told, rng = lesson(shop, fold), np.random.default_rng(shop.seed)
+def _moved(context: Context, fold: int) -> Floats:
+    student: Any = taught(context, ALL_COLUMNS, fold).fitted
+    told, rng = lesson(context, fold), np.random.default_rng(context.seed)
     x = told.columns[rng.permutation(told.real)[:ROWS_MAX]]
     before = student.scores(x)
     moved = []
-    for span in _spans(shop.encoder):
+    for span in _spans(context.encoder):
         dealt, columns = x.copy(), list(span)
         dealt[:, columns] = x[rng.permutation(len(x))][:, columns]
         moved.append(float(np.mean((student.scores(dealt) - before) ** 2)))

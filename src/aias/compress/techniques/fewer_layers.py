@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from aias.compress.context import Context
 from aias.compress.sentences import reader
 from aias.compress.techniques.contract import Candidate, CannotHelp
-from aias.compress.workshop import Workshop
 from aias.graph.int8 import Int8
 
 __all__ = ["fewer_layers"]
@@ -18,8 +18,8 @@ __all__ = ["fewer_layers"]
 SHARES: Final = (5 / 6, 2 / 3, 1 / 2, 1 / 3)
 
 
-def fewer_layers(shop: Workshop) -> Iterator[Candidate]:
-    found = reader(shop)
+def fewer_layers(context: Context) -> Iterator[Candidate]:
+    found = reader(context)
     sentences, whole = found.sentences, found.sentences.whole
     counts = sorted({round(share * len(whole.layers)) for share in SHARES} - {0, len(whole.layers)}, reverse=True)
     if not counts:

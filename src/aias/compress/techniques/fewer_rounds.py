@@ -5,8 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
+from aias.compress.context import Context
 from aias.compress.techniques.contract import CannotHelp, Ladder
-from aias.compress.workshop import Workshop
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
 
@@ -22,8 +22,8 @@ RATE_MAX: Final = 0.5
 ROUNDS_MIN: Final = 10
 
 
-def fewer_rounds(shop: Workshop) -> Iterator[Ladder]:
-    boosted = [each for each in shop.members if each.configuration.learner in BOOSTED]
+def fewer_rounds(context: Context) -> Iterator[Ladder]:
+    boosted = [each for each in context.members if each.configuration.learner in BOOSTED]
     if not boosted:
         raise CannotHelp("it has no boosted trees")
     best = next((each for each in boosted if "start" not in each.configuration.settings), None)

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
+from aias.compress.context import Context
 from aias.compress.regraphed import regraphed
 from aias.compress.techniques.contract import Candidate, CannotHelp
-from aias.compress.workshop import Workshop
 from aias.graph.rewriting import halves
 
 __all__ = ["half_weights"]
 
 
-def half_weights(shop: Workshop) -> Iterator[Candidate]:
-    if not shop.parent.imported:
+def half_weights(context: Context) -> Iterator[Candidate]:
+    if not context.parent.imported:
         raise CannotHelp("`rounded_weights` and `single_precision` round what was trained here")
-    yield regraphed(shop, "weights in float16", halves)
+    yield regraphed(context, "weights in float16", halves)

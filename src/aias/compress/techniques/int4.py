@@ -7,16 +7,16 @@ it up: of use where memory does, as with encoders of hundreds of megabytes.
 from collections.abc import Iterator
 from dataclasses import replace
 
+from aias.compress.context import Context
 from aias.compress.sentences import reader
 from aias.compress.techniques.contract import Candidate, CannotHelp
-from aias.compress.workshop import Workshop
 from aias.graph.int4 import BLOCK, Int4, can_be_packed
 
 __all__ = ["int4"]
 
 
-def int4(shop: Workshop) -> Iterator[Candidate]:
-    found = reader(shop)
+def int4(context: Context) -> Iterator[Candidate]:
+    found = reader(context)
     sentences, whole = found.sentences, found.sentences.whole
     if not any(can_be_packed(layer.wider.weight) for layer in whole.layers):
         raise CannotHelp(f"its encoder has no large matrix of blocks of {BLOCK}")

@@ -9,11 +9,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
 
+from aias.compress.context import Context
 from aias.compress.regraphed import regraphed, regraphed_later, shown, written
 from aias.compress.sensitivity import TEXTS, by_worth, parts_by_worth
 from aias.compress.sentences import Reader, reader
 from aias.compress.techniques.contract import Candidate, CannotHelp
-from aias.compress.workshop import Workshop
 from aias.graph.int8 import Int8
 from aias.graph.rewriting import halves_too, products_in_int8, weighed, with_fixed_scales
 from aias.runtimes.onnxruntime import sealed_graph
@@ -24,20 +24,20 @@ PLACES_MAX: Final = 6
 """Products of an imported network that may go back to float32: each is written and timed alone."""
 
 
-def int8(shop: Workshop) -> Iterator[Candidate]:
-    if shop.parent.imported:
-        yield from _imported(shop)
+def int8(context: Context) -> Iterator[Candidate]:
+    if context.parent.imported:
+        yield from _imported(context)
         return
-    found = reader(shop)
+    found = reader(context)
     sentences = found.sentences
     whole = replace(sentences, transformer=Int8(sentences.whole, found.reach))
-    yield replace(found.candidate("sentences in int8", whole, same=True), milder=partial(_milder, shop, found))
+    yield replace(found.candidate("sentences in int8", whole, same=True), milder=partial(_milder, context, found))
 
 
-def _milder(shop: Workshop, found: Reader) -> list[Candidate]:
+def _milder(context: Context, found: Reader) -> list[Candidate]:
     """One layer in float32, two, and so on: those first that lose most in int8 for what they cost."""
     sentences, count = found.sentences, len(found.sentences.whole.layers)
-    order = by_worth(sentences, shop.some_texts(sentences.subwords), found.reach)
+    order = by_worth(sentences, context.some_texts(sentences.subwords), found.reach)
     named = [f"sentences in int8, {kept} of {count} layers in float32" for kept in range(1, count)]
     return [
         found.candidate(
@@ -55,35 +55,35 @@ class Spare(Protocol):
     def __call__(self, model: Any, spared: Collection[str]) -> Any: ...
 
 
-def _imported(shop: Workshop) -> Iterator[Candidate]:
+def _imported(context: Context) -> Iterator[Candidate]:
     """Both ways, where both are; raises what the first says where none is."""
     ways: dict[str, Spare] = {
         "products in int8, a scale a row": lambda model, spared: halves_too(products_in_int8(model, spared)),
-        "convolutions in int8, fixed scales": lambda model, spared: with_fixed_scales(model, shown(shop), spared),
+        "convolutions in int8, fixed scales": lambda model, spared: with_fixed_scales(model, shown(context), spared),
     }
     reasons = []
     for name, how in ways.items():
         try:
-            found = regraphed(shop, name, partial(how, spared=()))
-            yield replace(found, milder=partial(_milder_imported, shop, name, how))
+            found = regraphed(context, name, partial(how, spared=()))
+            yield replace(found, milder=partial(_milder_imported, context, name, how))
         except CannotHelp as fault:
             reasons.append(fault.message)
     if len(reasons) == len(ways):
         raise CannotHelp("; ".join(reasons))
 
 
-def _milder_imported(shop: Workshop, name: str, how: Spare) -> list[Candidate]:
+def _milder_imported(context: Context, name: str, how: Spare) -> list[Candidate]:
     """One product or convolution in float32, two, and so on, of the heaviest: those first that lose most for their
     time."""
-    assert shop.parent.folder is not None, "only what is sealed was written anew"
-    places = weighed(sealed_graph(shop.parent.folder, shop.parent.manifest), PLACES_MAX)
-    encoded = shop.encoded(shop.some(TEXTS))
+    assert context.parent.folder is not None, "only what is sealed was written anew"
+    places = weighed(sealed_graph(context.parent.folder, context.parent.manifest), PLACES_MAX)
+    encoded = context.encoded(context.some(TEXTS))
 
     def form(spared: Collection[str]) -> Callable[[], Any]:
-        return partial(written(shop, partial(how, spared=spared)).scores, encoded)
+        return partial(written(context, partial(how, spared=spared)).scores, encoded)
 
-    order = parts_by_worth(places, form, written(shop, lambda model: model).scores(encoded))
+    order = parts_by_worth(places, form, written(context, lambda model: model).scores(encoded))
     return [
-        regraphed_later(shop, f"{name}, {kept} of {len(places)} in float32", partial(how, spared=order[:kept]))
+        regraphed_later(context, f"{name}, {kept} of {len(places)} in float32", partial(how, spared=order[:kept]))
         for kept in range(1, len(places))
     ]

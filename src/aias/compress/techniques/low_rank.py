@@ -7,17 +7,17 @@ products are slower than one.
 from collections.abc import Iterator
 from typing import Final
 
+from aias.compress.context import Context
 from aias.compress.healing import ladders
 from aias.compress.techniques.contract import CannotHelp, Ladder
-from aias.compress.workshop import Workshop
 
 __all__ = ["low_rank"]
 
 RANK_MIN: Final = 2
 
 
-def low_rank(shop: Workshop) -> Iterator[Ladder]:
-    best = next((each for each in shop.members if each.configuration.learner == "text_mlp"), None)
+def low_rank(context: Context) -> Iterator[Ladder]:
+    best = next((each for each in context.members if each.configuration.learner == "text_mlp"), None)
     if best is None:
         raise CannotHelp("it has no network on words, whose first layer would be long enough to be worth two")
     refit = best.refit.configuration.settings

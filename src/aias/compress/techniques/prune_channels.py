@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
 
+from aias.compress.context import Context
 from aias.compress.regraphed import shown, written
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Workshop
 from aias.core.evenly import evenly
 from aias.encoders.rows import Encoded
 from aias.graph.channels import can_have_fewer, fewer_channels
@@ -29,40 +29,40 @@ NUMBERS_MAX: Final = 400_000
 """Of all rows to heal by: a network of images holds some hundred times as many while it reads them."""
 
 
-def prune_channels(shop: Workshop) -> Iterator[Candidate]:
-    if not shop.parent.imported or shop.parent.folder is None:
+def prune_channels(context: Context) -> Iterator[Candidate]:
+    if not context.parent.imported or context.parent.folder is None:
         raise CannotHelp("no convolutions are trained here; `prune_neurons` takes neurons of what is")
-    if not can_have_fewer(sealed_graph(shop.parent.folder, shop.parent.manifest)):
+    if not can_have_fewer(sealed_graph(context.parent.folder, context.parent.manifest)):
         raise CannotHelp("it has no convolution that one other layer reads alone")
     for whole_numbers in (True, False):
         for share in SHARES:
-            yield _candidate(shop, share, whole_numbers=whole_numbers, ladder=True)
+            yield _candidate(context, share, whole_numbers=whole_numbers, ladder=True)
 
 
-def _candidate(shop: Workshop, share: float, *, whole_numbers: bool, ladder: bool = False) -> Candidate:
+def _candidate(context: Context, share: float, *, whole_numbers: bool, ladder: bool = False) -> Candidate:
     name = f"{100 * share:g} % of the channels{', int8' if whole_numbers else ''}"
-    milder = partial(_milder, shop, share, whole_numbers=whole_numbers) if ladder else None
-    return Candidate(name, partial(_make, shop, share, whole_numbers), milder=milder)
+    milder = partial(_milder, context, share, whole_numbers=whole_numbers) if ladder else None
+    return Candidate(name, partial(_make, context, share, whole_numbers), milder=milder)
 
 
-def _milder(shop: Workshop, share: float, *, whole_numbers: bool) -> list[Candidate]:
-    return [_candidate(shop, each, whole_numbers=whole_numbers) for each in MILDER if each > share]
+def _milder(context: Context, share: float, *, whole_numbers: bool) -> list[Candidate]:
+    return [_candidate(context, each, whole_numbers=whole_numbers) for each in MILDER if each > share]
 
 
-def _make(shop: Workshop, share: float, whole_numbers: bool, fold: int) -> Made:
+def _make(context: Context, share: float, whole_numbers: bool, fold: int) -> Made:
     def how(model: Any) -> Any:
-        found = _pruned(shop, model, share, fold)
-        return with_fixed_scales(found, shown(shop)) if whole_numbers else found
+        found = _pruned(context, model, share, fold)
+        return with_fixed_scales(found, shown(context)) if whole_numbers else found
 
-    return Made(written(shop, how), shop.encoder)
-
-
-def _pruned(shop: Workshop, model: Any, share: float, fold: int) -> Any:
-    return shop.once(("channels", share, fold), lambda: fewer_channels(model, _rows(shop, fold), share))
+    return Made(written(context, how), context.encoder)
 
 
-def _rows(shop: Workshop, fold: int) -> Encoded:
+def _pruned(context: Context, model: Any, share: float, fold: int) -> Any:
+    return context.once(("channels", share, fold), lambda: fewer_channels(model, _rows(context, fold), share))
+
+
+def _rows(context: Context, fold: int) -> Encoded:
     """That may be fitted on, spread over all of them."""
-    inside = shop.inside(fold)
-    count = min(ROWS_MAX, max(8, NUMBERS_MAX // max(1, shop.encoder.layout.width)))
-    return shop.encoded(inside[evenly(len(inside), count)])
+    inside = context.inside(fold)
+    count = min(ROWS_MAX, max(8, NUMBERS_MAX // max(1, context.encoder.layout.width)))
+    return context.encoded(inside[evenly(len(inside), count)])

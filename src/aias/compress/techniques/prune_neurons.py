@@ -7,9 +7,9 @@ ones, `networks/smaller.py` says.
 from collections.abc import Iterator
 from typing import Final
 
+from aias.compress.context import Context
 from aias.compress.healing import ladders
 from aias.compress.techniques.contract import CannotHelp, Ladder
-from aias.compress.workshop import Workshop
 
 __all__ = ["prune_neurons"]
 
@@ -17,8 +17,8 @@ NETWORKS: Final = ("mlp", "text_mlp")
 NEURONS_MIN: Final = 4
 
 
-def prune_neurons(shop: Workshop) -> Iterator[Ladder]:
-    best = next((each for each in shop.members if each.configuration.learner in NETWORKS), None)
+def prune_neurons(context: Context) -> Iterator[Ladder]:
+    best = next((each for each in context.members if each.configuration.learner in NETWORKS), None)
     if best is None:
         raise CannotHelp("it has no network")
     refit = best.refit.configuration.settings

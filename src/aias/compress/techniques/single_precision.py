@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from aias.compress.context import Context
 from aias.compress.plain_trees import plain, told_apart
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Workshop
 from aias.core.arrays import Ints
 from aias.training.ensemble import Ensemble
 from aias.training.logarithms import LogPipeline
@@ -23,38 +23,38 @@ from aias.training.selection.weights import mix
 __all__ = ["single_precision"]
 
 
-def single_precision(shop: Workshop) -> Iterator[Candidate]:
-    fitted = [getattr(_plainly(shop.part(each, 0)), "fitted", None) for each in shop.members]
+def single_precision(context: Context) -> Iterator[Candidate]:
+    fitted = [getattr(_plainly(context.part(each, 0)), "fitted", None) for each in context.members]
     if not any(hasattr(each, "forest") for each in fitted):
         raise CannotHelp("it has no trees that stand by themselves")
     if any(getattr(each, "extra_width", 0) for each in fitted):
         raise CannotHelp("some of its trees read columns that are made beside them")
-    if not told_apart(shop.encoded(np.arange(shop.prepared.table.rows)).columns):
+    if not told_apart(context.encoded(np.arange(context.prepared.table.rows)).columns):
         raise CannotHelp("some columns hold values that are one in single precision")
-    known = not any(each.configuration.derived for each in shop.members)
-    scores = mix(np.stack([each.scores for each in shop.members]), shop.weights) if known else None
-    yield Candidate("the whole, trees in single precision", partial(_make, shop), scores, whole=True)
+    known = not any(each.configuration.derived for each in context.members)
+    scores = mix(np.stack([each.scores for each in context.members]), context.weights) if known else None
+    yield Candidate("the whole, trees in single precision", partial(_make, context), scores, whole=True)
 
 
-def _make(shop: Workshop, fold: int) -> Made:
+def _make(context: Context, fold: int) -> Made:
     # All rows: it is their columns that are looked at, never their answers.
-    rows = np.arange(shop.prepared.table.rows)
-    teacher: Any = shop.teacher(fold)
+    rows = np.arange(context.prepared.table.rows)
+    teacher: Any = context.teacher(fold)
     if isinstance(teacher, Ensemble):
-        parts = [replace(part, pipeline=_in_single(shop, part.pipeline, rows)) for part in teacher.parts]
-        return Made(shop.ensemble(parts), shop.encoder)
-    return Made(_in_single(shop, teacher, rows), shop.encoder)
+        parts = [replace(part, pipeline=_in_single(context, part.pipeline, rows)) for part in teacher.parts]
+        return Made(context.ensemble(parts), context.encoder)
+    return Made(_in_single(context, teacher, rows), context.encoder)
 
 
 def _plainly(pipeline: Pipeline) -> Pipeline:
     return pipeline.inner if isinstance(pipeline, LogPipeline) else pipeline
 
 
-def _in_single(shop: Workshop, pipeline: Pipeline, rows: Ints) -> Pipeline:
+def _in_single(context: Context, pipeline: Pipeline, rows: Ints) -> Pipeline:
     if isinstance(pipeline, LogPipeline):
-        return replace(pipeline, inner=_in_single(shop, pipeline.inner, rows))
+        return replace(pipeline, inner=_in_single(context, pipeline.inner, rows))
     if not (isinstance(pipeline, ColumnsPipeline) and hasattr(pipeline.fitted, "forest")):
         return pipeline
-    x = pipeline.columns(shop.encoded(rows))
-    trees: Any = plain(pipeline.fitted, two=shop.task.type == "binary", x=x)
+    x = pipeline.columns(context.encoded(rows))
+    trees: Any = plain(pipeline.fitted, two=context.task.type == "binary", x=x)
     return ColumnsPipeline(pipeline.blocks, trees)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from aias.compress.context import Context
 from aias.compress.techniques.contract import CannotHelp
-from aias.compress.workshop import Workshop
 from aias.training.pipeline import read_by
 from aias.training.selection.configuration import Configuration
 
@@ -17,14 +17,16 @@ TREES: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def smaller_model(shop: Workshop) -> Iterator[Configuration]:
-    layout, known = shop.encoder.layout, {each.configuration.learner for each in shop.members}
-    if not (layout.width or layout.terms or shop.prepared.embedding):
+def smaller_model(context: Context) -> Iterator[Configuration]:
+    layout, known = context.encoder.layout, {each.configuration.learner for each in context.members}
+    if not (layout.width or layout.terms or context.prepared.embedding):
         raise CannotHelp("its texts come as tokens of its own encoder, and nothing else reads these")
     if "linear" not in known:
         yield Configuration("linear, direct", "linear")
-    elif shop.prepared.embedding is not None and not any(_words_alone(each.configuration) for each in shop.members):
-        yield Configuration("words alone, direct", "linear", {"ratios": True} if shop.task.classes else {})
+    elif context.prepared.embedding is not None and not any(
+        _words_alone(each.configuration) for each in context.members
+    ):
+        yield Configuration("words alone, direct", "linear", {"ratios": True} if context.task.classes else {})
     if layout.width:
         derived = ("text_sums",) if layout.terms else ()
         for name, settings in TREES.items():

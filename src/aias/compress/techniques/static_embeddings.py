@@ -8,16 +8,16 @@ what it says of the training texts, and weights by frequency (Arora et al. 2017)
 from collections.abc import Iterator
 from dataclasses import replace
 
+from aias.compress.context import Context
 from aias.compress.sentences import reader
 from aias.compress.techniques.contract import Candidate
-from aias.compress.workshop import Workshop
 from aias.graph.static import NARROW, StaticVectors, narrow, read_first
 
 __all__ = ["static_embeddings"]
 
 
-def static_embeddings(shop: Workshop) -> Iterator[Candidate]:
-    found = reader(shop)
+def static_embeddings(context: Context) -> Iterator[Candidate]:
+    found = reader(context)
     sentences, whole = found.sentences, found.sentences.whole
     table = read_first(whole)
     for each in (table, narrow(table)) if whole.hidden > NARROW else (table,):

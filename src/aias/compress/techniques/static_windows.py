@@ -17,12 +17,12 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from aias.compress.context import Context, check_whole
 from aias.compress.distillation import own_answers
 from aias.compress.made_up_texts import MadeUp, made_up, planned
 from aias.compress.sentences import Reader, reader
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.windows import EPOCHS, Kernel, Lesson, learned
-from aias.compress.workshop import Workshop, check_whole
 from aias.core.arrays import Floats, Floats32
 from aias.core.deadline import Deadline
 from aias.encoders.rows import Encoded
@@ -54,30 +54,30 @@ ROWS_MIN: Final = 200
 """With fewer, windows are learned by heart."""
 
 
-def static_windows(shop: Workshop) -> Iterator[Candidate]:
-    found = reader(shop)
-    if shop.prepared.dataset.rows < ROWS_MIN:
-        raise CannotHelp(f"{shop.prepared.dataset.rows} rows are too few to learn windows of tokens from")
+def static_windows(context: Context) -> Iterator[Candidate]:
+    found = reader(context)
+    if context.prepared.dataset.rows < ROWS_MIN:
+        raise CannotHelp(f"{context.prepared.dataset.rows} rows are too few to learn windows of tokens from")
     table = read_first(found.sentences.whole)
     vectors = narrow(table - table.mean(axis=0), DIRECTIONS)
     vectors = np.asarray(vectors / vectors.std(), np.float32)
     few, many = FILTERS
-    filters = few if shop.task.outputs < MANY else many
+    filters = few if context.task.outputs < MANY else many
 
     def candidate(times: int) -> Candidate:
         name = f"windows of three tokens, {times * filters} numbers"
-        return Candidate(name, partial(_make, shop, found, vectors, filters, times), chosen=(planned(shop),))
+        return Candidate(name, partial(_make, context, found, vectors, filters, times), chosen=(planned(context),))
 
     yield replace(candidate(1), milder=lambda: [candidate(times) for times in WIDER])
 
 
-def _make(shop: Workshop, found: Reader, vectors: Floats32, filters: int, times: int, fold: int) -> Made:
+def _make(context: Context, found: Reader, vectors: Floats32, filters: int, times: int, fold: int) -> Made:
     """The windows, and what reads all else, without the rows of the fold."""
-    _made_up(shop)  # read once for all
-    until, began = shop.fit_deadline(), time.monotonic()
+    _made_up(context)  # read once for all
+    until, began = context.fit_deadline(), time.monotonic()
     kernels, known = [], 0.0
     for number in range(times):
-        kernel, seconds = _kernel(shop, found, vectors, filters, fold, number, until)
+        kernel, seconds = _kernel(context, found, vectors, filters, fold, number, until)
         kernels.append(kernel)
         known += seconds
     before, on, after = np.split(np.hstack([each.weights for each in kernels]), 3)
@@ -87,59 +87,59 @@ def _make(shop: Workshop, found: Reader, vectors: Floats32, filters: int, times:
     windows = Windows(table, found.sentences.whole.length_max)
     embedding = replace(found.embedding, sentences=replace(found.sentences, transformer=windows))
     heads = np.stack([each.head.reshape(-1, filters, each.head.shape[1]) for each in kernels], axis=1)
-    weights = _as_added(shop, heads.reshape(-1, heads.shape[3]).astype(np.float64) / times)
-    intercept = _as_added(shop, np.mean([each.intercept for each in kernels], axis=0, dtype=np.float64))
-    _, _, (middle, spread) = _lesson(shop, found, fold)
+    weights = _as_added(context, heads.reshape(-1, heads.shape[3]).astype(np.float64) / times)
+    intercept = _as_added(context, np.mean([each.intercept for each in kernels], axis=0, dtype=np.float64))
+    _, _, (middle, spread) = _lesson(context, found, fold)
     start = spread * intercept + (middle if found.beside(fold) is None else 0.0)
     made = found.read_beside(embedding, fold, weights=spread * weights, intercept=start)
     return replace(made, seconds=known + time.monotonic() - began)
 
 
-def _as_added(shop: Workshop, said: Floats) -> Floats:
+def _as_added(context: Context, said: Floats) -> Floats:
     """Of two classes what speaks for the second: (…, outputs)."""
-    return said[..., 1:] - said[..., :1] if len(shop.task.classes) == 2 else said
+    return said[..., 1:] - said[..., :1] if len(context.task.classes) == 2 else said
 
 
-def _of_all(shop: Workshop, added: Floats) -> Floats:
+def _of_all(context: Context, added: Floats) -> Floats:
     """The other way round."""
-    return np.hstack([np.zeros_like(added), added]) if len(shop.task.classes) == 2 else added
+    return np.hstack([np.zeros_like(added), added]) if len(context.task.classes) == 2 else added
 
 
 def _kernel(
-    shop: Workshop, found: Reader, vectors: Floats32, filters: int, fold: int, number: int, until: Deadline
+    context: Context, found: Reader, vectors: Floats32, filters: int, fold: int, number: int, until: Deadline
 ) -> tuple[Kernel, float]:
     """And the seconds that it took, where another candidate learned it."""
     key = ("kernel", filters, fold, number)
-    learned_before = key in shop.memo
+    learned_before = key in context.memo
     if not learned_before:
         began = time.monotonic()
-        lesson, epochs, _ = _lesson(shop, found, fold)
+        lesson, epochs, _ = _lesson(context, found, fold)
         with threadpool_limits(THREADS, "blas"):
             kernel = learned(
-                lesson, vectors, filters=filters, classes=bool(shop.task.classes), seed=shop.seed + number,
+                lesson, vectors, filters=filters, classes=bool(context.task.classes), seed=context.seed + number,
                 deadline=until, epochs=epochs,
             )  # fmt: skip
         check_whole(until.seconds, left=until.left, less=until.passed)
-        shop.memo[key] = kernel, time.monotonic() - began
-    held, seconds = shop.memo[key]
+        context.memo[key] = kernel, time.monotonic() - began
+    held, seconds = context.memo[key]
     return held, seconds if learned_before else 0.0
 
 
-def _made_up(shop: Workshop) -> MadeUp | None:
+def _made_up(context: Context) -> MadeUp | None:
     """Of 47 classes those who learned from made-up texts too got .6 % less right, of eight .8 % more (docs/log.md)."""
-    return made_up(shop) if shop.task.outputs < MANY else None
+    return made_up(context) if context.task.outputs < MANY else None
 
 
-def _lesson(shop: Workshop, found: Reader, fold: int) -> tuple[Lesson, int, tuple[float, float]]:
+def _lesson(context: Context, found: Reader, fold: int) -> tuple[Lesson, int, tuple[float, float]]:
     """How often all are read, and by what amounts were standardised: mean and spread, of classes 0 and 1."""
-    return shop.once(("windows' lesson", fold), lambda: _made_lesson(shop, found, fold))
+    return context.once(("windows' lesson", fold), lambda: _made_lesson(context, found, fold))
 
 
-def _made_lesson(shop: Workshop, found: Reader, fold: int) -> tuple[Lesson, int, tuple[float, float]]:
-    tokens: Any = shop.once("tokens", lambda: encoded_of(shop.prepared.dataset, shop.encoder))
-    rows, more, said = shop.inside(fold), _made_up(shop), shop.teacher(fold).scores
-    real, beside = shop.encoded(rows), found.beside(fold)
-    targets, texts, epochs = [TRUTH * own_answers(shop, rows) + (1 - TRUTH) * said(real)], tokens.take(rows), EPOCHS
+def _made_lesson(context: Context, found: Reader, fold: int) -> tuple[Lesson, int, tuple[float, float]]:
+    tokens: Any = context.once("tokens", lambda: encoded_of(context.prepared.dataset, context.encoder))
+    rows, more, said = context.inside(fold), _made_up(context), context.teacher(fold).scores
+    real, beside = context.encoded(rows), found.beside(fold)
+    targets, texts, epochs = [TRUTH * own_answers(context, rows) + (1 - TRUTH) * said(real)], tokens.take(rows), EPOCHS
     known = [] if beside is None else [found.share * beside.of(real, rows)]
     if more is not None:
         others, made_of = more.of(rows)
@@ -148,9 +148,9 @@ def _made_lesson(shop: Workshop, found: Reader, fold: int) -> tuple[Lesson, int,
         texts = Encoded.join([texts, replace(others, vectors=None)])
         epochs = ceil(EPOCHS * len(rows) / (len(rows) + others.rows)) + 1
     wanted = np.vstack(targets)
-    begun = _of_all(shop, np.vstack(known)) if known else np.zeros_like(wanted)
+    begun = _of_all(context, np.vstack(known)) if known else np.zeros_like(wanted)
     middle, spread = 0.0, 1.0
-    if not shop.task.classes:
+    if not context.task.classes:
         middle, spread = float(wanted.mean()), float(wanted.std()) or 1.0
         wanted, begun = (wanted - middle) / spread, (begun - middle) / spread if known else begun
     return Lesson(texts.tokens, texts.token_mask, wanted, begun), epochs, (middle, spread)

@@ -9,9 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from aias.compress.context import Context
 from aias.compress.fewer_terms import linear_member, one_in_all, student
 from aias.compress.techniques.contract import Candidate, Made
-from aias.compress.workshop import Workshop
 from aias.training.selection.members import Member
 
 __all__ = ["vocabulary"]
@@ -23,24 +23,24 @@ MILDER: Final = (0.05, 0.1, 0.2, 0.5)
 TERMS_MIN: Final = 100
 
 
-def vocabulary(shop: Workshop) -> Iterator[Candidate]:
-    linear = linear_member(shop)
-    whole = (1.0,) if len(shop.members) > 1 and one_in_all(shop) else ()
+def vocabulary(context: Context) -> Iterator[Candidate]:
+    linear = linear_member(context)
+    whole = (1.0,) if len(context.members) > 1 and one_in_all(context) else ()
     for share in (*whole, *SHARES):
-        count = round(share * shop.encoder.layout.terms)
+        count = round(share * context.encoder.layout.terms)
         if count >= TERMS_MIN:
-            yield replace(_candidate(shop, linear, count), milder=partial(_milder, shop, linear, share))
+            yield replace(_candidate(context, linear, count), milder=partial(_milder, context, linear, share))
 
 
-def _milder(shop: Workshop, linear: Member, share: float) -> list[Candidate]:
-    terms = shop.encoder.layout.terms
-    return [_candidate(shop, linear, round(each * terms)) for each in MILDER if each > share]
+def _milder(context: Context, linear: Member, share: float) -> list[Candidate]:
+    terms = context.encoder.layout.terms
+    return [_candidate(context, linear, round(each * terms)) for each in MILDER if each > share]
 
 
-def _candidate(shop: Workshop, linear: Member, count: int) -> Candidate:
-    return Candidate(f"linear, {count:,} terms", partial(_make, shop, linear, count))
+def _candidate(context: Context, linear: Member, count: int) -> Candidate:
+    return Candidate(f"linear, {count:,} terms", partial(_make, context, linear, count))
 
 
-def _make(shop: Workshop, linear: Member, count: int, fold: int) -> Made:
-    found = student(shop, linear, count, fold)
+def _make(context: Context, linear: Member, count: int, fold: int) -> Made:
+    found = student(context, linear, count, fold)
     return Made(found.pipeline, found.encoder, seconds=found.seconds)

@@ -1,4 +1,4 @@
-"""`compress/workshop.py`: which rows techniques may choose by, and which fits are those of the version."""
+"""`compress/context.py`: which rows techniques may choose by, and which fits are those of the version."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import aias
-from aias.compress.workshop import Workshop, workshop
+from aias.compress.context import Context, open_context
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.data.read import read
@@ -30,10 +30,10 @@ LEARNERS = {"boosted_trees": {"learning_rate": 0.3}, "linear": {}}
 def test_rows_that_certify_are_not_among_those_to_choose_by() -> None:
     prepared: Any = SimpleNamespace(table=SimpleNamespace(rows=100))
     nothing: Any = None
-    shop = Workshop(nothing, prepared, nothing, nothing, nothing, (), np.zeros(0), 0)
-    shop.certifying = np.arange(0, 100, 2)
-    assert (shop.some(64) % 2 == 1).all() and len(shop.some(64)) == 50
-    assert len(shop.some(10)) == 10 and shop.some(10)[[0, -1]].tolist() == [1, 99]
+    context = Context(nothing, prepared, nothing, nothing, nothing, (), np.zeros(0), 0)
+    context.certifying = np.arange(0, 100, 2)
+    assert (context.some(64) % 2 == 1).all() and len(context.some(64)) == 50
+    assert len(context.some(10)) == 10 and context.some(10)[[0, -1]].tolist() == [1, 99]
 
 
 @pytest.mark.parametrize("others", [True, False])
@@ -71,18 +71,18 @@ def test_the_whole_of_all_rows_answers_as_the_version_does(
         frame, target="y", name="m", time="600s", folds=folds, split=split, learners=LEARNERS,
         search=False, inline=True, home=tmp_path,
     ).quality  # fmt: skip
-    shop = _members(Parent(model.ref, model.manifest, model.runtime), frame, Ledger(tmp_path / "work" / "m"))
+    context = _members(Parent(model.ref, model.manifest, model.runtime), frame, Ledger(tmp_path / "work" / "m"))
 
-    found = shop.whole(ALL).scores(shop.encoded(np.arange(400)))
+    found = context.whole(ALL).scores(context.encoded(np.arange(400)))
 
     np.testing.assert_allclose(found[:, 0], model.predict(frame), atol=1e-4)  # weights are written with few digits
 
 
-def _members(parent: Parent, frame: pl.DataFrame, ledger: Ledger) -> Workshop:
+def _members(parent: Parent, frame: pl.DataFrame, ledger: Ledger) -> Context:
     prepared = parent.prepared(read(frame, target="y"), None, ledger=None, seconds=600, watch=nobody)
     fitter = UnitFitter(prepared.table, ledger)
     plan = Plan(
         prepared.table, ledger, InlineWorkers(fitter), seed=parent.recipe.seed,
         fit_ends_at=lambda: time.monotonic() + 600, memory=Memory(), watch=nobody,
     )  # fmt: skip
-    return workshop(parent, prepared, fitter, plan, deadline=Deadline.after(600), stop=threading.Event())
+    return open_context(parent, prepared, fitter, plan, deadline=Deadline.after(600), stop=threading.Event())

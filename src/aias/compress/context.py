@@ -81,7 +81,7 @@ class Served:
 
 
 @dataclass(eq=False)
-class Workshop:
+class Context:
     """`members`: what the parent is made of, the heaviest first; `weights`: of sum 1, in their order. Of a parent that
     was imported there are none: its graph is the teacher."""
 
@@ -262,12 +262,12 @@ class Workshop:
         return mix(np.stack([each.scores for each in self.members]), self.weights)
 
 
-def workshop(
+def open_context(
     parent: Parent, prepared: Prepared, fitter: UnitFitter, plan: Plan, *, deadline: Deadline, stop: threading.Event
-) -> Workshop:
+) -> Context:
     """With the parent's members; what training left is not fitted again. Raises `NoTime`."""
     if parent.imported:
-        return Workshop(parent, prepared, fitter, plan, deadline, (), np.zeros(0), parent.recipe.seed)
+        return Context(parent, prepared, fitter, plan, deadline, (), np.zeros(0), parent.recipe.seed)
     found: dict[str, Member] = {}
     weights = parent.weights
 
@@ -284,7 +284,7 @@ def workshop(
     names = sorted(weights, key=lambda name: -weights[name])
     members, held = tuple(found[name] for name in names), np.array([weights[name] for name in names])
     refitted = frozenset(each.name for each in members if is_whole(each.refit, fitter.table, fitter.ledger))
-    return Workshop(parent, prepared, fitter, plan, deadline, members, held, parent.recipe.seed, refitted=refitted)
+    return Context(parent, prepared, fitter, plan, deadline, members, held, parent.recipe.seed, refitted=refitted)
 
 
 def _forget_others(parent: Parent, fitter: UnitFitter) -> None:

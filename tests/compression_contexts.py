@@ -1,4 +1,4 @@
-"""The workshop of a version, as `aias compress` opens it, where the time stands still: no fit is cut, however slow."""
+"""The context of a version, as `aias compress` opens it, where the time stands still: no fit is cut, however slow."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 import aias
-from aias.compress.workshop import Workshop, workshop
+from aias.compress.context import Context, open_context
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.data.read import read
@@ -25,7 +25,7 @@ def standing(*, left: float, of: float) -> Deadline:
     return Deadline(now + left, of, lambda: now)
 
 
-def opened(model: aias.Model, frame: pl.DataFrame, home: Path) -> Workshop:
+def opened(model: aias.Model, frame: pl.DataFrame, home: Path) -> Context:
     """Of a model called `m` that was trained on `frame` in this home."""
     parent = Parent(model.ref, model.manifest, model.runtime)
     dataset = read(frame, target=model.task.target)
@@ -35,4 +35,6 @@ def opened(model: aias.Model, frame: pl.DataFrame, home: Path) -> Workshop:
         prepared.table, fitter.ledger, InlineWorkers(fitter), seed=0,
         fit_ends_at=lambda: time.monotonic() + 600, memory=Memory(), watch=nobody,
     )  # fmt: skip
-    return workshop(parent, prepared, fitter, plan, deadline=standing(left=100_000.0, of=600.0), stop=threading.Event())
+    return open_context(
+        parent, prepared, fitter, plan, deadline=standing(left=100_000.0, of=600.0), stop=threading.Event()
+    )
