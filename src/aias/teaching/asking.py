@@ -53,14 +53,15 @@ Wait = Callable[[float], object]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """`said`: None where a row was not answered. `why`: the last reason for that. `read`, `written`: tokens of these
-    calls; of what was known before nothing is paid."""
+    """`said`: None where a row was not answered. `why`: the last reason for that; `refused`: the one for which asking
+    ended early. `read`, `written`: tokens of these calls; of what was known before nothing is paid."""
 
     said: tuple[Said | None, ...]
     calls: int
     why: str = ""
     read: int = 0
     written: int = 0
+    refused: TeacherRefused | None = None
 
 
 @dataclass(eq=False)
@@ -91,7 +92,8 @@ def ask(
 ) -> Answers:  # fmt: skip
     """`counts`: whether an answer is one that can be learned.
 
-    Raises `TeacherRefused` when asking on would only cost; what was answered until then is kept.
+    Asking ends where going on would only cost. Raises `TeacherRefused` if no row is answered then, or if what came are
+    no answers; what was answered is kept.
     """
     keys = [key_of(row) for row in rows]
     todo = {key: row for key, row in zip(keys, rows, strict=True) if cache.get(key) is None}
@@ -100,7 +102,10 @@ def ask(
         job.run(list(todo.items()))
     new = [each for key in todo if (each := cache.get(key))]
     read, written = sum(each.read for each in new), sum(each.written for each in new)
-    return Answers(tuple(cache.get(key) for key in keys), job.calls.made, job.why, read, written)
+    said = tuple(cache.get(key) for key in keys)
+    if job.refused is not None and not any(said):
+        raise job.refused
+    return Answers(said, job.calls.made, job.why, read, written, job.refused)
 
 
 @dataclass(eq=False)
@@ -119,6 +124,7 @@ class _Job:
     strays: Counter[str] = field(default_factory=Counter)
     failures: int = 0
     why: str = ""
+    refused: TeacherRefused | None = None
     trouble: str = ""
     """Why somebody was asked again for the first time."""
     begun_at: float = 0.0
@@ -151,7 +157,7 @@ class _Job:
 
     @property
     def _over(self) -> bool:
-        return self.stop.is_set() or self.calls.left < 1
+        return self.stop.is_set() or self.calls.left < 1 or self.refused is not None
 
     def _submit(
         self, pool: ThreadPoolExecutor, running: dict[Future[list[Said]], list[str]],
@@ -185,9 +191,8 @@ class _Job:
             self._failed(fault)
             return
         except TeacherRefused as fault:
-            if not self.answered:
-                raise
-            raise TeacherRefused(fault.message, hint=f"{fault.hint}; {KEPT}") from None
+            self._refused(fault)
+            return
         self.failures = 0
         before, self.answered = self.answered, self.answered + len(said)
         wrong = [each for each in said if not self.counts(each.answer)]
@@ -245,10 +250,13 @@ class _Job:
             return
         self.failures, self.why = self.failures + 1, fault.message
         if self.failures >= FAILURES_MAX:
-            raise TeacherRefused(
-                f"{self.failures} requests in a row came to nothing; the last: {fault.message}",
-                hint=f"{KEPT}: the same command asks later for the others" if self.answered else fault.hint,
-            )
+            message = f"{self.failures} requests in a row came to nothing; the last: {fault.message}"
+            self._refused(TeacherRefused(message, hint="" if self.answered else fault.hint))
+
+    def _refused(self, fault: TeacherRefused) -> None:
+        self.refused = self.refused or fault
+        self.why = self.refused.message
+        self._ended.set()
 
 
 def _batches(todo: list[tuple[str, Row]], size: int) -> Iterator[list[tuple[str, Row]]]:

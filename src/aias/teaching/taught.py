@@ -30,11 +30,14 @@ from aias.data.schema_file import read_schema
 from aias.data.target import label_of, task_for
 from aias.teaching.agreement import compared_on, number_of
 from aias.teaching.answer_cache import AnswerCache
-from aias.teaching.asking import Answers, ask
+from aias.teaching.asking import KEPT, Answers, ask
 from aias.teaching.mixed import mixed
 from aias.teaching.seen import seen
 from aias.teaching.teacher import Teacher
 from aias.teaching.teachers.contract import BadTeacher, Labeller, Question, Said, TeacherRefused
+
+ENOUGH_ROWS: Final = 200
+"""Or half of those that had no answer: who answers fewer, and then no more, teaches too little to go on with."""
 
 KNOWN_ROWS_MAX: Final = 200
 """That the teacher is compared on with their own answers: a share is then known to some percent."""
@@ -112,7 +115,7 @@ class _Job:
         shown = self._examples(known, own)
         teacher = self.teacher = self._teacher(own, shown)
         compared = known[~np.isin(known, shown)][:KNOWN_ROWS_MAX]
-        asked = np.concatenate([compared, np.flatnonzero(~mine)])
+        asked = np.concatenate([compared, rng.permutation(np.flatnonzero(~mine))])  # a sample, should asking end early
         if teacher.rows_at_once > 1:  # of the rows that are learned from it tells how sure it is
             asked = np.concatenate([asked, np.setdiff1d(known, np.concatenate([compared, test]))])
         found = self._asked(teacher, asked)
@@ -285,6 +288,13 @@ class _Job:
                 f"{teacher.who} answered no row: {found.why or 'nothing that it said counts'}",
                 hint="try again later, with more calls, or ask another teacher",
             )
+        later = f"{KEPT}: the same command asks later for the others" if found.refused else ""
+        if found.refused and answered < min(ENOUGH_ROWS, len(taught) / 2):
+            raise TeacherRefused(
+                f"{found.refused.message}; {answered:,} of {len(taught):,} rows are answered, and "
+                f"{ENOUGH_ROWS} or half of them are the fewest to learn from",
+                hint="; ".join(filter(None, [found.refused.hint, later])),
+            )
         facts: dict[str, object] = {
             "who": teacher.who, "answered": answered, "own": int(mine.sum()), "unanswered": missing,
             "calls": found.calls, "tokens_read": found.read, "tokens_written": found.written,
@@ -294,7 +304,7 @@ class _Job:
         if missing:
             came = f", such as {nonsense[0]!r}" if any(nonsense[:1]) else ""
             reasons = [f"{len(nonsense):,} answers were none that counts{came}"] * bool(nonsense)
-            told = "; ".join([*reasons, *([found.why] if found.why else [])]) or "it gave none"
+            told = "; ".join(filter(None, [*reasons, found.why, later])) or "it gave none"
             message = f"{missing:,} rows got no answer and are left out: {told}"
             self.watch(Event("teach.unanswered", message, "warning", {"rows": missing}))
         return facts

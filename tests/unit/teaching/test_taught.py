@@ -254,14 +254,32 @@ def test_an_endpoint_that_dies_halfway_leaves_what_it_answered(tmp_path: Path, m
     shelf.deploy("churn", 1, dying := Dying(rows_left=900))
     with live_server(shelf) as server:
         teacher = Teacher(f"http://{server.address}/predict/churn")
-        with pytest.raises(TeacherRefused, match="in a row came to nothing") as refused:
-            teach(frame, teacher, tmp_path, target="left")
+        some, events = teach(frame, teacher, tmp_path, target="left")
         dying.rows_left = 10**9
         found, _ = teach(frame, teacher, tmp_path, target="left")
 
-    assert "what was answered is kept" in refused.value.hint
+    told = next(each.message for each in events if each.name == "teach.unanswered")
+    assert "4,028 rows got no answer and are left out: 5 requests in a row came to nothing" in told
+    assert told.endswith("what was answered is kept: the same command asks later for the others")
+    learned = pl.read_parquet(some.rows)
+    assert learned.height == 772 and learned["age"].mean() == pytest.approx(40, abs=3)  # of 0 to 80, a sample
     assert found.facts["calls"] == 16  # of nineteen
     assert pl.read_parquet(found.rows).height == 4_800
+
+
+def test_too_few_answers_are_kept_and_refused_with_how_many_are_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aias.teaching.asking.WAIT_SECONDS", 0.0)
+    asked = {"classes": ("good", "bad")}
+    with serving(mood, first=[completion("good")] * 30 + [(503, {}, b"gone")] * 100) as service:
+        with pytest.raises(TeacherRefused, match="gone; 30 of 100 rows are answered, and 200 or half of") as refused:
+            teach(rows(100), teacher(service, **asked), tmp_path)
+        service.first.clear()
+        found, _ = teach(rows(100), teacher(service, **asked), tmp_path)
+
+    assert refused.value.hint == "what was answered is kept: the same command asks later for the others"
+    assert found.facts["calls"] == 70 and found.facts["answered"] == 100
 
 
 def test_who_answers_no_row_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
