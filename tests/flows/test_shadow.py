@@ -13,7 +13,7 @@ from aias.registry.registry import Registry
 from aias.registry.rollout.trial import Trial
 from aias.serving.http.messages import Request
 from aias.serving.rollout.shadow import BODY_BYTES_MAX, DEATHS_MAX, Shadow, shadows_of
-from aias.serving.versions.loading import Deploying, loader
+from aias.serving.versions.loading import loader
 from live_server import LiveServer, eventually, live_server, samples
 from tiny_versions import MANIFEST, files
 
@@ -137,12 +137,35 @@ def test_a_shadow_that_keeps_dying_is_taken_away_and_nobody_else_notices(
 
 def test_over_http_none_is_deployed_that_answers_otherwise_than_when_it_was_published(home: Path) -> None:
     with Registry.open(home) as registry:
-        control = Deploying(registry, home, lambda _event: None)
-        with live_server(registry, load=loader(registry, home, lambda _event: None), control=control) as server:
+        load = loader(registry, home, lambda _event: None)
+        with live_server(registry, load=load, control=registry) as server:  # type: ignore[arg-type]
             refused = server.call("POST", "/endpoints/m", {"version": "m@3"}, key="admin-key")
 
         assert (refused.status, refused.json["error"]["code"]) == (503, "serving.not-ready")  # type: ignore[index,call-overload]
         assert registry.endpoint("m").ref == Ref("m", 1)
+
+
+def test_over_http_a_version_is_loaded_once_to_be_tried_and_to_answer(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aias.runtimes import mapped
+
+    loads, load_mapped = list[Path](), mapped.load
+
+    def counted(folder: Path, *given: object, **named: object) -> object:
+        loads.append(folder)
+        return load_mapped(folder, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(mapped, "load", counted)
+    with Registry.open(home) as registry:
+        load = loader(registry, home, lambda _event: None)
+        with live_server(registry, load=load, control=registry) as server:  # type: ignore[arg-type]
+            loads.clear()
+
+            assert server.call("POST", "/endpoints/m", {"version": "m@2"}, key="admin-key").status == 200
+            assert ask(server, [{"n": 1.0}]) == "m@2"
+
+        assert len(loads) == 1
 
 
 def test_a_version_that_answers_otherwise_than_when_it_was_published_gets_no_caller(home: Path) -> None:

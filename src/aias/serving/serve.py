@@ -140,14 +140,14 @@ def answer_on(
     sys.setswitchinterval(SWITCH_SECONDS)
     from aias.access.keys import Keys
     from aias.registry.registry import Registry
-    from aias.serving.versions.loading import Deploying, loader, width_in
+    from aias.serving.versions.loading import loader, width_in
 
     with Registry.open(home, watch=announce) as registry:
         keys = Keys(registry.database)
         gateway = Gateway(
             registry, loader(registry, home, announce), keys.ring, keys=keys, ledger=partial(Ledger.open, home),
             hosts=hosts, unnamed=unnamed, watch=announce, places=places, sums=sums, second=second,
-            control=Deploying(registry, home, announce),
+            control=registry,
             bounds=within_descriptors(bounds, second_port=second is not None), rollouts=(rollouts := registry.rollouts),
             shadow=shadows_of(home, rollouts, folder=folder, first=first), kept=kept,
             program=lambda version: ("-m", "aias.serving.survival.isolated_process", os.fspath(home), version),

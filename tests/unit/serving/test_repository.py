@@ -7,7 +7,8 @@ import pytest
 
 from aias.core.names import Ref
 from aias.registry.lookup import UnknownEndpoint, UnknownVersion
-from live_server import BOUNDS, PATIENCE, LiveServer, Rule, Shelf, live_server
+from aias.registry.values import Version
+from live_server import AT, BOUNDS, PATIENCE, LiveServer, Rule, Shelf, live_server
 
 LOAD, UNLOAD = "/v2/repository/models/{}/load", "/v2/repository/models/{}/unload"
 
@@ -19,10 +20,15 @@ class Registry:
     shelf: Shelf
     gone: list[str] = field(default_factory=list)
 
-    def deploy(self, endpoint: str, ref: Ref) -> None:
+    def version(self, ref: Ref) -> Version:
         if ref != Ref("new"):
             raise UnknownVersion(f"there is no model `{ref.name}`")
-        self.shelf.deploy(endpoint, 3, Rule(), model="new")
+        self.shelf.runtimes.setdefault("new-3", Rule())
+        return Version("new", 3, "new-3", AT, 1)
+
+    def deploy(self, endpoint: str, ref: Ref) -> None:
+        assert ref == Ref("new", 3)
+        self.shelf.deploy(endpoint, 3, None, model="new")
 
     def undeploy(self, endpoint: str) -> None:
         if endpoint not in self.shelf.pointers:

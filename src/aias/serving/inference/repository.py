@@ -8,9 +8,11 @@ import msgspec
 from aias.core.errors import NotFound
 from aias.core.json_faults import Faults, in_words
 from aias.core.names import Ref
+from aias.registry.values import Version
 from aias.serving.formats.tensors import Parameters
 from aias.serving.http.messages import Reply, Request, json_reply
 from aias.serving.refusals import BadBody, NotReady, NotSupported, UnknownEndpoint, follows
+from aias.serving.versions.loading import deploy
 from aias.serving.versions.router import Router
 
 PARKED: Final = "not in memory; loaded when it is asked"
@@ -19,6 +21,8 @@ QUARANTINED: Final = "quarantined: it has ended its process several times"
 
 class Control(Protocol):
     """The part of a registry that moves endpoints."""
+
+    def version(self, ref: Ref) -> Version: ...
 
     def deploy(self, endpoint: str, ref: Ref) -> object: ...
 
@@ -84,7 +88,7 @@ class Repository:
         # Another worker may have moved it a moment ago.
         self._router.retry()
         if name not in self._router.missing and not self._answers(name):
-            self._controlled.deploy(name, Ref(name))
+            deploy(self._controlled, self._router, name, Ref(name))
             self._router.retry()
         if not self._answers(name):
             raise NotReady(f"endpoint `{name}` has no version that can answer", hint="the server's log says why")

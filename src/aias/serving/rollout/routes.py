@@ -4,7 +4,7 @@ What is read comes from memory. What changes something is done in a thread, and 
 followed; the other workers follow within a second.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -17,9 +17,11 @@ from aias.serving.http.messages import Reply, Request, json_reply
 from aias.serving.http.routes import Route
 from aias.serving.inference.repository import Control
 from aias.serving.refusals import UnknownEndpoint, follows
-from aias.serving.rollout.stage import RolloutStore, Stage
+from aias.serving.rollout.stage import RolloutStore
 from aias.serving.survival.blame import NotHeld
 from aias.serving.survival.suspects import Suspects
+from aias.serving.versions.loading import deploy
+from aias.serving.versions.router import Router
 
 
 class Deploy(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,21 +41,11 @@ class Named(msgspec.Struct, forbid_unknown_fields=True):
     version: str | None = None
 
 
-class Followed(Protocol):
-    """The part of a router that is shown and moved."""
-
-    stage: Stage
-
-    def answering(self) -> list[tuple[str, str]]: ...
-
-    def retry(self) -> None: ...
-
-
 class Endpoints:
     """`control` and `rollouts` are absent where this server only follows what others deploy."""
 
     def __init__(
-        self, router: Followed, control: Control | None, rollouts: RolloutStore | None, suspects: Suspects | None = None
+        self, router: Router, control: Control | None, rollouts: RolloutStore | None, suspects: Suspects | None = None
     ) -> None:
         self._router, self._control, self._rollouts, self._suspects = router, control, rollouts, suspects
 
@@ -92,7 +84,7 @@ class Endpoints:
         else:
             if self._control is None:
                 raise follows()
-            self._control.deploy(name, ref)
+            deploy(self._control, self._router, name, ref)
         return self._followed(name)
 
     def promote(self, request: Request) -> Reply:

@@ -22,10 +22,10 @@ class Following:
         self._thread.join()
 
     def _run(self) -> None:
-        router, told = self._router, ""
-        while not self._stop.wait(0 if router.loads_more else self._seconds):
+        router, told, more = self._router, "", False
+        while not self._stop.wait(0 if more else self._seconds):
             try:
-                router.load_next()
+                more = router.load_next()
                 router.refresh()
                 if router.stage.report():
                     router.refresh()

@@ -15,6 +15,8 @@ from aias.serving.versions.model import Answering
 
 if TYPE_CHECKING:
     from aias.runtimes.onnxruntime import OnnxRuntime
+    from aias.serving.inference.repository import Control
+    from aias.serving.versions.router import Router
 
 
 def loader(registry: Registry, home: Path, watch: Watch) -> Callable[[Endpoint], Answering]:
@@ -53,23 +55,18 @@ def try_out(registry: Registry, home: Path, ref: Ref, *, watch: Watch) -> None:
         load(registry, version, home, watch)
 
 
-class Deploying:
-    """A registry as servers deploy by it: no version that they could not answer with. A process that takes the place of
-    another has nothing else to answer with than what is deployed."""
+def deploy(control: "Control", router: "Router", name: str, ref: Ref) -> None:
+    """Point an endpoint at a version that answers here: none that servers could not answer with, as a process that
+    takes the place of another has nothing else to answer with than what is deployed. Raises `UnknownVersion`,
+    `Damaged`, and `NotReady` for one that does not answer its golden rows."""
+    from aias.runtimes.golden import OtherAnswers
 
-    def __init__(self, registry: Registry, home: Path, watch: Watch) -> None:
-        self._registry, self._home, self._watch = registry, home, watch
-        self.undeploy, self.history = registry.undeploy, registry.history
-
-    def deploy(self, endpoint: str, ref: Ref) -> Endpoint:
-        """Raises `UnknownVersion`, `Damaged`, and `NotReady` for one that does not answer its golden rows."""
-        from aias.runtimes.golden import OtherAnswers
-
-        try:
-            try_out(self._registry, self._home, ref, watch=self._watch)
-        except OtherAnswers as fault:
-            raise NotReady(f"{ref} cannot answer for `{endpoint}`: {fault.message}", hint=fault.hint) from None
-        return self._registry.deploy(endpoint, ref)
+    found = control.version(ref)
+    try:
+        router.try_out(Endpoint(name, found.name, found.number, found.digest, 0, found.created_at))
+    except OtherAnswers as fault:
+        raise NotReady(f"{ref} cannot answer for `{name}`: {fault.message}", hint=fault.hint) from None
+    control.deploy(name, found.ref)
 
 
 def width_in(registry: Registry, endpoint: Endpoint) -> int:

@@ -132,6 +132,12 @@ class Router:
             if model is not None:
                 return model
 
+    def try_out(self, endpoint: Endpoint) -> None:
+        """Load a version that is to be deployed, so that it is in memory then. Raises whatever hinders it."""
+        model = self._tried(endpoint)
+        with self._changing:
+            self._before[endpoint.name] = endpoint.digest, model, self._clock() + KEEP_SECONDS
+
     def pointer(self, endpoint: str) -> Endpoint:
         """What an endpoint answers with. Raises `UnknownEndpoint`, `NotReady`."""
         return self._endpoints.get(endpoint) or self._refuse(endpoint)
@@ -173,10 +179,6 @@ class Router:
         return longest_ago({name: model.resident for name, model in models.items()})[::-1]
 
     @property
-    def loads_more(self) -> bool:
-        return bool(self._soon)
-
-    @property
     def held_bytes(self) -> int:
         """What all models in memory take; a version behind several endpoints is there once."""
         return sum({digest: each.bytes for digest, each in self._residents()}.values())
@@ -211,10 +213,8 @@ class Router:
 
     def _refresh(self) -> None:
         self._note_asked()
-        if self._before:
-            with self._changing:
-                now = self._clock()
-                self._before = {name: kept for name, kept in self._before.items() if kept[2] > now}
+        with self._changing:
+            self._before = {name: kept for name, kept in self._before.items() if kept[2] > self._clock()}
         generation = self._directory.generation()
         retry = self._retry_at is not None and self._clock() >= self._retry_at
         if generation == self._generation and not retry:
@@ -266,11 +266,12 @@ class Router:
         self._soon.append(name)
         return False
 
-    def load_next(self) -> None:
-        """One of those that are to be loaded soon."""
+    def load_next(self) -> bool:
+        """One of those that are to be loaded soon; whether there are more."""
         if self._soon and (endpoint := self._endpoints.get(self._soon.popleft())) is not None:
             with contextlib.suppress(NotReady, UnknownEndpoint), self._loading.turn(endpoint.digest):
                 self._brought(endpoint)
+        return bool(self._soon)
 
     def _loads_max(self) -> int:
         """Where room is short, one load after the other: of each it shows only then what it takes."""
