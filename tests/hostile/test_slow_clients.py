@@ -56,6 +56,27 @@ def test_a_silent_connection_is_cut(hasty: LiveServer) -> None:
         assert read_all(client).startswith(b"HTTP/1.1 408 ")
 
 
+def test_who_is_refused_and_goes_on_sending_is_heard_for_longer_but_not_for_ever() -> None:
+    bounds = replace(BOUNDS, linger_seconds=PATIENCE, body_idle_seconds=2 * PATIENCE)
+    with live_server(bounds=bounds) as server, server.socket() as client:
+        client.sendall(HEAD + b"Content-Length: 1000000000000\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 413 ")
+        (refused,) = connections(server)
+        began = refused._moved_at
+
+        def has_heard() -> bool:
+            client.sendall(b"[")
+            return refused._moved_at > began
+
+        eventually(has_heard)
+        loop = refused.loop
+        loop.call_soon_threadsafe(refused.sweep, began + PATIENCE + 0.0005)
+        last = refused._moved_at
+        eventually(lambda: has_heard() and refused._moved_at > last)
+        loop.call_soon_threadsafe(refused.sweep, began + 2 * PATIENCE + 0.001)
+        eventually(lambda: not connections(server))
+
+
 def test_headers_that_trickle_are_cut(hasty: LiveServer) -> None:
     with hasty.socket() as client:
         client.sendall(b"GET /")

@@ -151,8 +151,9 @@ CACHE_RUNS_MIN: Final = 50.0
 """How many look-ups a run must take for its answer to be cached: a request not sent before loses a fiftieth at most."""
 
 LINGER_SECONDS_MAX: Final = 2.0
-"""How long a refused client may go on sending before its connection is closed, so that it can read the refusal; and,
-when the server stops, how long one that was answered may ask once more."""
+"""How long a refused client may send nothing more before its connection is closed, so that it can read the refusal; who
+goes on sending has `BODY_IDLE_SECONDS_MAX`. And, when the server stops, how long one that was answered may ask once
+more."""
 
 LOADS_MAX: Final = 2
 """Models that are loaded at one time, so that a slow load keeps out no other; each takes a core, and memory that is

@@ -139,6 +139,7 @@ class Connection(FastPath):
                 self._turns.heard(self._line, self._hear_again)
             return
         if self._phase is LINGER or self._broken:
+            self._moved_at = self.loop.time()
             return
         if self._is_waiting:
             # More than a thousand others have something to read too, so that the loop has looked twice in one turn.
@@ -288,8 +289,7 @@ class Connection(FastPath):
         if self.skip:
             # It has its answer: from the worker before this one, or as it was refused.
             self.skip -= 1
-            self._skip_bytes = math.inf
-            self._phase = IDLE
+            self._skip_bytes, self._phase = math.inf, IDLE
             if not self.parser.should_keep_alive():
                 self.transport.close()
             return

@@ -80,8 +80,10 @@ class Bounded(HttpToolsProtocol):
             self._refuse(408, "serving.body-too-slow", "the body did not come in time")
         elif self._phase is IDLE and now - self._moved_at > bounds.keep_alive_seconds:
             self.transport.close()
-        elif self._phase is LINGER and now - self._moved_at > bounds.linger_seconds:
-            self.transport.abort()
+        elif self._phase is LINGER:
+            idle, whole = now - self._moved_at, now - self._began_at
+            if idle > bounds.linger_seconds or whole > max(bounds.linger_seconds, bounds.body_idle_seconds):
+                self.transport.abort()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # the loop asks whether to leave the line open
         """The client sends no more: it has closed, or only its sending side. What it has asked wholly is answered."""
@@ -123,7 +125,7 @@ class Bounded(HttpToolsProtocol):
         if self._phase is IDLE:
             return max(self._began_at, self._moved_at)
         if self._phase is LINGER:
-            return self._moved_at
+            return self._began_at
         answers = self.cycle is not None and not self.cycle.response_complete
         if answers or self.pipeline:
             return None
@@ -160,8 +162,10 @@ class Bounded(HttpToolsProtocol):
             self.transport.write(last_words(status, code, message, url=self.url, with_body=not is_head))
 
     def _linger(self) -> None:
-        """Say nothing more, but listen a little: closing at once would destroy the answer on its way to the client."""
-        self._phase, self._moved_at = LINGER, self.loop.time()
+        """Say nothing more, but listen a little: closing at once would destroy the answer on its way to the client, who
+        may look for it only when all is sent."""
+        self._phase, self._began_at = LINGER, self.loop.time()
+        self._moved_at = self._began_at
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
