@@ -102,23 +102,16 @@ class Builder(GraphWriter):
 
     def graft(self, graph: onnx.GraphProto, feeds: Mapping[str, str]) -> Callable[[str], str]:
         """Put the nodes and the initializers of another graph in, whose inputs are these tensors; gives what its
-        tensors are called here. It holds no graphs within nodes."""
+        tensors are called here."""
 
         def here(name: str) -> str:
             return feeds.get(name, f"{self._prefix}{GRAFTED}{name}" if name else "")
 
-        for tensor in graph.initializer:
-            kept = onnx.TensorProto()
-            kept.CopyFrom(tensor)
-            kept.name = here(tensor.name)
-            self._initializers.append(kept)
-        for node in graph.node:
-            added = onnx.NodeProto()
-            added.CopyFrom(node)
-            added.name = ""
-            added.input[:] = [here(name) for name in node.input]
-            added.output[:] = [here(name) for name in node.output]
-            self._nodes.append(added)
+        added = onnx.GraphProto()
+        added.CopyFrom(graph)
+        _rename(added, here)
+        self._initializers.extend(added.initializer)
+        self._nodes.extend(added.node)
         return here
 
     def for_some(
@@ -295,6 +288,18 @@ class Part(Builder):
                         self.constant(np.array(self._texts)))  # fmt: skip
         return self.op("Reshape", self.op("Add", first, self.constant(np.arange(self._texts)[None])),
                        self.constant(np.array([-1])))  # fmt: skip
+
+
+def _rename(graph: onnx.GraphProto, new: Callable[[str], str]) -> None:
+    """All tensors of a graph, and of graphs within its nodes."""
+    for each in (*graph.initializer, *graph.input, *graph.output):
+        each.name = new(each.name)
+    for node in graph.node:
+        node.name = ""
+        node.input[:], node.output[:] = list(map(new, node.input)), list(map(new, node.output))
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rename(attribute.g, new)
 
 
 def _attribute(name: str, value: Any) -> onnx.AttributeProto:

@@ -168,7 +168,9 @@ class _Job:
                 f"the model tells {outputs} classes apart; {len(classes)} are named: {', '.join(classes[:10])}",
                 hint='name each of them, in the model\'s order: `--classes a,b,c`, or `classes=["a", "b", "c"]`',
             )
-        plan = Plan("binary" if outputs == 2 else "multiclass", classes, self.asked.scores or "probabilities")
+        scores = self.asked.scores or "probabilities"
+        weights = said.label_weights if scores == "probabilities" else ()
+        plan = Plan("binary" if outputs == 2 else "multiclass", classes, scores, weights)
         if said.format == "ONNX":
             self._check_scores(box, plan, rows)
         return plan
@@ -274,11 +276,13 @@ class _Job:
             kept = np.flatnonzero(sound)
             rows, encoded, scores = rows.take(kept), encoded.take(kept), scores[kept]
         y = labels.y[sound]
-        measured = metrics.report(task, y, scores, seed=0, watch=self.watch)
+        weights = trained.manifest.label_weights or None
+        measured = metrics.report(task, y, scores, seed=0, watch=self.watch, label_weights=weights)
         self._doubt(task, y, scores)
         files = report(
-            task, Judged(rows, encoded, y, scores, answer), trained.runtime.encoder, measured=measured,
-            history=History(self.watch), best="", deadline=Deadline.after(REPORT_SECONDS), seed=0, watch=self.watch,
+            task, Judged(rows, encoded, y, scores, answer, label_weights=weights), trained.runtime.encoder,
+            measured=measured, history=History(self.watch), best="", deadline=Deadline.after(REPORT_SECONDS), seed=0,
+            watch=self.watch,
         )  # fmt: skip
         manifest = replace(trained.manifest, measurements=measured, judged="given", rows={"given": rows.rows})
         return described(replace(trained, files=trained.files | files), manifest)
@@ -329,7 +333,7 @@ class _Job:
         return Manifest(
             FORMAT, self.asked.name, task, fields, self.match.ignored, (), lineage, (), Parity(0, 0, 0.0, 0.0), (),
             {"given": rows.rows}, target=answers[0] if answers else Field(target, kind, role="target"),
-            form="imported", judged="given",
+            form="imported", judged="given", label_weights=plan.label_weights,
         )  # fmt: skip
 
 

@@ -30,6 +30,9 @@ TENSORS_BYTES_MAX: Final = 1 << 30
 """As of the file; the graph of a version is one protobuf, which holds 2 GB."""
 
 ENDLESS: Final = {"Loop", "Scan", "If", "SequenceMap", "Optional", "OptionalGetElement"}
+DISTANCES: Final = {"Identity", "Sub", "Abs", "Pow", "ReduceSum", "ReduceSumSquare"}
+"""In a `Scan` of these over constant rows, scikit-learn's exporter writes how far each row lies from them (nearest
+neighbours, Gaussian processes)."""
 RANDOM: Final = {
     "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli",
 }  # fmt: skip
@@ -134,8 +137,8 @@ def _of_nodes(nodes: Iterable[onnx.NodeProto], depth: int) -> Iterator[TensorPro
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
-            for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _of_graph(graph, depth + 1)
+        for graph in graphs_in(node):
+            yield from _of_graph(graph, depth + 1)
 
 
 def _check_tensor(tensor: TensorProto) -> int:
@@ -234,11 +237,9 @@ def _check_operators(model: onnx.ModelProto) -> None:
                 f"it uses the operator `{node.op_type}` of `{node.domain}`, which is not of ONNX itself",
                 hint="export it with operators of ai.onnx and ai.onnx.ml only",
             )
-        if node.op_type in ENDLESS or any(each.HasField("g") or each.graphs for each in node.attribute):
-            raise UnsafeModel(
-                f"it uses `{node.op_type}`, whose work can depend on a row's values and need not end",
-                hint="export it without loops and branches",
-            )
+        inner = any(each.HasField("g") or each.graphs for each in node.attribute)
+        if (node.op_type in ENDLESS or inner) and not _is_distance(node):
+            raise _endless(node)
         if node.op_type in RANDOM:
             raise UnfitModel(f"it uses `{node.op_type}`: it answers at random", hint="export it in inference mode")
         if node.op_type in TEXTS:
@@ -253,6 +254,29 @@ def _check_operators(model: onnx.ModelProto) -> None:
         )
     if main < OPSET_MIN:
         raise UnfitModel(f"its operator set is {main}; {OPSET_MIN} is the least", hint="export it with a later one")
+
+
+def _endless(node: onnx.NodeProto) -> UnsafeModel:
+    return UnsafeModel(
+        f"it uses `{node.op_type}`, whose work can depend on a row's values and need not end",
+        hint="export it without loops and branches",
+    )
+
+
+def _scanned(node: onnx.NodeProto) -> list[str]:
+    """What a `Scan` goes through step by step; its other inputs are what it begins with."""
+    count = next((each.i for each in node.attribute if each.name == "num_scan_inputs"), 0)
+    return list(node.input[len(node.input) - count :])
+
+
+def _is_distance(node: onnx.NodeProto) -> bool:
+    """As far as its nodes show it; `_check_sizes` looks whether the rows that it goes through are constant."""
+    inner = [each for graph in graphs_in(node) for each in graph.node]
+    return node.op_type == "Scan" and all(each.domain == "" and each.op_type in DISTANCES for each in inner)
+
+
+def graphs_in(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    return [graph for each in node.attribute for graph in (*([each.g] if each.HasField("g") else []), *each.graphs)]
 
 
 def _main(model: onnx.ModelProto) -> int:
@@ -294,5 +318,7 @@ def _check_sizes(graph: onnx.GraphProto) -> None:
                     f"how large an answer of its `{node.op_type}` becomes is decided by a row's values",
                     hint="export it with fixed sizes",
                 )
+        if node.op_type == "Scan" and values & set(_scanned(node)):
+            raise _endless(node)
         if node.op_type not in {"Shape", "Size"} and values & set(node.input):
             values.update(node.output)

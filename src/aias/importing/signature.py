@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from aias.encoders.category import text_of
 from aias.importing.formats.contract import Input, UnfitModel
-from aias.importing.safety import DOMAINS
+from aias.importing.safety import DOMAINS, graphs_in
 
 KINDS: Final = {
     TensorProto.FLOAT: "number", TensorProto.DOUBLE: "number", TensorProto.FLOAT16: "number",
@@ -54,12 +54,13 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """`scores`: the tensor of them; `told`: the output that gives them, `ZipMap`'s or itself; `keys`: its classes."""
+    """`scores`: the tensor of them; `keys`: the classes that a `ZipMap` gives them; `label_weights`: times which the
+    largest of the scores is the label, where not as they are."""
 
     scores: str
-    told: str
     label: str | None
     keys: tuple[Any, ...] = ()
+    label_weights: tuple[float, ...] = ()
 
 
 def slots_of(model: onnx.ModelProto) -> list[Slot]:
@@ -173,10 +174,40 @@ def outputs_of(model: onnx.ModelProto) -> Outputs:
             hint="export it with one: a number, probabilities, or a label with probabilities",
         )
     (told,), label = scores, labels[0] if labels else None
-    if told not in zipped:
-        return Outputs(told, told, label)
-    node = zipped[told]
-    return Outputs(node.input[0], told, label, _listed(node))
+    node = zipped.get(told)
+    own = node.input[0] if node else told
+    return Outputs(own, label, _listed(node) if node else (), _of_platt(graph, own, label))
+
+
+def without_names(model: onnx.ModelProto, outputs: Outputs) -> onnx.ModelProto:
+    """The tensor of the scores where a dict of them was: ONNX Runtime makes none of float64."""
+    found = onnx.ModelProto()
+    found.CopyFrom(model)
+    del found.graph.node[:], found.graph.output[:]
+    found.graph.node.extend(each for each in model.graph.node if each.op_type != "ZipMap")
+    kept = (each for each in model.graph.output if each.name in {outputs.scores, outputs.label})
+    found.graph.output.extend([*kept, onnx.ValueInfoProto(name=outputs.scores)] if outputs.keys else kept)
+    return found
+
+
+def _of_platt(graph: onnx.GraphProto, scores: str, label: str | None) -> tuple[float, ...]:
+    """Of two classes of a support vector machine the label is the first where its sum f is above 0, and its probability
+    1 / (1 + e^(A f + B)) there above 1 / (1 + e^B) (Platt 1999), which need not be a half."""
+    made = {name: node for node in graph.node for name in node.output}
+
+    def source(name: str | None) -> str:
+        while name in made and made[name].op_type in {"Identity", "Cast"}:
+            name = made[name].input[0]
+        return name or ""
+
+    node = made.get(source(label))
+    if node is None or node.op_type != "SVMClassifier" or list(node.output) != [source(label), source(scores)]:
+        return ()
+    offsets = [offset for each in node.attribute if each.name == "prob_b" for offset in each.floats]
+    if len(offsets) != 1:
+        return ()
+    even = 1 / (1 + math.exp(offsets[0]))
+    return 1 - even, even
 
 
 def classes_of(model: onnx.ModelProto, outputs: Outputs, count: int) -> tuple[str, ...]:
@@ -230,7 +261,7 @@ def pruned(model: onnx.ModelProto, wanted: str) -> tuple[onnx.GraphProto, Mappin
     needed, nodes = {wanted}, list[onnx.NodeProto]()
     for node in reversed(model.graph.node):
         if needed & set(node.output):
-            needed |= set(node.input)
+            needed.update(node.input, *(each.input for inner in graphs_in(node) for each in inner.node))
             nodes.append(node)
     graph = onnx.GraphProto()
     for node in reversed(nodes):

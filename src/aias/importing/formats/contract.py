@@ -84,14 +84,18 @@ class Description(msgspec.Struct, frozen=True):
     trees: int = 0
     notes: tuple[str, ...] = ()
     libraries: dict[str, str] = {}
+    label_weights: tuple[float, ...] = ()
+    """Times which the largest of its probabilities is its label, where not as they are."""
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What was decided: the task, its classes in the file's order, and what the file's scores are."""
+    """What was decided: the task, its classes in the file's order, what the file's scores are, and times which the
+    largest is the label."""
 
     task: TaskType
     classes: tuple[str, ...]
     scores: Literal["probabilities", "logits"] = "probabilities"
+    label_weights: tuple[float, ...] = ()
 
 
 class Said(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from aias.graph.builder import IR_VERSION, Builder
 from aias.importing.columns import MISSING, UNSEEN
 from aias.importing.formats.contract import Description, Plan, UnfitModel, UnreadableModel, Values
 from aias.importing.safety import loaded, plain
-from aias.importing.signature import Slot, classes_of, outputs_of, pruned, slots_of
+from aias.importing.signature import Outputs, Slot, classes_of, outputs_of, pruned, slots_of, without_names
 
 __all__ = ["Onnx"]
 
@@ -31,13 +31,13 @@ class Onnx:
     title: ClassVar[str] = "ONNX"
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        self.model = model
         self.slots = slots_of(model)
         fixed = {slot.batch for slot in self.slots}
         if len(fixed) > 1:
             raise UnfitModel("its inputs do not agree how many rows come at once", hint="export it with a free batch")
         self.batch = fixed.pop()
         self.outputs = outputs_of(model)
+        self.model = model = without_names(model, self.outputs)
         self.session = _session(model.SerializeToString())
         inputs = tuple(each for slot in self.slots for each in slot.inputs)
         probe: list[Values] = [[""] * 2 if each.kind == "category" else np.zeros(2) for each in inputs]
@@ -55,7 +55,8 @@ class Onnx:
         one_each = len(self.slots) > 1 and all(len(slot.inputs) == 1 for slot in self.slots)
         self.description = Description(
             "ONNX", inputs, one_each, task, count, classes_of(model, self.outputs, count), labels=classified,  # type: ignore[arg-type]
-            notes=_notes(inputs), libraries={"onnxruntime": onnxruntime.__version__},
+            notes=_notes(inputs, self.outputs), libraries={"onnxruntime": onnxruntime.__version__},
+            label_weights=self.outputs.label_weights,
         )  # fmt: skip
 
     @classmethod
@@ -94,7 +95,7 @@ class Onnx:
         if plan.classes and self.width == 1:
             rest = builder.op("Sub", builder.constant(np.array([[1.0]])), scores)
             scores = builder.op("Concat", rest, scores, axis=1)
-        return builder.finish(scores, classes=plan.classes)
+        return builder.finish(scores, classes=plan.classes, label_weights=plan.label_weights)
 
     def _run(self, values: Sequence[Values]) -> tuple[Any, list[str] | None]:
         """The graph as it was read, so many rows at once as it takes."""
@@ -112,7 +113,7 @@ class Onnx:
         for slot in self.slots:
             feeds[slot.name] = _fed(slot, values[at : at + len(slot.inputs)], places)
             at += len(slot.inputs)
-        wanted = [name for name in (self.outputs.told, self.outputs.label) if name is not None]
+        wanted = [name for name in (self.outputs.scores, self.outputs.label) if name is not None]
         try:
             found = self.session.run(wanted, feeds)
         except Exception as fault:  # noqa: BLE001  ONNX Runtime has no public base for its errors
@@ -129,9 +130,6 @@ class Onnx:
                 ) from None
             raise UnreadableModel(f"ONNX Runtime cannot run it: {plain(fault)}", hint="export it again") from None
         scores = found[0]
-        if isinstance(scores, list):  # a dict of each class for each row
-            names = self.outputs.keys or list(scores[0])
-            scores = np.array([[row[name] for name in names] for row in scores])
         if np.shape(scores)[:1] != (step,):
             raise UnfitModel(
                 f"it answers {step} rows with the shape {list(np.shape(scores))}",
@@ -205,11 +203,11 @@ def _range(dtype: Any) -> tuple[float, float]:
     return float(held.min), float(held.max)
 
 
-def _notes(inputs: Sequence[Any]) -> tuple[str, ...]:
+def _notes(inputs: Sequence[Any], outputs: Outputs) -> tuple[str, ...]:
     names = [each.name for each in inputs if each.kind in {"whole", "flag"}]
-    if not names:
-        return ()
-    return (f"a missing value of {', '.join(names[:8])} counts as 0: whole numbers cannot tell it apart",)
+    zeros = f"a missing value of {', '.join(names[:8])} counts as 0: whole numbers cannot tell it apart"
+    evens = "its support vector machine says .5 and .5 where a value that reaches it is missing"
+    return (zeros,) * bool(names) + (evens,) * bool(outputs.label_weights)
 
 
 def _session(model: bytes) -> Any:

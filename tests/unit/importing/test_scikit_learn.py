@@ -1,0 +1,132 @@
+"""What skl2onnx writes of scikit-learn's models: neighbours by distances, support vectors, dicts of float64."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+import aias
+from aias.graph.builder import Builder
+from aias.importing.formats.contract import UnsafeModel
+from aias.importing.formats.onnx import Onnx
+from aias.importing.safety import loaded
+from aias.importing.signature import pruned
+from foreign import LABELS, WEIGHTS, rows, saved, tensor, value
+
+KNOWN = np.random.default_rng(3).normal(size=(30, 3)).astype(np.float32)
+AMOUNTS = np.random.default_rng(4).normal(size=(30, 1)).astype(np.float32)
+
+
+def nearest(path: Path, *, step: str = "Sub", through: str = "known") -> Path:
+    """The mean amount of the three rows of `KNOWN` that are nearest."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["next_in"], ["next_out"]),
+         helper.make_node(step, ["next_in", "next"], ["apart"]),
+         helper.make_node("ReduceSumSquare", ["apart", "one"], ["reduced"], keepdims=0),
+         helper.make_node("Identity", ["reduced"], ["scan_out"])],
+        "body", [value("next_in", ["N", 3]), value("next", [3])],
+        [value("next_out", ["N", 3]), value("scan_out", ["N"])],
+        [tensor("one", np.array([1]))],
+    )  # fmt: skip
+    nodes = [
+        helper.make_node("Scan", ["input", through], ["same", "distances"], body=body, num_scan_inputs=1),
+        helper.make_node("Transpose", ["distances"], ["by_row"], perm=[1, 0]),
+        helper.make_node("TopK", ["by_row", "three"], ["near", "places"], largest=0),
+        helper.make_node("Gather", ["amounts", "places"], ["theirs"]),
+        helper.make_node("ReduceMean", ["theirs", "axis"], ["p"], keepdims=0),
+    ]
+    tensors = [tensor("known", KNOWN), tensor("amounts", AMOUNTS), tensor("three", np.array([3])),
+               tensor("axis", np.array([1]))]  # fmt: skip
+    return saved(path, nodes, [value("input", ["N", 3])], [value("p", ["N", 1])], tensors, opset=18)
+
+
+def expected(x: Any) -> Any:
+    apart = ((x[:, None] - KNOWN) ** 2).sum(axis=2)
+    return AMOUNTS[np.argsort(apart, axis=1, kind="stable")[:, :3], 0].mean(axis=1)
+
+
+def test_nearest_neighbours_go_through_constant_rows_and_are_imported(tmp_path: Path) -> None:
+    held = rows()
+
+    model = aias.import_model(nearest(tmp_path / "m.onnx"), like=held, home=tmp_path)
+
+    np.testing.assert_allclose(model.predict(held), expected(np.array([held[name] for name in "abc"]).T), atol=1e-5)
+
+
+@pytest.mark.parametrize("other", [{"step": "Gather"}, {"step": "Mod"}, {"through": "input"}])
+def test_steps_of_something_else_or_through_what_a_row_decides_are_refused(
+    other: dict[str, str], tmp_path: Path
+) -> None:
+    with pytest.raises(UnsafeModel, match="`Scan`, whose work"):
+        loaded(nearest(tmp_path / "m.onnx", **other))
+
+
+def test_one_graph_can_be_written_twice_with_the_graphs_within(tmp_path: Path) -> None:
+    model = loaded(nearest(tmp_path / "m.onnx"))
+    graph, opsets = pruned(model, "p")
+    builder = Builder(width=3, texts=0, opsets=opsets, ir_version=10)
+    feed = builder.op("Cast", builder.columns, to=TensorProto.FLOAT)
+    first = builder.graft(graph, {"input": feed})("p")
+    other = Builder(width=3, texts=0, opsets=opsets, ir_version=10, prefix="second/")
+    assert first != other.graft(graph, {"input": feed})("p")
+    written = builder.finish(builder.op("Cast", first, to=TensorProto.DOUBLE), classes=())
+
+    x = np.random.default_rng(5).normal(size=(7, 3))
+    found = onnxruntime.InferenceSession(written).run(None, {"columns": x})[0]
+    np.testing.assert_allclose(found, expected(x), atol=1e-5)
+
+
+def test_a_dict_of_float64_that_onnx_runtime_does_not_make_is_not_asked_for(tmp_path: Path) -> None:
+    """As `to_onnx(model, X)` writes classifiers where X is float64."""
+    maps = helper.make_sequence_type_proto(
+        helper.make_map_type_proto(TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    )
+    names = helper.make_tensor("names", TensorProto.STRING, [3], [each.encode() for each in LABELS])
+    nodes = [
+        helper.make_node("MatMul", ["input", "w"], ["z"]), helper.make_node("Softmax", ["z"], ["scores"], axis=1),
+        helper.make_node("ArgMax", ["scores"], ["at"], axis=1, keepdims=0),
+        helper.make_node("Gather", ["names", "at"], ["label"]),
+        helper.make_node("ZipMap", ["scores"], ["maps"], domain="ai.onnx.ml", classlabels_strings=list(LABELS)),
+    ]  # fmt: skip
+    outputs = [value("label", ["N"], TensorProto.STRING), helper.make_value_info("maps", maps)]
+    path = saved(tmp_path / "m.onnx", nodes, [value("input", ["N", 3], TensorProto.DOUBLE)], outputs,
+                 [tensor("w", WEIGHTS.astype(np.float64)), names])  # fmt: skip
+
+    model = aias.import_model(path, like=rows(), home=tmp_path)
+
+    assert model.manifest.task.classes == LABELS
+    sums = np.array([rows()[name] for name in "abc"]).T @ WEIGHTS
+    assert model.predict(rows()).tolist() == [LABELS[at] for at in sums.argmax(axis=1)]
+
+
+@pytest.mark.parametrize("offset", [0.8, -0.8])
+def test_the_label_of_a_support_vector_machine_is_its_own_and_not_that_above_a_half(
+    offset: float, tmp_path: Path
+) -> None:
+    """Platt's probability of the first class is above 1 / (1 + e^B) where the sum is above 0."""
+    nodes = [
+        helper.make_node(
+            "SVMClassifier", ["input"], ["label", "svm"], domain="ai.onnx.ml", classlabels_strings=["no", "yes"],
+            coefficients=[1.0, -1.0], support_vectors=[0.5, 0.0, 0.0, -0.5, 0.0, 0.0], vectors_per_class=[1, 1],
+            rho=[0.0005], kernel_type="LINEAR", kernel_params=[0.5, 0.0, 3.0], prob_a=[-2.0], prob_b=[offset],
+        ),
+        helper.make_node("Cast", ["svm"], ["p"], to=TensorProto.FLOAT),
+    ]  # fmt: skip
+    outputs = [value("label", ["N"], TensorProto.STRING), value("p", ["N", 2])]
+    path, told = saved(tmp_path / "m.onnx", nodes, [value("input", ["N", 3])], outputs), list[Any]()
+
+    model = aias.import_model(path, like=rows(), home=tmp_path, watch=told.append)
+
+    found, chances = model.predict(rows()).tolist(), model.predict_proba(rows())
+    assert found == ["no" if first + 0.0005 > 0 else "yes" for first in rows()["a"]]
+    assert found != [("no", "yes")[at] for at in chances.argmax(axis=1)]
+    assert (
+        chances[np.array(found) == "no", 0].min()
+        > 1 / (1 + np.exp(offset))
+        > chances[np.array(found) == "yes", 0].max()
+    )
+    assert any("is missing" in each.message for each in told if each.name == "import.note")
+    assert Onnx.read(path).description.label_weights
