@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aias.client.model import Model
 from aias.core.errors import UserError
 from aias.core.events import Watch, logged
-from aias.core.task import Measurement
+from aias.core.task import Measurement, limits_of
 from aias.plots.frame import Axis, Frame, axis, framed
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Comparison:
         x = axis("µs of one row, p50", times, margin=0.3)
         return framed(
             "What each step bought", "area: bytes; bars: 95 %", Axis(x.name, x.low, x.high, powers=True),
-            axis(self.metric, values, margin=0.12), lambda frame: _draw(frame, steps),
+            axis(self.metric, values, margin=0.12, within=limits_of(self.metric)), lambda frame: _draw(frame, steps),
         )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """A task: what is predicted and how it is judged."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -59,6 +60,12 @@ def is_metric(metric: str) -> bool:
 
 def direction_of(metric: str) -> Direction:
     return METRICS[metric.partition(":")[0]][0]
+
+
+def limits_of(metric: str) -> tuple[float, float]:
+    """The least and the largest value that a metric can have; of one that is not ours, any."""
+    direction = METRICS[metric.partition(":")[0]][0] if is_metric(metric) else None
+    return 0.0 if direction == "lower" else -math.inf, 1.0 if direction == "higher" else math.inf
 
 
 def tasks_of(metric: str) -> tuple[TaskType, ...]:

@@ -69,15 +69,15 @@ class Axis:
         return number(tick, self.step, size=max(abs(self.low), abs(self.high)))
 
 
-def axis(name: str, values: Any, *, margin: float = 0.04) -> Axis:
-    """Around all finite values, with a little room."""
+def axis(name: str, values: Any, *, margin: float = 0.04, within: tuple[float, float] = (-math.inf, math.inf)) -> Axis:
+    """Around all finite values, with a little room, but none beyond the limits of what they may be."""
     finite = np.asarray(values, np.float64)
     finite = np.clip(finite[np.isfinite(finite)], -FAR, FAR)
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     room = margin * (high - low)
     if not room > 1e-9 * max(abs(low), abs(high)):  # all alike, or so near that float64 cannot divide them
         room = 0.05 * max(abs(low), abs(high)) or 0.5
-    return Axis(name, low - room, high + room)
+    return Axis(name, max(low - room, min(low, within[0])), min(high + room, max(high, within[1])))
 
 
 def share(name: str) -> Axis:

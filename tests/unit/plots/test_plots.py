@@ -1,5 +1,6 @@
 """What every plot promises: well-formed, without a script, words stay words, the same bytes for the same numbers."""
 
+import math
 import re
 from xml.etree import ElementTree as ET
 
@@ -88,6 +89,13 @@ def test_ticks_are_round_and_told_apart(low: float, high: float, labels: list[st
     along = Axis("x", low, high)
 
     assert [along.label(tick) for tick in along.ticks] == labels
+
+
+def test_an_axis_ends_where_values_must() -> None:
+    along = axis("roc_auc", [0.5, 1.0], within=(-math.inf, 1.0))
+    assert (along.low < 0.5, along.high) == (True, 1.0)
+    assert axis("log_loss", [0.0, 0.3], within=(0.0, math.inf)).low == 0.0
+    assert axis("roc_auc", [1.0, 1.0], within=(-math.inf, 1.0)).low < 1.0
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from aias.core.arrays import Floats, Ints
-from aias.core.task import Measurement, Task
+from aias.core.task import Measurement, Task, limits_of
 from aias.plots.frame import FAR, axis, number, share
 from aias.plots.grids import confusion_chart, density_chart
 from aias.plots.lines import Counts, Line, line_chart, thinned
@@ -216,7 +216,9 @@ def _learning_curve(task: Task, history: History, best: str) -> bytes | None:
     up = task.metric if metric == "score" else metric
     x = axis(mine[0].counted, np.concatenate([[0.0], *(line.x for line in lines)]), margin=0)
     note = f"{best}, on rows not fitted on" + ("" if len(lines) == 1 else "; each line a fold")
-    return line_chart("Learning curve", note, x, axis(up, np.concatenate([line.y for line in lines])), lines)
+    return line_chart(
+        "Learning curve", note, x, axis(up, np.concatenate([line.y for line in lines]), within=limits_of(up)), lines
+    )
 
 
 def _ensemble(task: Task, steps: Sequence[Step]) -> bytes:
@@ -229,7 +231,8 @@ def _ensemble(task: Task, steps: Sequence[Step]) -> bytes:
     if len(near) < len(each):
         note = note.replace("each model", "each, some beyond")
     lines = [Line(seconds, whole, steps=True), Line(seconds, each, dots=True, joined=False)]
-    return line_chart("Score over time", note, x, axis(task.metric, np.concatenate([whole, near])), lines)
+    y = axis(task.metric, np.concatenate([whole, near]), within=limits_of(task.metric))
+    return line_chart("Score over time", note, x, y, lines)
 
 
 def _near(each: Floats, whole: Floats) -> Floats:
