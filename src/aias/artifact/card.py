@@ -13,6 +13,7 @@ from aias.artifact.report import PLOTS, Report, SliceScore
 from aias.core.schema import Field
 from aias.core.task import EXACT, TINY, Measurement
 
+_PARTS: Final = {"train": "to learn from", "judging": "of them validate", "test": "to test"}
 _CATEGORIES_SHOWN_MAX: Final = 8
 _CHARS_SHOWN_MAX: Final = 80
 """The rest is in the manifest; a card is read by people."""
@@ -204,7 +205,7 @@ def _slices(slices: Sequence[SliceScore]) -> str:
 
 
 def _data(manifest: Manifest) -> str:
-    rows = ", ".join(f"{part} {count:,}" for part, count in manifest.rows.items())
+    rows = ", ".join(f"{count:,} {_PARTS.get(part, part)}" for part, count in manifest.rows.items())
     columns = _table(("column", "kind", "may be missing", "values", "why"), map(_column, manifest.inputs))
     ignored = _table(("left out", "why"), ((_code(each.name), _text(each.reason)) for each in manifest.ignored))
     return "\n\n".join(part for part in (f"Rows: {rows}.", columns, ignored if manifest.ignored else "") if part)

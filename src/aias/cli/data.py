@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 _ROOMY: Final = 100
 """In fewer columns there is no room for examples, nor for what other columns say."""
 
-_ELSEWHERE: Final = re.compile(
-    r"^every value is a (number|time)$|([\d,]+ different texts|one text) in [\d,]+ rows(, 1\.\d words each|, )"
-)
+_ELSEWHERE: Final = re.compile(r"^every value is a (number|time)$|(([\d,]+ different|one) text)s? in [\d,]+ rows(, )?")
 
 
 _NAME_WHOLE: Final = 30
@@ -77,7 +75,7 @@ def _show(found: "Sequence[Column]", title: str) -> None:
         (
             line.name, line.kind, line.role, f"{line.missing:.1%}", f"{line.distinct:,}",
             *((("" if line.example is None else line.example),) if roomy else ()),
-            line.reason if roomy else _ELSEWHERE.sub("", line.reason),
+            line.reason if roomy else _ELSEWHERE.sub("", line.reason).rstrip("; "),
         )
         for line in found
     ]  # fmt: skip

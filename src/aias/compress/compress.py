@@ -35,8 +35,8 @@ RESERVED: Final = 0.5
 """Of the folds, to certify by: a proof takes more rows than a choice."""
 
 ONE_FIT: Final = (
-    "no row was set aside (`aias train --test 0.2` does): it is not counted what the parent gains by the mean of its "
-    "folds, which are"
+    "no rows were set aside (`aias train --test 0.2` does), so what the parent gains by averaging its fits is not "
+    "counted; folds:"
 )
 
 

@@ -127,20 +127,19 @@ class Frontier:
             return "Nothing was timed."
         said = (
             f"µs of one row, from a dict to the answer, on {_plain(self.host.processor)}, {self.host.cores} cores: "
-            "each candidate alternating with the parent (A B B A) when it was tried. `aias ls` tells of the parent "
-            "what it took when it was published."
+            "each candidate in turns with the parent (A B B A). `aias ls` shows what the parent took when published."
         )
         if self.callers > 1:
             said += (
-                f" One caller decides; with {self.callers} at once, who each ask their next row when they were "
-                "answered, a row takes as long as it waits and is answered, and a candidate must not be slower."
+                f" The time with one caller decides; with {self.callers} at once, waits included, a candidate must not "
+                "be slower."
             )
         if any(each.sent for each in self.points):
             said += (
-                " Where some rows go on to a larger model the median is that of the others: what a row takes on "
-                "average decides, on rows of which as many go on as of those that it was chosen by."
+                " Where some rows go on to a larger model, the time that a row takes on average decides: the median "
+                "is that of the others."
             )
-        return said + " Memory and loading: of a fresh process, above what it takes with nothing loaded."
+        return said + " Memory and loading: of a fresh process, beyond an empty one."
 
     def head(self) -> list[str]:
         """The names of the columns of `cells`."""

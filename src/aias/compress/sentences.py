@@ -158,7 +158,7 @@ def reader(context: Context) -> Reader:
     """Raises `CannotHelp` where no linear member reads sentences."""
     embedding = context.prepared.embedding
     if embedding is None:
-        raise CannotHelp("no sentence encoder reads its texts")
+        raise CannotHelp("it has no sentence encoder")
     found = [
         each for each in context.members
         if each.configuration.learner == "linear" and "sentences" in read_by(each.configuration)

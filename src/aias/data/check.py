@@ -34,7 +34,7 @@ _ROWS_EACH: Final = 10
 
 _SUM_COLUMNS_MAX: Final = 200
 _SUM_ROWS: Final = 200
-_MEND: Final = "if it is not known when predicting, leave it out, or set its role to ignored in the schema"
+_MEND: Final = "leave out what is not known when predicting, or set its role to ignored in the schema"
 
 
 @dataclass(frozen=True, slots=True)

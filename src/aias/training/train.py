@@ -238,7 +238,7 @@ def both_forms(plan: Plan, board: Leaderboard) -> Results:
     refitted = {each.name for each in plan.refit(wanted, board.deadline.ends_at - board.forms_seconds())}
     quality, judged = board.forms.quality(board, refitted)
     if late := [each.name for each in wanted if each.name not in refitted]:
-        message = f"no time was left to fit {', '.join(late)} again on all rows: what folds left stands for it"
+        message = f"no time was left to fit {', '.join(late)} again on all rows: their fits of the folds answer"
         board.watch(Event("train.refit", message, "warning", {"configurations": late}))
 
     def reported(ends_at: float) -> Trained:

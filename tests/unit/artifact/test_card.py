@@ -20,7 +20,7 @@ def test_a_card_tells_all_that_it_promises():
         "Predicts `left`: one of two classes, `no`, `yes`",
         "| `age` | number | yes |  | every value is a number |",
         "| `id` | a different value in every row |",
-        "train 3,200, validation 800, test 1,000",
+        "3,200 to learn from, 800 validation, 1,000 to test",
         "| `roc_auc` | 0.9050 | 0.8800 to 0.9300 | 1,000 |",
         "| yes | **boosted\\_trees** | `roc_auc` 0.9100 |",
         "1,500 held-out and difficult rows: 0 different answers, scores apart by at most 3.2e-07",

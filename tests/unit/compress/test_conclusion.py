@@ -34,8 +34,8 @@ def test_where_no_candidate_can_be_served_the_reason_is_told() -> None:
 
 
 def test_where_no_technique_can_help_their_reasons_are_told() -> None:
-    fallen = [Point("int8", "int8", FELL, "no sentence encoder reads its texts")]
-    assert said(fallen=fallen) == "no technique can help: int8: no sentence encoder reads its texts"
+    fallen = [Point("int8", "int8", FELL, "it has no sentence encoder")]
+    assert said(fallen=fallen) == "no technique can help: int8: it has no sentence encoder"
 
 
 def trial(name: str, loss: float, row_us: float, size_bytes: int, *, race: object = True, helps: bool = True) -> Any:

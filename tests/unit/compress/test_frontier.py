@@ -84,12 +84,12 @@ def test_a_run_that_published_nothing_says_less_if_it_measured_fewer():
 
 
 def test_who_was_never_measured_stands_below_with_the_reason():
-    unable = Point("int4", "int4", FELL, "no sentence encoder reads its texts")
+    unable = Point("int4", "int4", FELL, "it has no sentence encoder")
     text = replace(FRONTIER, points=(unable, *FRONTIER.points)).markdown()
 
     measured, others = text.split("Not measured:")
     assert "int4" not in measured
-    assert others.splitlines()[-1] == "| int4 | int4 | no sentence encoder reads its texts |"
+    assert others.splitlines()[-1] == "| int4 | int4 | it has no sentence encoder |"
     assert "Not measured" not in FRONTIER.markdown()
 
 

@@ -32,7 +32,7 @@ def test_a_column_that_knows_the_label_is_a_leak(column):
     messages = told({"spy": column}, LABEL)
     assert len(messages) == 1
     assert "`spy`" in messages[0]
-    assert "leave it out, or set its role to ignored" in messages[0]
+    assert "leave out what is not known when predicting" in messages[0]
 
 
 def test_one_that_nearly_knows_it_by_a_yes_or_no_is_a_leak_too_and_no_other() -> None:

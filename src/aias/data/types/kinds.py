@@ -67,7 +67,8 @@ def _words(found: Counted) -> Guess:
     mean_words = float(words) if isinstance(words, int | float) else 0.0
     share = distinct / rows
     texts = f"{distinct:,} different texts" if distinct > 1 else "one text"
-    figures = f"{texts} in {rows:,} rows, {mean_words:.1f} words each"
+    each = f", {mean_words:.1f} words each" if mean_words >= 1.05 else ""
+    figures = f"{texts} in {rows:,} rows{each}"
     few = share <= 0.05 or (distinct <= 20 and share <= 0.5)
     if few and distinct <= 2_000:
         return Guess("category", figures, found.missing)
