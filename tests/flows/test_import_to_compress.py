@@ -62,7 +62,7 @@ def test_rows_that_belong_together_certify_together(parent: aias.Model) -> None:
     dataset, _ = rows_of(teacher, held, split="group:who", watch=nobody)
     table = teacher.taught(dataset, how="group:who", seconds=600.0, watch=nobody).table
     assert all(len(set(table.folds[who == each])) == 1 for each in range(300))
-    assert table.judged_groups is not None and len(set(table.judged_groups)) == 300
+    assert table.judged_clusters is not None and len(set(table.judged_clusters)) == 300
 
     asked: dict[str, Any] = {"data": held, "max_loss": "30%", "time": "600s", "inline": True}
     found = parent.compress(**asked, split="group:who", techniques=["distill"])

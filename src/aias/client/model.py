@@ -179,12 +179,11 @@ class Model:
         self, source: Any, *, encoding: str | None = None, seed: int = 0, watch: Watch = logged
     ) -> tuple[Measurement, ...]:
         """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out. `encoding`: as in
-        `train`. Under `split="group:COLUMN"` it is groups that are resampled, where the rows have that column. Warns of
-        rows that it was trained on. Raises `SchemaMismatch`, `BadValue`, `BadTarget`,
-        `Unreadable`."""
-        from aias.data.copies import twins
+        `train`. What is resampled are groups under `split="group:COLUMN"`, and times that many rows share under
+        `"time:COLUMN"`, where the rows have that column. Warns of rows that it was trained on. Raises
+        `SchemaMismatch`, `BadValue`, `BadTarget`, `Unreadable`."""
         from aias.data.read import read
-        from aias.data.split import groups_of
+        from aias.data.split import clusters_of
         from aias.data.target import labels_for
         from aias.teaching.seen import seen
         from aias.training.scoring.metrics import report
@@ -208,10 +207,10 @@ class Model:
         answers = self.runtime.predict_columns(columns, dataset.rows)
         scores: Any = answers.probabilities
         scores = np.array(answers.predictions)[:, None] if scores is None else scores.astype(np.float64)
-        grouped = bool(grouping) and dataset.frame[column].null_count() < dataset.rows
+        parted = column in dataset.schema.names and dataset.frame[column].null_count() < dataset.rows
         return report(
             self.task, labels.y, scores, seed=seed, watch=watch, label_weights=self.manifest.label_weights or None,
-            groups=groups_of(dataset, how) if grouped else twins(dataset),
+            groups=clusters_of(dataset, how if parted else "random"),
         )  # fmt: skip
 
     def leaderboard(self) -> list[dict[str, Any]]:

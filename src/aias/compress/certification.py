@@ -104,7 +104,7 @@ class Last:
 
     def _groups(self) -> Ints | None:
         """Of the test, and behind them those of the rows reserved: none is in both."""
-        tested, judged = self.judged.context.prepared.test_together, self.judged.groups
+        tested, judged = self.judged.context.prepared.test_clusters, self.judged.groups
         if tested is None and judged is None:
             return None
         first = np.arange(self.tested) if tested is None else tested

@@ -60,7 +60,7 @@ class Judged:
         table = self.context.prepared.table
         self.y = table.whole.y[table.judged]
         self.folds: Ints = table.folds[table.judged].astype(np.int64)
-        self.groups = table.judged_together
+        self.groups = table.judged_clusters
         self.searched: Ints = np.flatnonzero(~self.held)
         self.parent = self._answered(self.context.parent_scores())
         self._by_fold: dict[int, Floats] = {}

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from aias.core.arrays import Floats, Ints
 from aias.core.task import Task
 from aias.data.alone import alone
+from aias.data.copies import TWINS_SHARE, numbered, twins
 from aias.data.copies import copies as copies_of
-from aias.data.copies import numbered
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
 from aias.encoders.time import Time
@@ -21,6 +21,9 @@ ROWS_MIN: Final = 3
 
 FORWARD_SHARE: Final = 0.5
 """Of the rows, that judge under `time`: what is fitted on the earliest block alone has seen half of them."""
+
+TIMES_MIN: Final = 50
+"""Of fewer times nothing can be said of times to come: rows stand for themselves."""
 
 JUDGED_SHARE_MIN: Final = 0.5
 """Of the rows that judge where labels of one row do not."""
@@ -248,10 +251,18 @@ def _none_empty(
     return part
 
 
-def groups_of(dataset: Dataset, how: str) -> Ints | None:
-    """The number of each row's group, (rows,), where rows were split by group."""
+def clusters_of(dataset: Dataset, how: str) -> Ints | None:
+    """For each row the number of those whose scores say no more than few others would, (rows,): of its group; of its
+    time, where many rows share the times that they are parted by; or of its copies. None where each stands for itself.
+    """
     way, column = _way(how)
-    return _members(dataset, column) if way == "group" else None
+    if way == "group":
+        return _members(dataset, column)
+    if way == "time":
+        times, at = np.unique(_moments(dataset, column), return_inverse=True, equal_nan=False)
+        if TIMES_MIN <= len(times) < (1 - TWINS_SHARE) * dataset.rows:
+            return np.asarray(at)
+    return twins(dataset)
 
 
 def _groups(dataset: Dataset, column: str) -> Ints:

@@ -206,7 +206,7 @@ class _Job:
         prepared, parent = self.held.prepared, self.parent
         before = Answered(parent.scores(prepared), parent.manifest.label_weights or None)
         after = Answered(test_scores(child.runtime, prepared), child.manifest.label_weights or None)
-        return certify(self.task, prepared.test_y, before, after, seed=self.recipe.seed, groups=prepared.test_together)
+        return certify(self.task, prepared.test_y, before, after, seed=self.recipe.seed, groups=prepared.test_clusters)
 
     def _gain_on_reserved(self, weights: Floats, *, serving: bool) -> Gain:
         """Each as it answers: with its own calibration and its own weights of labels."""
@@ -225,7 +225,7 @@ class _Job:
         after = mix(held, weights)
         if answering.calibration:
             after = answering.calibration.apply(after)
-        y, groups = self.table.whole.y[self.table.judged[rows]], self.table.judged_together
+        y, groups = self.table.whole.y[self.table.judged[rows]], self.table.judged_clusters
         return certify(
             self.task, y, Answered(before, manifest.label_weights or None), Answered(after, answering.label_weights),
             seed=self.recipe.seed, groups=None if groups is None else groups[rows],

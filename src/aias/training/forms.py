@@ -296,8 +296,8 @@ class Forms:
     def _groups(self) -> Ints | None:
         """Of the rows that a form is measured on."""
         if not self.prepared.test.rows:
-            return self.prepared.table.judged_together
-        return self.prepared.test_together
+            return self.prepared.table.judged_clusters
+        return self.prepared.test_clusters
 
     def _measure(self, trained: Trained, judged: Judged) -> tuple[Measurement, ...]:
         measured = metrics.report(

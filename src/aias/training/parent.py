@@ -15,11 +15,10 @@ from aias.core.errors import UserError
 from aias.core.events import Event, Watch
 from aias.core.near import did_you_mean
 from aias.core.schema import Field, Schema
-from aias.data.copies import twins
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit, NoSuchFile
 from aias.data.read import read
-from aias.data.split import folds, groups_of
+from aias.data.split import clusters_of, folds
 from aias.data.target import labels_for
 from aias.data.text_files.long_texts import within_limit
 from aias.runtimes.onnxruntime import OnnxRuntime
@@ -149,10 +148,7 @@ class Parent:
         count = fold_count(Shape(task, dataset.rows, encoder.layout), seconds=seconds, workers=cpus())
         count = min(max(count, TAUGHT_FOLDS_MIN), max(2, dataset.rows // 2))
         folded = folds(dataset, y, task=task, seed=self.recipe.seed, count=count, how=how)
-        table = Table(
-            task, encoder, Part(encoded, y), folded.judges, folded.blocks, groups=groups_of(dataset, how),
-            twins=twins(dataset),
-        )  # fmt: skip
+        table = Table(task, encoder, Part(encoded, y), folded.judges, folded.blocks, clusters=clusters_of(dataset, how))
         said_of = "" if labelled else self.ref
         return Prepared(
             dataset, table, dataset.take(np.arange(0)), y[:0], f"cross-validated in {count} folds, by what was taught",

@@ -15,12 +15,11 @@ from aias.core.schema import Schema
 from aias.core.task import Task
 from aias.data.alone import notes_on
 from aias.data.check import findings
-from aias.data.copies import twins
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
 from aias.data.given import apart
 from aias.data.opinions import Opinions
-from aias.data.split import groups_of, split
+from aias.data.split import clusters_of, split
 from aias.data.target import check_inputs, labels_for, task_for
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.training.embedding import (
@@ -66,15 +65,8 @@ class Prepared:
     """Whose own answers stand for labels, where the rows have none."""
     split: str = "random"
     """How the rows of an imported version are parted."""
-    test_groups: Ints | None = None
-    """The number of each test row's group, where rows were split by group; of those that judge the table knows it."""
-    test_twins: Ints | None = None
-    """As `Table.twins`."""
-
-    @property
-    def test_together(self) -> Ints | None:
-        """As `Table.judged_together`, of the test's rows."""
-        return self.test_twins if self.test_groups is None else self.test_groups
+    test_clusters: Ints | None = None
+    """As `Table.clusters`, of the test's rows."""
 
     @property
     def task(self) -> Task:
@@ -146,8 +138,7 @@ def prepare(
     for note in notes_on(y, folded.judges >= 0, task, straddling=folded.straddling, rows_min=2):
         watch(note)
     part = _part(encoded, y, said, folded.judges >= 0, task, class_weights, seed=seed)
-    together = groups_of(learned, how)
-    table = Table(task, encoder, part, folded.judges, folded.blocks, groups=together, twins=twins(learned))
+    table = Table(task, encoder, part, folded.judges, folded.blocks, clusters=clusters_of(learned, how))
     table = table.narrowed(judging) if judging else table
     reason += f"; cross-validated in {table.fold_count} folds" if table.fold_count > 1 else "; validated on a holdout"
     reason += "" if table.blocks is None else ", each by what was fitted on earlier rows alone"
@@ -155,9 +146,7 @@ def prepare(
         watch(_drift(table, encoded_of(held, encoder), without=how.partition(":")[2], seed=seed))
     facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}
     watch(Event("train.split", reason, facts=facts))
-    return Prepared(
-        learned, table, held, held_y, reason, embedding, test_groups=groups_of(held, how), test_twins=twins(held)
-    )
+    return Prepared(learned, table, held, held_y, reason, embedding, test_clusters=clusters_of(held, how))
 
 
 def _said(opinions: Opinions | None, rows: int) -> Opinions:

@@ -44,7 +44,7 @@ class Reserve:
 
 def reserve(prepared: Prepared, *, seed: int, share: float = SHARE, beside_test: bool = False) -> Reserve:
     """`beside_test`: hold rows back even where there is a test part. Raises `UserError` when there are too few rows."""
-    table, together = prepared.table, prepared.table.judged_together
+    table, together = prepared.table, prepared.table.judged_clusters
     if prepared.test.rows and not beside_test:
         held = np.zeros(len(table.judged), bool)
     elif table.fold_count > 1:
@@ -59,7 +59,7 @@ def reserve(prepared: Prepared, *, seed: int, share: float = SHARE, beside_test:
             f"{rows} rows are too few to say what was gained or lost", hint=f"at least {ROWS_MIN} are needed"
         )
     reserved = _apart(int(held.sum()), None if together is None else together[held])
-    if _apart(prepared.test.rows, prepared.test_together) + reserved < GROUPS_MIN:
+    if _apart(prepared.test.rows, prepared.test_clusters) + reserved < GROUPS_MIN:
         raise UserError(
             "rows of a single group are too few to say what was gained or lost",
             hint=f"train on more groups, so that there are at least {GROUPS_MIN} to judge by",

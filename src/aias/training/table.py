@@ -50,10 +50,8 @@ class Table:
     blocks: npt.NDArray[np.int16] | None = None  # (rows,)
     parted: int = 0
     """How many folds there were before fewer judged; 0 for all of them."""
-    groups: Ints | None = None  # (rows,)
-    """The number of each row's, where rows were split by group; for intervals alone, and in no file."""
-    twins: Ints | None = None  # (rows,)
-    """The number of each row's among rows with equal inputs, where there are many; for scores alone, as `groups`."""
+    clusters: Ints | None = None  # (rows,)
+    """`data.split.clusters_of`; for scores alone, and in no file."""
 
     @property
     def fold_count(self) -> int:
@@ -84,13 +82,8 @@ class Table:
         return np.flatnonzero(self.folds >= 0)
 
     @property
-    def judged_groups(self) -> Ints | None:
-        return None if self.groups is None else self.groups[self.judged]
-
-    @property
-    def judged_together(self) -> Ints | None:
-        """The groups of rows whose scores say no more than few others would; None where each stands for itself."""
-        return self.judged_groups if self.groups is not None or self.twins is None else self.twins[self.judged]
+    def judged_clusters(self) -> Ints | None:
+        return None if self.clusters is None else self.clusters[self.judged]
 
     def inside(self, fold: int) -> Ints:
         """The rows to fit on."""

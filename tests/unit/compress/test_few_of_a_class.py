@@ -106,7 +106,7 @@ def judged_by(y, scores, metric, classes):
     """Half of the rows are to search by."""
     task = Task("y", "binary" if len(classes) == 2 else "multiclass", metric, classes)
     rows = np.arange(len(y))
-    table = SimpleNamespace(whole=SimpleNamespace(y=y), judged=rows, folds=rows % 4, judged_together=None)
+    table = SimpleNamespace(whole=SimpleNamespace(y=y), judged=rows, folds=rows % 4, judged_clusters=None)
     context: Any = SimpleNamespace(
         prepared=SimpleNamespace(table=table), task=task, parent_scores=lambda: scores,
         parent=SimpleNamespace(manifest=SimpleNamespace(calibration=None, label_weights=())),

@@ -45,7 +45,7 @@ def test_what_is_made_for_each_fold_gains_nothing_by_where_the_fold_stopped_it(t
 @pytest.mark.parametrize("judged", [None, np.array([0, 0, 1, 1, 2])])
 def test_rows_that_certify_are_of_their_groups_or_stand_alone(tested: Any, judged: Any) -> None:
     """Copies may be many of the test's rows and few of the others, or the other way round."""
-    prepared = SimpleNamespace(test=SimpleNamespace(rows=3), test_y=np.zeros(3), test_together=tested)
+    prepared = SimpleNamespace(test=SimpleNamespace(rows=3), test_y=np.zeros(3), test_clusters=tested)
     held = np.array([False, True, True, True, True])
     rows: Any = SimpleNamespace(context=SimpleNamespace(prepared=prepared), held=held, y=np.zeros(5), groups=judged)
 

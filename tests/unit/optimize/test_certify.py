@@ -93,7 +93,7 @@ def test_copies_of_a_test_row_count_once(monkeypatch):
     parent = SimpleNamespace(scores=lambda _: before.scores, manifest=child.manifest)
 
     def gain(twins):
-        prepared = SimpleNamespace(test_y=y.repeat(9), test_groups=None, test_twins=twins, test_together=twins)
+        prepared = SimpleNamespace(test_y=y.repeat(9), test_clusters=twins)
         held, recipe = SimpleNamespace(prepared=prepared), SimpleNamespace(seed=0)
         job = SimpleNamespace(held=held, parent=parent, task=BINARY, recipe=recipe)
         return optimize._Job._gain_on_test(job, child)

@@ -66,7 +66,7 @@ def test_a_handful_of_rows_cannot_certify():
 
 def test_of_a_holdout_whole_groups_and_all_copies_of_a_row_are_reserved():
     for whole in (prepared(folds=1, rows=900, groups=90), prepared(folds=1, rows=450, copied=2)):
-        held, together = reserve(whole, seed=0).held, whole.table.judged_together
+        held, together = reserve(whole, seed=0).held, whole.table.judged_clusters
         assert 0 < held.sum() < len(held) / 2
         assert set(together[held]).isdisjoint(together[~held])
 

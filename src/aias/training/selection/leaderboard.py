@@ -105,7 +105,7 @@ class Leaderboard:
 
     def _judge_by(self, table: Table) -> None:
         self.table, self.task = table, table.task
-        self.y, self.groups = table.whole.y[table.judged], table.judged_together
+        self.y, self.groups = table.whole.y[table.judged], table.judged_clusters
         self.folds = parted(table.folds[table.judged].astype(np.int64), self.groups)
 
     def narrow(self, count: int) -> None:
