@@ -250,11 +250,12 @@ def test_arrow_with_too_many_rows_or_odd_types_is_refused(server: LiveServer) ->
     headers = {"Content-Type": "application/vnd.apache.arrow.stream"}
     for table, code, expected in (
         (pl.DataFrame({"age": [1] * 1_001}), "serving.too-many-rows", "more than 1,000 rows"),
-        (pl.DataFrame({"age": [[1]]}), "serving.bad-body", "column `age`"),
+        (pl.DataFrame({"age": [[1]]}), "data.bad-value", "'[1]' is no number"),
+        (pl.DataFrame({"age": [[0] * 600_000]}), "serving.body-too-large", "column `age` unpacks to more than"),
         (pl.DataFrame({"age": [b"x"]}), "serving.bad-body", "column `age`"),
     ):
         body = io.BytesIO()
-        table.write_ipc_stream(body)
+        table.write_ipc_stream(body, compression="zstd")
         response = server.call("POST", "/predict/churn", body.getvalue(), headers=headers)
         assert response.json["error"]["code"] == code  # type: ignore[index]
         assert expected in response.json["error"]["message"]  # type: ignore[index]

@@ -75,11 +75,35 @@ def simplified(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[Event, ...]]:
     notes = list(called)
     columns: list[pl.Series] = []
     for column in _without_records(frame, notes):
-        kept, note = _simple(column)
+        kept, note = simple(column)
         columns.append(kept)
         if note:
             notes.append(Event("data.converted", f"`{column.name}` {note}", "info"))
     return pl.DataFrame(columns), tuple(notes)
+
+
+def simple(column: pl.Series) -> tuple[pl.Series, str]:
+    """As a dataset holds it, and what was done for that. Raises `Unreadable`."""
+    kind = column.dtype
+    if isinstance(kind, pl.Datetime) and kind.time_zone:
+        return column.dt.convert_time_zone("UTC").dt.replace_time_zone(None), f"is in {kind.time_zone}; taken to UTC"
+    if isinstance(kind, _SIMPLE):
+        return column, ""
+    if kind.is_numeric():
+        return column.cast(pl.Float64), ""
+    if kind == pl.Null:
+        return column.cast(pl.String), ""
+    if kind == pl.Duration:
+        return column.dt.total_microseconds() / 1e6, "holds durations; taken as seconds"
+    if kind == pl.Time:
+        return column.cast(pl.Duration).dt.total_microseconds() / 3.6e9, "holds times of day; taken as hours"
+    if kind == pl.Binary:
+        raise Unreadable(f"column `{column.name}` holds bytes", hint="decode them to text, or leave the column out")
+    values = column.to_list()
+    if kind == pl.Object:
+        return series(column.name, values), ""
+    texts = [None if value is None else _text(value) for value in values]
+    return pl.Series(column.name, texts, pl.String), "holds lists or records; taken as their JSON text"
 
 
 def _flattened(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
@@ -114,29 +138,6 @@ def _without_records(frame: pl.DataFrame, notes: list[Event]) -> list[pl.Series]
     if twice is not None:
         raise Unreadable(f"`{twice}` is a column, and a field of a record as well", hint="rename one of them")
     return columns
-
-
-def _simple(column: pl.Series) -> tuple[pl.Series, str]:
-    kind = column.dtype
-    if isinstance(kind, pl.Datetime) and kind.time_zone:
-        return column.dt.convert_time_zone("UTC").dt.replace_time_zone(None), f"is in {kind.time_zone}; taken to UTC"
-    if isinstance(kind, _SIMPLE):
-        return column, ""
-    if kind.is_numeric():
-        return column.cast(pl.Float64), ""
-    if kind == pl.Null:
-        return column.cast(pl.String), ""
-    if kind == pl.Duration:
-        return column.dt.total_microseconds() / 1e6, "holds durations; taken as seconds"
-    if kind == pl.Time:
-        return column.cast(pl.Duration).dt.total_microseconds() / 3.6e9, "holds times of day; taken as hours"
-    if kind == pl.Binary:
-        raise Unreadable(f"column `{column.name}` holds bytes", hint="decode them to text, or leave the column out")
-    values = column.to_list()
-    if kind == pl.Object:
-        return series(column.name, values), ""
-    texts = [None if value is None else _text(value) for value in values]
-    return pl.Series(column.name, texts, pl.String), "holds lists or records; taken as their JSON text"
 
 
 def _float(value: object) -> float:
