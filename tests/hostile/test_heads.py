@@ -149,6 +149,13 @@ def test_http_1_0_is_answered_and_closed(server: LiveServer) -> None:
     assert status(server.raw(b"GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n")) == 200
 
 
+def test_who_speaks_1_0_need_not_name_the_host(server: LiveServer) -> None:
+    assert status(server.raw(b"GET /health/live HTTP/1.0\r\n\r\n")) == 200
+    head = closing().replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert status(server.raw(head.replace(b"Host: localhost\r\n", b"") + BODY)) == 200
+    assert status(server.raw(head.replace(b"localhost", b"evil") + BODY)) == 421
+
+
 def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 

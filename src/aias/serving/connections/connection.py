@@ -11,13 +11,13 @@ way, the long one. Who sends no more, but waits for what it has asked, is answer
 
 import asyncio
 import math
-import re
 import time
 from typing import Any, Final
 
 import httptools
 
 from aias.serving.connections.fast_path import FastPath
+from aias.serving.connections.targets import taken_apart
 from aias.serving.connections.timeouts import ANSWER, BODY, HEAD, IDLE, LINGER
 from aias.serving.connections.transport import OneWrite
 from aias.serving.connections.turns import Turns
@@ -25,7 +25,6 @@ from aias.serving.connections.upgrades import head_without
 from aias.serving.connections.write_buffers import WriteBuffers
 from aias.serving.survival.kernel import untaken
 
-_ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)([/?][^#]*)?", re.IGNORECASE)
 _VERSIONS: Final = frozenset(("1.1", "1.0"))
 """The parser lets others pass."""
 
@@ -246,7 +245,14 @@ class Connection(FastPath):
             )
             return
         if self.url[:1] != b"/" and (self.url != b"*" or self.parser.get_method() != b"OPTIONS"):
-            self._take_path()
+            taken = taken_apart(self.url, self.headers)
+            if taken is None:
+                self._fault = 400, "serving.bad-target", "the request's target must be a path or an http URL"
+                raise Refused
+            self.url, self.headers = taken
+        elif self.parser.get_http_version() == "1.0" and all(name != b"host" for name, _ in self.headers):
+            # Probes of load balancers have none (RFC 9112, 3.2: only 1.1 must); browsers, for whom it is asked, do.
+            self.headers.append((b"host", b"localhost"))
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
             self._fault = 431, "serving.headers-too-large", "the headers are too large"
             raise Refused
@@ -259,16 +265,6 @@ class Connection(FastPath):
         # Only the first of a read: whoever sends a thousand at once must not have the loop until the last.
         if not self._read or self.parser.get_method() != b"POST":
             self._begin()
-
-    def _take_path(self) -> None:
-        """Of a target that is a whole URL: its host stands for the header (RFC 9112, 3.2.2), its path is the target."""
-        found = _ABSOLUTE.fullmatch(self.url)
-        if found is None:
-            self._fault = 400, "serving.bad-target", "the request's target must be a path or an http URL"
-            raise Refused
-        host, rest = found[1], found[2] or b"/"
-        self.url = rest if rest[:1] == b"/" else b"/" + rest
-        self.headers = [(name, host if name == b"host" else value) for name, value in self.headers]
 
     def on_body(self, body: bytes) -> None:
         self._moved_at = self.loop.time()
