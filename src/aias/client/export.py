@@ -34,15 +34,31 @@ def unpacked(lines):
         terms.append(before)
     return terms
 
-def term_ids(text, table):
+def words_of(text):
+    text = text.strip()
     text = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
     words = re.findall({pattern!r}, text)
-    known = {{term: i for i, term in enumerate(table["words"] + table["pairs"] + table.get("triples", []))}}
+    return [f"N{{min(len(w) - 1, {indent})}}" if w[0] == "\\n" else w for w in words]
+
+def traits(text, words):
+    counts = collections.Counter(words)
+    for name, count in ("L", len(words)), ("U", sum(map(str.isupper, text))), ("D", sum(map(str.isdecimal, text))):
+        yield from (f"{{name}}{{i}}" for i in range(count.bit_length()))
+    for word, count in counts.items():
+        yield from ["B" + word] * (count > 1) + ["Q" + word] * (count > 3)
+        yield "S" + re.sub(r"\\d", "0", word) if re.search(r"\\d", word) else ""
+
+def term_ids(text, table):
+    words = words_of(text)
+    if not words:
+        return []
+    known = {{term: i for i, term in enumerate(table["words"] + table["pairs"] + table["triples"])}}
     groups = {{term: i for i, term in enumerate(table["groups"], len(known))}}
-    terms = words + [" ".join(p) for n in (1, 2) for p in zip(*(words[i:] for i in range(n + 1)))]
+    pairs = [" ".join(p) for p in zip(["{begin}"] + words, words + ["{end}"])]
+    terms = [*words, *traits(text, words), *pairs, *(" ".join(t) for t in zip(words, words[1:], words[2:]))]
     ids = {{known[t] for t in terms if t in known}}
     for word in words:
-        if word not in table["words"] and len(word) > 1:
+        if word not in table["words"] and len(word) > 1 and not "A" <= word[0] <= "Z":
             w = f"<{{word[:{longest}]}}>"
             ids |= {{groups[w[i:i + n]] for n in {sizes} for i in range(len(w) - n + 1) if w[i:i + n] in groups}}
     return sorted(ids)
@@ -140,7 +156,7 @@ def example_script(manifest: Manifest, *, ref: str) -> str:
     needs = {"json", "math", "pathlib", "numpy", "onnxruntime"}
     parts = []
     if "text" in kinds:
-        needs |= {"base64", "re", "unicodedata", "zlib"}
+        needs |= {"base64", "collections", "re", "unicodedata", "zlib"}
         parts.append(text_functions())
     if any(entry.kind == "subwords" for entry in manifest.encoders):
         needs |= {"tokenizers"}
@@ -158,7 +174,10 @@ def example_script(manifest: Manifest, *, ref: str) -> str:
 
 def text_functions() -> str:
     """The source of `unpacked` and `term_ids`, which do what `encoders.text` does."""
-    return _TEXT_FUNCTIONS.format(pattern=text.PATTERN, longest=text.WORD_CHARS_MAX, sizes=text.GROUP_SIZES)
+    return _TEXT_FUNCTIONS.format(
+        pattern=text.PATTERN, indent=text.INDENT_MAX, begin=text.BEGIN, end=text.END, longest=text.WORD_CHARS_MAX,
+        sizes=text.GROUP_SIZES,
+    )  # fmt: skip
 
 
 def _plain(manifest: Manifest) -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""Text → the ids of its terms: words, pairs of neighbouring words, and letter groups of words never seen.
+"""Text → the ids of its terms: words, pairs of neighbours, traits, and letter groups of words never seen.
 
-    "Free entry!"  →  free · entry · !  ·  free entry · entry !        (words and pairs in the vocabulary)
-    "freeee"       →  <fr · fre · ree · eee · ...                      (letter groups, for a word outside it)
+    "Free entry!"  →  free · entry · !  ·  A free · free entry · entry ! · ! Z        (words and pairs, of A to Z)
+                      L0 · L1 · U1                                                    (traits: three words, capitals)
+    "freeee"       →  <fr · fre · ree · eee · ...                                     (a word outside the vocabulary)
 
-Han, kana, Hangul, Thai and other scripts that are written without spaces count each character as a word, so that
-pairs are the two-character groups that carry meaning there; three of such characters in a row are a term too.
+Marks in a row are a word, and so is a new line with its indentation. Han, kana, Hangul, Thai and other scripts that are
+written without spaces count each character as a word, so that pairs are the two-character groups that carry meaning
+there; three of such characters in a row are a term too.
 """
 
 import re
@@ -26,16 +28,28 @@ UNSEGMENTED: Final = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3040-\u30ff\u3100-\u312f\u3400-\u4dbf\u4e00-\u9fff"
     "\ua960-\ua97f\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 )
-INDIC: Final = "\u0900-\u0dff"
-"""Blocks whose vowel signs are not `\\w` in Python's `re` but are parts of words."""
+SIGNS: Final = (
+    "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0900-\u0dff"
+)
+"""Accents and vowel signs, Indic ones whole, that are not `\\w` in Python's `re` but are parts of words."""
 PICTURES: Final = "\u2190-\u21ff\u2600-\u27bf\U0001f000-\U0001faff"
-MARKS: Final = "!?$%£€"
+UNSEEN: Final = "\\x00-\\x1f\\x7f-\\x9f\\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+"""Control and format characters."""
 
-PATTERN: Final = rf"[{UNSEGMENTED}]|(?:[^\W{UNSEGMENTED}]|[{INDIC}])+|[{MARKS}{PICTURES}]"
+_NO_MARKS: Final = rf"\w\s{UNSEGMENTED}{SIGNS}{PICTURES}{UNSEEN}"
+PATTERN: Final = rf"[{UNSEGMENTED}]|(?:[^\W{UNSEGMENTED}]|[{SIGNS}])+|[{PICTURES}]|\n\s*|[^{_NO_MARKS}]+"
 
 _unsegmented = re.compile(f"[{UNSEGMENTED}] [{UNSEGMENTED}] [{UNSEGMENTED}]").fullmatch
 _split_any = re.compile(PATTERN).findall
-_split_ascii = re.compile(r"[a-z0-9_]+|[!?$%]").findall
+_split_ascii = re.compile(r"[a-z0-9_]+|\n\s*|[!-/:-@\[-^`{-~]+").findall
+_digit = re.compile(r"\d")
+_CAPITALS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_DIGITS: Final = b"0123456789"
+
+BEGIN, END = "A", "Z"
+"""Neighbours of the first word and of the last. Words have no capitals: what begins with one is not spelled."""
+INDENT_MAX: Final = 8
 
 PARTS: Final = ("words", "pairs", "triples", "groups")
 """Of a vocabulary, in the order of the ids."""
@@ -49,17 +63,43 @@ GROUP_SEEN_MIN: Final = 3
 SPELLED_KEPT: Final = 4_096
 """Unseen words whose letter groups are remembered: names and typing errors come back."""
 
+_LENGTHS, _UPPER, _DIGITAL = ([f"{name}{i}" for i in range(limits.TEXT_CHARS_MAX.bit_length())] for name in "LUD")
+
 
 def split(text: str) -> list[str]:
-    """Words in order. Case and compatibility forms are folded (Unicode NFKC, full case folding)."""
+    """Words in order. Case and compatibility forms are folded (Unicode NFKC, full case folding). `N4`: a new line that
+    four blanks follow."""
+    text = text.strip()
+    words = _split_ascii(text.lower()) if text.isascii() else _split_any(unicodedata.normalize("NFKC", text).casefold())
+    if "\n" in text:
+        return [f"N{min(len(word) - 1, INDENT_MAX)}" if word[0] == "\n" else word for word in words]
+    return words
+
+
+def traits(text: str, words: Sequence[str]) -> list[str]:
+    """What a text has beside its words: `L0 L1 L2` at least 1, 2, 4 words, `U0` .. capitals, `D0` .. digits; `S00` a
+    number of two digits; `Bvery` that word twice or more, `Qvery` four times or more."""
     if text.isascii():
-        return _split_ascii(text.lower())
-    return _split_any(unicodedata.normalize("NFKC", text).casefold())
+        raw = text.encode()
+        capitals, digits = len(raw) - len(raw.translate(None, _CAPITALS)), len(raw) - len(raw.translate(None, _DIGITS))
+    else:
+        capitals, digits = sum(map(str.isupper, text)), sum(map(str.isdecimal, text))
+    found = [*_LENGTHS[: len(words).bit_length()], *_UPPER[: capitals.bit_length()], *_DIGITAL[: digits.bit_length()]]
+    distinct = set(words)
+    if len(distinct) < len(words):
+        for word, count in Counter(words).items():
+            if count > 1:
+                found.append("B" + word)
+                if count > 3:
+                    found.append("Q" + word)
+    if digits:
+        found += ["S" + _digit.sub("0", word) for word in distinct if _digit.search(word)]
+    return found
 
 
 def letter_groups(word: str) -> set[str]:
-    """The 3, 4 and 5 letter groups of `<word>`; none for a word of one letter."""
-    if len(word) < 2:
+    """The 3, 4 and 5 letter groups of `<word>`; none for a word of one letter, and for what begins with a capital."""
+    if len(word) < 2 or "A" <= word[0] <= "Z":
         return set()
     marked = f"<{word[:WORD_CHARS_MAX]}>"
     return {marked[i : i + size] for size in GROUP_SIZES for i in range(len(marked) - size + 1)}
@@ -70,7 +110,7 @@ class Text:
     `packed`: its table is then a fifth to a third as large."""
 
     kind: ClassVar[Kind] = "text"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def __init__(
         self, words: Sequence[str], pairs: Sequence[str], triples: Sequence[str], groups: Sequence[str],
@@ -98,12 +138,14 @@ class Text:
         triples: Counter[str] = Counter()
         for row, value in enumerate(values):
             try:
-                found = split(as_text(value, field.missing))
+                text = as_text(value, field.missing)
             except BadValue as fault:
                 raise fault.at(field=field.name, row=row) from None
-            words.update(set(found))
-            pairs.update(set(map(" ".join, pairwise(found))))
-            triples.update(_triples_of(found))
+            found = split(text)
+            if found:
+                words.update({*found, *traits(text, found)})
+                pairs.update(set(map(" ".join, pairwise((BEGIN, *found, END)))))
+                triples.update(_triples_of(found))
         groups: Counter[str] = Counter()
         for word, texts in words.items():
             for group in letter_groups(word):
@@ -118,8 +160,7 @@ class Text:
 
     @classmethod
     def load(cls, field: Field, table: Mapping[str, object]) -> "Text":
-        """Tables of version 1 have no triples; their texts are encoded as they were."""
-        lists: list[object] = [table.get(name, [] if name == "triples" else None) for name in PARTS]
+        lists: list[object] = [table.get(name) for name in PARTS]
         packed = all(isinstance(terms, str) for terms in lists)
         if packed:
             try:
@@ -142,6 +183,8 @@ class Text:
         if not self.size:
             return []
         words = split(value)
+        if not words:
+            return []
         ids: set[int | None] = set(map(self._terms.get, words))
         if None in ids:
             ids.remove(None)
@@ -149,7 +192,8 @@ class Text:
             for word in words:
                 if word not in known:
                     ids.update(self._spelled(word))
-        ids.update(map(self._pairs.get, pairwise(words)))
+        ids.update(map(self._terms.get, traits(value, words)))
+        ids.update(map(self._pairs.get, pairwise((BEGIN, *words, END))))
         if self._triples and len(words) > 2:
             ids.update(map(self._triples.get, zip(words, words[1:], words[2:], strict=False)))
         ids.discard(None)

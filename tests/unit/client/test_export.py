@@ -1,4 +1,5 @@
 import base64
+import collections
 import re
 import unicodedata
 import zlib
@@ -10,14 +11,15 @@ from aias.core.schema import Field
 from aias.encoders.category import Category
 from aias.encoders.text import PARTS, Text
 
-TEXTS = ["free entry now", "free entry today", "很好吃 of the day", "很好吃 free", "entries", "", "a b c", "快递 FREE!"]
+TEXTS = ["free entry now", "free entry today", "很好吃 of the day", "很好吃 free", "entries", "", "a b c", "快递 FREE!",
+         "if (a1 == 22) {\n    return a1;\n}", "So so SO so 1999 ٣٤", "\n \x00", "СПАМ!"]  # fmt: skip
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_exported_script_finds_the_terms_that_the_encoder_finds(packed: bool) -> None:
     fitted = Text.fit(Field("note", "text"), TEXTS * 2)
     text = Text(*(sorted(getattr(fitted, part)) for part in PARTS), packed=packed)
-    script: dict[str, object] = {"base64": base64, "re": re, "unicodedata": unicodedata, "zlib": zlib}
+    script: dict[str, object] = {each.__name__: each for each in (base64, collections, re, unicodedata, zlib)}
     exec(text_functions(), script)
     unpacked, term_ids = script["unpacked"], script["term_ids"]
 

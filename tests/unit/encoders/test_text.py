@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from aias.core import limits
 from aias.core.errors import BadValue, Damaged
 from aias.core.schema import Field
-from aias.encoders.text import PATTERN, Text, letter_groups, split
+from aias.encoders.text import INDENT_MAX, PATTERN, Text, letter_groups, split, traits
 
 FIELD = Field("note", "text", missing=("n/a",))
 TEXTS = ["free entry to win", "free entry now", "see you at home", "see you", "快递很快", "快递很慢", None, ""]
 
 
 def test_words_are_folded_and_split() -> None:
-    assert split("Free entry, WIN £5!") == ["free", "entry", "win", "£", "5", "!"]
+    assert split("Free entry, WIN £5!") == ["free", "entry", ",", "win", "£", "5", "!"]
     assert split("ΣΊΣΥΦΟΣ") == split("σίσυφος")
     assert split("Straße") == split("STRASSE") == split("STRAẞE")
     assert split("ﬁne") == ["fine"]
@@ -31,12 +31,6 @@ def test_three_unsegmented_characters_in_a_row_are_a_term_and_three_words_are_no
     assert text.triples == ["很 好 吃"]
     (triple,) = set(text.encode("很好吃")) - set(text.encode("很好")) - set(text.encode("好吃"))
     assert triple == len(text.words) + len(text.pairs) == text.whole - 1
-
-
-def test_a_table_of_the_first_version_encodes_as_it_did() -> None:
-    table = Text.fit(FIELD, ["很好吃", "很好吃"]).table()
-    del table["triples"]
-    assert Text.load(FIELD, table).encode("很好吃") == [0, 1, 2, 3, 4]
 
 
 def test_a_packed_table_encodes_as_the_plain_one() -> None:
@@ -60,6 +54,43 @@ def test_a_packed_table_that_is_not_whole_is_refused(change: dict[str, object]) 
         Text.load(FIELD, table | change)
 
 
+def test_marks_in_a_row_are_a_word_and_so_is_a_new_line_with_its_indentation() -> None:
+    assert split("if (a_1) {\n    go();\n\n}\n") == ["if", "(", "a_1", ")", "{", "N4", "go", "();", "N1", "}"]
+    assert split("好。 «ok»…") == ["好", "。", "«", "ok", "»..."]
+
+
+def test_the_traits_of_a_text_are_its_length_capitals_digits_and_what_comes_again() -> None:
+    text = "so SO so so on 24 42 3rd"
+    assert sorted(traits(text, split(text))) == [
+        "Bso",
+        "D0",
+        "D1",
+        "D2",
+        "L0",
+        "L1",
+        "L2",
+        "L3",
+        "Qso",
+        "S00",
+        "S00",
+        "S0rd",
+        "U0",
+        "U1",
+    ]
+    assert traits("ДА", split("ДА")) == ["L0", "U0", "U1"]
+    assert traits("٣٤", split("٣٤")) == ["L0", "D0", "D1", "S00"]
+    assert not any(map(letter_groups, traits(text, split(text))))
+
+
+def test_the_neighbour_of_the_first_word_is_the_beginning_and_of_the_last_the_end() -> None:
+    text = Text.fit(FIELD, ["who won", "who came", "he won"])
+    assert text.pairs == ["A who", "won Z"]
+
+
+def test_accents_and_vowel_points_stay_inside_their_word() -> None:
+    assert split("كَتَبَ שָׁלוֹם x̂y") == ["كَتَبَ", "שָׁלוֹם", "x̂y"]
+
+
 def test_indic_vowel_signs_stay_inside_their_word() -> None:
     assert split("हिन्दी भाषा") == ["हिन्दी", "भाषा"]
 
@@ -70,16 +101,19 @@ def test_pictures_are_words_and_control_characters_are_not() -> None:
 
 @given(st.text(alphabet=st.characters(max_codepoint=127), max_size=60))
 def test_the_short_way_for_ascii_splits_as_the_long_way(text: str) -> None:
-    assert split(text) == re.findall(PATTERN, text.lower())
+    words = re.findall(PATTERN, text.strip().lower())
+    assert split(text) == [f"N{min(len(word) - 1, INDENT_MAX)}" if word[0] == "\n" else word for word in words]
 
 
 def test_a_seen_word_is_its_id_and_an_unseen_one_its_letter_groups() -> None:
     text = Text.fit(FIELD, ["winning winner", "winning winner", "winter"] * 2)
-    (seen,) = text.encode("winner")
-    assert text.words[seen] == "winner"
-    unseen = text.encode("winners")
+    words = [text.words.index("winner"), text.words.index("L0")]
+
+    assert text.encode("winner") == [*sorted(words), len(text.words) + text.pairs.index("winner Z")]
+    first, *unseen = text.encode("winners")
+    assert text.words[first] == "L0"
     assert unseen
-    assert all(i >= len(text.words) + len(text.pairs) for i in unseen)
+    assert all(i >= text.whole for i in unseen)
 
 
 def test_blanks_around_what_means_missing_make_it_no_text() -> None:
