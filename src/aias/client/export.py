@@ -41,12 +41,12 @@ def words_of(text):
     return [f"N{{min(len(w) - 1, {indent})}}" if w[0] == "\\n" else w for w in words]
 
 def traits(text, words):
-    counts = collections.Counter(words)
-    for name, count in ("L", len(words)), ("U", sum(map(str.isupper, text))), ("D", sum(map(str.isdecimal, text))):
+    counts, digits = collections.Counter(words), sum(map(str.isdecimal, text))
+    for name, count in ("L", len(words)), ("U", sum(map(str.isupper, text))), ("D", digits):
         yield from (f"{{name}}{{i}}" for i in range(count.bit_length()))
     for word, count in counts.items():
         yield from ["B" + word] * (count > 1) + ["Q" + word] * (count > 3)
-        yield "S" + re.sub(r"\\d", "0", word) if re.search(r"\\d", word) else ""
+        yield "S" + re.sub(r"\\d", "0", word) if digits and re.search(r"\\d", word) else ""
 
 def term_ids(text, table):
     words = words_of(text)

@@ -12,7 +12,7 @@ from aias.encoders.category import Category
 from aias.encoders.text import PARTS, Text
 
 TEXTS = ["free entry now", "free entry today", "很好吃 of the day", "很好吃 free", "entries", "", "a b c", "快递 FREE!",
-         "if (a1 == 22) {\n    return a1;\n}", "So so SO so 1999 ٣٤", "\n \x00", "СПАМ!"]  # fmt: skip
+         "if (a1 == 22) {\n    return a1;\n}", "So so SO so 1999 ٣٤", "\n \x00", "СПАМ!", "m² ①", "m2 1"]  # fmt: skip
 
 
 @pytest.mark.parametrize("packed", [False, True])
