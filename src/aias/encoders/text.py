@@ -99,7 +99,7 @@ def traits(text: str, words: Sequence[str]) -> list[str]:
 
 def letter_groups(word: str) -> set[str]:
     """The 3, 4 and 5 letter groups of `<word>`; none for a word of one letter, and for what begins with a capital."""
-    if len(word) < 2 or "A" <= word[0] <= "Z":
+    if len(word) < 2 or _is_trait(word):
         return set()
     marked = f"<{word[:WORD_CHARS_MAX]}>"
     return {marked[i : i + size] for size in GROUP_SIZES for i in range(len(marked) - size + 1)}
@@ -150,13 +150,15 @@ class Text:
         for word, texts in words.items():
             for group in letter_groups(word):
                 groups[group] += texts
-        return cls(
+        lists = (
             _frequent(words, SEEN_MIN, limits.VOCABULARY_MAX // 4),
             _frequent(pairs, SEEN_MIN, limits.VOCABULARY_MAX // 2),
             _frequent(triples, SEEN_MIN, limits.VOCABULARY_MAX // 4),
             _frequent(groups, GROUP_SEEN_MIN, limits.VOCABULARY_MAX // 4),
-            missing=field.missing,
         )
+        if not any(lists[1:]) and all(map(_is_trait, lists[0])):
+            return cls([], [], [], [], missing=field.missing)  # of traits alone nothing is learned
+        return cls(*lists, missing=field.missing)
 
     @classmethod
     def load(cls, field: Field, table: Mapping[str, object]) -> "Text":
@@ -219,6 +221,10 @@ def as_text(value: object, missing: Collection[object] = ()) -> str:
     if isinstance(value, (bool, int, float)):
         return str(value)
     raise BadValue(f"{type(value).__name__} is not a text", hint="send a string")
+
+
+def _is_trait(term: str) -> bool:
+    return "A" <= term[0] <= "Z"
 
 
 def _triples_of(words: Sequence[str]) -> set[str]:

@@ -82,6 +82,10 @@ def test_the_traits_of_a_text_are_its_length_capitals_digits_and_what_comes_agai
     assert not any(map(letter_groups, traits(text, split(text))))
 
 
+def test_of_texts_that_share_nothing_but_traits_nothing_is_learned() -> None:
+    assert Text.fit(FIELD, ["good words here", "bad things there"]).size == 0
+
+
 def test_the_neighbour_of_the_first_word_is_the_beginning_and_of_the_last_the_end() -> None:
     text = Text.fit(FIELD, ["who won", "who came", "he won"])
     assert text.pairs == ["A who", "won Z"]

@@ -146,7 +146,7 @@ def test_texts_are_mixed_up_too() -> None:
     values = {field.name: dataset.values(field.name) for field in fields}
     encoder = RowEncoder.fit(fields, values)
     encoded = encoder.columns(values, 300)
-    free = np.intersect1d(*(encoder.one({"note": text}).term_ids for text in ("free", "free win")))
+    free = [encoder.encoders["note"].words.index("free")]
 
     def answer(some, _places):
         rows = np.unique(some.term_segments[np.isin(some.term_ids, free), 0])
