@@ -58,7 +58,7 @@ def test_every_metric_and_learner_is_written_about(name: str) -> None:
 
 @pytest.mark.parametrize("name", members("compress.techniques"))
 def test_every_technique_is_written_about(name: str) -> None:
-    assert f"| `{name}` |" in (DOCS / "how-to" / "compress.md").read_text("utf-8")
+    assert f"| `{name}` |" in (DOCS / "techniques.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("kind", [Manifest, Candidate, FileEntry, EncoderEntry, Lineage, Parity])
