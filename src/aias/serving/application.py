@@ -143,8 +143,8 @@ class Application:
             if length is LONG and self._loop.must_wait(request, len(body)):
                 if deliver is None:
                     # The long way waits for its turn, and asks all of this again.
-                    if request.bill is not None:
-                        request.bill.cancel()
+                    if request.charge is not None:
+                        request.charge.cancel()
                     return None
                 self._loop.later(head.route, request, partial(self._deliver, request, more, started, deliver), has_gone)
                 return b""
@@ -214,7 +214,7 @@ class Application:
         try:
             key = self._access.check_key(head.route, head.headers)
             if key is not None and (key.quotas or key.shared):
-                self._access.quotas.bill(key).enter(only_look=True)
+                self._access.quotas.charge(key).enter(only_look=True)
         except AiasError:
             return False
         return model.runs_inline(length, self._bounds)
@@ -315,8 +315,8 @@ class Application:
         if key is not None:
             request.tenant, request.payer, request.key, request.model = key.id, key.payer, key.name, model
             if key.quotas or key.shared:
-                request.bill = self._access.quotas.bill(key, request.slot)
-                request.bill.enter(only_look=only_look, guess=partial(_rows_of, request, model))
+                request.charge = self._access.quotas.charge(key, request.slot)
+                request.charge.enter(only_look=only_look, guess=partial(_rows_of, request, model))
 
     def _admit(self, request: Request) -> None:
         """Refuse what comes too late already, as the loop is behind, or would wait too long: before its body is."""
@@ -378,8 +378,8 @@ class Application:
             log.error("request %s failed%s", request.id, f" (trace {trace})" if trace else "", exc_info=raised)
         forget_frames(raised)
         self.observing.refused(request, fault.code)
-        if status == 503 and request.bill is not None:
-            request.bill.cancel()
+        if status == 503 and request.charge is not None:
+            request.charge.cancel()
         return Reply(self._envelope_of(request.path)(fault, request.id), status, headers=getattr(fault, "headers", ()))
 
     def _envelope_of(self, path: str) -> Envelope:

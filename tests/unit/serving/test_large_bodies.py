@@ -83,7 +83,7 @@ def test_rows_are_let_go_of_once_they_are_encoded_and_are_all_answered() -> None
         answers = yield Ask(len(many), rows=many)
         return Reply(b"", rows=answers.rows)
 
-    asked = SimpleNamespace(asked=SimpleNamespace(joins=Joined()), bill=None)
+    asked = SimpleNamespace(asked=SimpleNamespace(joins=Joined()), charge=None)
     talk = Talk(handler(), cast("Request", asked))
     encoded = talk.begin()
     assert isinstance(encoded, Encoded)

@@ -35,7 +35,7 @@ class Quotas:
         self._ledger: Ledger | None = None
         self._accounts: dict[str, tuple[Key, list[Owed], bytes]] = {}
 
-    def bill(self, key: Key, slot: Slot | None = None) -> "Bill":
+    def charge(self, key: Key, slot: Slot | None = None) -> "Charge":
         """For one request of a key, on a connection that has a slot. Raises `Busy`, `StorageFailed`, `Damaged`."""
         found = self._accounts.get(key.id)
         if found is None or (found[0] is not key and found[0] != key):
@@ -49,7 +49,7 @@ class Quotas:
                 raise _busy(fault) from None
             policy = b", ".join(_policy(each, whose) for whose, account in owed for each in account.quotas)
             found = self._accounts[key.id] = key, owed, policy
-        return Bill(*found[1:], slot)
+        return Charge(*found[1:], slot)
 
     def used(self, keys: Iterable[Key]) -> list[tuple[Key, Usage]]:
         """What keys have used of each of their quotas, at any worker."""
@@ -73,7 +73,7 @@ class Quotas:
         return self._ledger
 
 
-class Bill:
+class Charge:
     """What one request has taken of its key's quotas, and of its tenant's."""
 
     __slots__ = ("_accounts", "_ahead", "_owed", "_policy", "_slot", "_taken", "_turn")

@@ -43,7 +43,7 @@ class RepeatedRefusals:
 
     def keep(self, head: Head, request: Request, fault: Exception, reply: Reply, response: bytes) -> None:
         """What a request with this head was refused with."""
-        plain = request.bill is None and request.span is None and b"x-request-id" not in request.headers
+        plain = request.charge is None and request.span is None and b"x-request-id" not in request.headers
         if isinstance(fault, Overloaded) and plain and not ACCESS.share and not self._observing.traces:
             if len(self.said) >= HEADS_MAX:
                 self.said.clear()

@@ -124,8 +124,8 @@ class OnLoop:
         joins = request.asked.joins
         if ask.count != 1 or joins is None:
             return self._run(request, partial(answered, conversation, ask, request))
-        if request.bill is not None:
-            request.bill.rows(1)
+        if request.charge is not None:
+            request.charge.rows(1)
         try:
             return conversation, ask.encode(joins)
         except Exception as fault:  # noqa: BLE001  the handler says what it means for its callers

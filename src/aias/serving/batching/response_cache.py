@@ -179,8 +179,8 @@ class ResponseCache:
             leaving.cancel()
 
     def _again(self, reply: Reply, request: Request, how: str, age: float) -> Reply:
-        if request.bill is not None:
-            request.bill.rows(reply.rows)
+        if request.charge is not None:
+            request.charge.rows(reply.rows)
         endpoint = request.places["endpoint"]
         counts = self._metrics.cache_hits if how == "hit" else self._metrics.cache_shared
         counts[endpoint] += 1

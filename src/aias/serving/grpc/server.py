@@ -131,7 +131,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             key = self._access.check_key(route, dict(carried(metadata)))
             if key is not None and (key.quotas or key.shared):
                 # It is taken when the request is put to the application.
-                self._access.quotas.bill(key).enter(only_look=True)
+                self._access.quotas.charge(key).enter(only_look=True)
         except AiasError as fault:
             self._note(fault.code)
             return _declined(fault), ""

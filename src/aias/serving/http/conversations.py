@@ -31,8 +31,8 @@ def answered(conversation: Conversation, ask: Ask, request: Request) -> Reply:
     """The reply of one that has come to ask, likewise."""
     try:
         while True:
-            if request.bill is not None:
-                request.bill.rows(ask.count)
+            if request.charge is not None:
+                request.charge.rows(ask.count)
             try:
                 answers = ask.answer(request.asked.runtime)
             except Exception as fault:  # noqa: BLE001  the handler says what it means for its callers
@@ -73,7 +73,7 @@ class Talk:
     def __init__(self, conversation: Conversation, request: Request) -> None:
         joins = request.asked.joins
         assert joins is not None
-        self._conversation, self._joins, self._bill = conversation, joins, request.bill
+        self._conversation, self._joins, self._charge = conversation, joins, request.charge
 
     def begin(self) -> Encoded | Reply:
         return self._go_on(lambda: next(self._conversation))
@@ -92,8 +92,8 @@ class Talk:
     def _go_on(self, step: Callable[[], Ask]) -> Encoded | Reply:
         try:
             ask = step()
-            if self._bill is not None:
-                self._bill.rows(ask.count)
+            if self._charge is not None:
+                self._charge.rows(ask.count)
             try:
                 encoded = ask.encode(self._joins)
             except AiasError as fault:

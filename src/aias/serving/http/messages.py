@@ -16,7 +16,7 @@ from aias.serving.versions.model import Answering, Model
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-    from aias.serving.admission.quotas import Bill
+    from aias.serving.admission.quotas import Charge
     from aias.serving.http.streams import Stream
     from aias.serving.rollout.split import Split
 
@@ -40,7 +40,7 @@ class Request:
     """`headers` by lower-case name; `places` are the parts of the path that the route leaves open.
 
     `tenant`: which key it came with, and `key` the name of that; `payer`: who has a share of the time, the key or the
-    tenant that has it; `bill`: what it takes of the quotas of both, where there are any. `route`: the path that
+    tenant that has it; `charge`: what it takes of the quotas of both, where there are any. `route`: the path that
     answers, with its open parts; `fault`: the code of why it was refused; `span`: where it is traced. `split`: of an
     endpoint with several versions. `named_version`: the one that its caller wants, by number or wholly, where headers
     say it and not the path. `priority`: 0 goes first of a payer's, 2 last. `deadline`: on `time.monotonic`.
@@ -62,7 +62,7 @@ class Request:
     route: str = ""
     fault: str = ""
     span: "Span | None" = None
-    bill: "Bill | None" = None
+    charge: "Charge | None" = None
     priority: int = 1
     deadline: float | None = None
     split: "Split | None" = None

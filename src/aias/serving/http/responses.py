@@ -29,15 +29,15 @@ def headers_of(request: Request, reply: Reply) -> list[tuple[bytes, bytes]]:
     ]
     if request.model is not None:
         headers.append((b"x-aias-version", request.model.version.encode()))
-    if request.bill is not None:
-        headers += request.bill.headers()
+    if request.charge is not None:
+        headers += request.charge.headers()
     return headers
 
 
 def response_of(request: Request, reply: Reply, more: Headers, repeated: Repeated) -> bytes:
     """A whole response, with the headers `more`."""
     model, body = request.model, reply.body
-    if model is None or request.bill is not None or request.span is not None or reply.headers:
+    if model is None or request.charge is not None or request.span is not None or reply.headers:
         return written(reply.status, repeated.lines(more), headers_of(request, reply), body)
     # Nothing but its name and its body is its own.
     begun = repeated.begun(more, reply.status, reply.media_type, model.version)

@@ -84,8 +84,8 @@ class Split:
                 raise
         # Whatever becomes of it now says nothing about the live version beside the other.
         request.model, request.split, request.body = self.live, None, body
-        if request.bill is not None:
-            request.bill.rows_again()
+        if request.charge is not None:
+            request.charge.rows_again()
         reply = await run()
         for each in self.canaries:
             if each.model is tried:

@@ -234,13 +234,13 @@ def test_a_request_that_another_worker_answers_again_has_paid(tmp_path: Path, cl
     key, quotas, pages = one_a_day(tmp_path, clock)
     dead, successor = Slot(pages, 0), Slot(pages, 1)
     dead.open(7, start=0, written=0)
-    bill = quotas.bill(key, dead)
-    bill.enter()
-    bill.rows(2)
+    charge = quotas.charge(key, dead)
+    charge.enter()
+    charge.rows(2)
 
     successor.open(8, start=0, written=0, paid=SlotRecord.of(pages, 0).paid_by(0))
-    quotas.bill(key, successor).enter(only_look=True)
-    again = quotas.bill(key, successor)
+    quotas.charge(key, successor).enter(only_look=True)
+    again = quotas.charge(key, successor)
     again.enter()
     again.rows(2)
 
@@ -248,7 +248,7 @@ def test_a_request_that_another_worker_answers_again_has_paid(tmp_path: Path, cl
     assert SlotRecord.of(pages, 1).paid == SlotRecord.of(pages, 0).paid
     successor.answered()
     with pytest.raises(QuotaSpent):
-        quotas.bill(key, successor).enter()
+        quotas.charge(key, successor).enter()
     again.cancel()
     assert [each.used for _, each in quotas.used([key])] == [0, 0]
 
@@ -258,10 +258,10 @@ def test_who_died_before_its_rows_were_counted_pays_for_them_and_gives_all_back(
     key, quotas, pages = one_a_day(tmp_path, clock)
     dead, successor = Slot(pages, 0), Slot(pages, 1)
     dead.open(7, start=0, written=0)
-    quotas.bill(key, dead).enter()
+    quotas.charge(key, dead).enter()
 
     successor.open(8, start=0, written=0, paid=SlotRecord.of(pages, 0).paid_by(0))
-    again = quotas.bill(key, successor)
+    again = quotas.charge(key, successor)
     again.enter()
     again.rows(3)
     assert [each.used for _, each in quotas.used([key])] == [1, 3]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from aias.serving.admission.quotas import Bill
+from aias.serving.admission.quotas import Charge
 from aias.serving.admission.repeated_refusals import LIFE_SECONDS, RepeatedRefusals
 from aias.serving.batching.costs import Cost
 from aias.serving.batching.tickets import Lane
@@ -123,7 +123,7 @@ def test_another_head_is_never_answered_with_it() -> None:
     [
         (NoKey("this needs a key"), {}),
         (Overloaded(), {"headers": {b"x-request-id": b"mine"}}),
-        (Overloaded(), {"bill": Bill.__new__(Bill)}),
+        (Overloaded(), {"charge": Charge.__new__(Charge)}),
         (Overloaded(), {"span": object()}),
     ],
 )

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from aias.serving.admission.quotas import Bill
+from aias.serving.admission.quotas import Charge
 from aias.serving.connections.transport import Repeated, written
 from aias.serving.http.messages import JSON, Reply, Request
 from aias.serving.http.responses import headers_of, response_of
@@ -36,7 +36,7 @@ def test_it_says_the_same_for_every_version_status_type_and_date() -> None:
                 assert parts(response_of(asked, reply, date, repeated)) == parts(whole)
 
 
-@pytest.mark.parametrize("own", ["headers", "bill"])
+@pytest.mark.parametrize("own", ["headers", "charge"])
 def test_what_a_reply_or_a_bill_says_beside_is_never_anothers(own: str) -> None:
     repeated, reply = Repeated(), Reply(b"[1]")
     asked = request("churn@1", "r-1")
@@ -44,7 +44,7 @@ def test_what_a_reply_or_a_bill_says_beside_is_never_anothers(own: str) -> None:
     if own == "headers":
         reply = Reply(b"[1]", headers=((b"retry-after", b"1"),))
     else:
-        asked.bill = cast("Bill", SimpleNamespace(headers=lambda: [(b"ratelimit", b"x")]))
+        asked.charge = cast("Charge", SimpleNamespace(headers=lambda: [(b"ratelimit", b"x")]))
     more = parts(response_of(asked, reply, DATES[0], repeated))
 
     assert len(more[1]) == len(plain[1]) + 1
