@@ -30,8 +30,8 @@ from aias.serving.batching.executor import Executor
 from aias.serving.bounds import Bounds, SecondPort
 from aias.serving.connections.connection import Connection
 from aias.serving.connections.connection_limit import ConnectionLimit
+from aias.serving.connections.read_budget import ReadBudget
 from aias.serving.connections.server import LoopServer, Second
-from aias.serving.connections.turns import Turns
 from aias.serving.connections.write_buffers import WriteBuffers
 from aias.serving.formats.arrow import ArrowProcess
 from aias.serving.inference.repository import Control, Repository
@@ -104,7 +104,7 @@ class Gateway:
         self._growth, self._sampled_at = Growth(), 0.0
         self.metrics.models_bytes = lambda: (self.router.held_bytes, self.router.residency.bytes_max)
         self.metrics.tiers = self.router.tiers
-        self._turns = Turns()
+        self._budget = ReadBudget()
         self._unread = WriteBuffers(self.bounds.unread_bytes, self.bounds.unread_seconds, self.metrics.refused)
         self.metrics.loaded = lambda: [*self.router.loaded(), *self.router.stage.loaded()]
         self.metrics.more = lambda: [
@@ -204,8 +204,10 @@ class Gateway:
         """As for one that was accepted; uvicorn gives of its own what a connection needs."""
         server = self._server
         given = given or {"config": server.config, "server_state": server.server_state, "app_state": {}}
-        note, turns, unread = self.metrics.refused, self._turns, self._unread
-        return Connection(**given, bounds=self.bounds, note=note, answers=self.application, turns=turns, unread=unread)
+        note, budget, unread = self.metrics.refused, self._budget, self._unread
+        return Connection(
+            **given, bounds=self.bounds, note=note, answers=self.application, budget=budget, unread=unread
+        )
 
     def _config(self) -> Config:
         def connection(*, accepted: socket.socket, **given: Any) -> asyncio.BaseProtocol:

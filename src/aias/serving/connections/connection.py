@@ -17,10 +17,10 @@ from typing import Any, Final
 import httptools
 
 from aias.serving.connections.fast_path import FastPath
+from aias.serving.connections.read_budget import ReadBudget
 from aias.serving.connections.targets import taken_apart
 from aias.serving.connections.timeouts import ANSWER, BODY, HEAD, IDLE, LINGER
 from aias.serving.connections.transport import OneWrite
-from aias.serving.connections.turns import Turns
 from aias.serving.connections.upgrades import head_without
 from aias.serving.connections.write_buffers import WriteBuffers
 from aias.serving.survival.kernel import untaken
@@ -40,11 +40,11 @@ class Refused(Exception):
 
 
 class Connection(FastPath):
-    """What the loop, the parser and uvicorn call. `turns` and `unread`: of all connections of a loop."""
+    """What the loop, the parser and uvicorn call. `budget` and `unread`: of all connections of a loop."""
 
-    def __init__(self, *args: Any, turns: Turns, unread: WriteBuffers, **prompt: Any) -> None:
+    def __init__(self, *args: Any, budget: ReadBudget, unread: WriteBuffers, **prompt: Any) -> None:
         super().__init__(*args, **prompt)
-        self._turns, self._unread = turns, unread
+        self._budget, self._unread = budget, unread
         # A request that begins when its client has read on.
         self._unbegun: tuple[Any, Any] | None = None
         self._head_bytes = self._head_lines = 0
@@ -134,8 +134,8 @@ class Connection(FastPath):
     def data_received(self, data: bytes) -> None:
         first = self._refusals.said and (self._phase is IDLE or not self._heard) and not self._stops
         if first and self._say_again(data):
-            if len(self.connections) > self._turns.reads_max:
-                self._turns.heard(self._line, self._hear_again)
+            if len(self.connections) > self._budget.reads_max:
+                self._budget.heard(self._line, self._hear_again)
             return
         if self._phase is LINGER or self._broken:
             self._moved_at = self.loop.time()
@@ -148,8 +148,8 @@ class Connection(FastPath):
             self._behind += data
             self._line.pause_reading()
             return
-        if len(self.connections) > self._turns.reads_max:
-            self._turns.heard(self._line, self._hear_again)
+        if len(self.connections) > self._budget.reads_max:
+            self._budget.heard(self._line, self._hear_again)
         if self._rest:
             data = self._skip(data)
             if not data:

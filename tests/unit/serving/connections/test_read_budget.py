@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import ExitStack
 
-from aias.serving.connections.turns import Turns
+from aias.serving.connections.read_budget import ReadBudget
 from live_server import live_server
 
 MANY, ROUNDS = 40, 3
@@ -17,8 +17,8 @@ REQUEST = (
 class Line:
     """A caller who has something to say as long as it is listened to."""
 
-    def __init__(self, turns: Turns) -> None:
-        self.turns, self.reads, self.reading, self.closing = turns, 0, True, False
+    def __init__(self, budget: ReadBudget) -> None:
+        self.budget, self.reads, self.reading, self.closing = budget, 0, True, False
 
     def is_reading(self) -> bool:
         return self.reading
@@ -36,12 +36,12 @@ class Line:
         for _ in range(times):
             if self.reading:
                 self.reads += 1
-                self.turns.heard(self, self.resume_reading)
+                self.budget.heard(self, self.resume_reading)
 
 
 def test_who_has_had_its_turn_is_heard_again_in_the_next() -> None:
     async def two_turns() -> tuple[int, int]:
-        line = Line(Turns(reads_max=10))
+        line = Line(ReadBudget(reads_max=10))
         line.talk(1_000)
         first = line.reads
         await asyncio.sleep(0)
@@ -53,7 +53,7 @@ def test_who_has_had_its_turn_is_heard_again_in_the_next() -> None:
 
 def test_a_line_that_closes_is_left_alone() -> None:
     async def turn() -> Line:
-        line = Line(Turns(reads_max=1))
+        line = Line(ReadBudget(reads_max=1))
         line.closing = True
         line.talk(5)
         return line
@@ -64,7 +64,7 @@ def test_a_line_that_closes_is_left_alone() -> None:
 
 def test_many_at_once_are_all_answered_and_in_each_round() -> None:
     with live_server() as server, ExitStack() as held:
-        server.gateway._turns.reads_max = 4
+        server.gateway._budget.reads_max = 4
         clients = [held.enter_context(server.socket()) for _ in range(MANY)]
         for _ in range(ROUNDS):
             for client in clients:

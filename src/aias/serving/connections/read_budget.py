@@ -1,4 +1,4 @@
-"""No turn of the loop goes on for ever.
+"""How much one turn of the event loop reads, so that none goes on for ever.
 
 The loop asks the kernel for 1,024 sockets with news at a time, and as long as it is given so many it asks again, up to
 48 times, before it looks at anything else (libuv, `uv__io_poll`). With more than 1,024 busy callers, each of whom asks
@@ -26,7 +26,7 @@ class Line(Protocol):
     def pause_reading(self) -> None: ...
 
 
-class Turns:
+class ReadBudget:
     """One for all connections of a loop, to be asked when there are more of them than `reads_max`."""
 
     __slots__ = ("_reads", "_resting", "reads_max")
