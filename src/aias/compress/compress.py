@@ -22,11 +22,11 @@ from aias.core.errors import NotFound
 from aias.core.events import Event, Watch, nobody
 from aias.data.copies import strangers
 from aias.data.dataset import Dataset
+from aias.training.held_out import hold_out
 from aias.training.ledger import Ledger
 from aias.training.ledger_folder import room
 from aias.training.parent import NoTime, Parent
 from aias.training.prepare import Prepared
-from aias.training.reserve import reserve
 from aias.training.train import check_seconds
 
 __all__ = ["Goals", "Outcome", "chosen", "compress"]
@@ -63,7 +63,7 @@ def compress(
         if bagged and not prepared.test.rows:
             watch(Event("compress.one-fit", f"{ONE_FIT} {prepared.table.fold_count}", "warning"))
         # What a mean of all folds gains over one of them, only rows of no fold can tell.
-        held = reserve(prepared, seed=first.recipe.seed + number, share=RESERVED, beside_test=not bagged)
+        held = hold_out(prepared, seed=first.recipe.seed + number, share=RESERVED, beside_test=not bagged)
         with room(work, prepared.table.digest, otherwise=own) as folder, scales() as weighing:
             job = Job(
                 parent, held, Ledger(folder), wanted, techniques, deadline, stop or threading.Event(), watch, weighing,

@@ -42,11 +42,11 @@ from aias.data.dataset import Dataset
 from aias.graph.parity import ParityBroken
 from aias.runtimes.latency import races
 from aias.training.finish import compiled
+from aias.training.held_out import HeldOut
 from aias.training.ledger import Ledger
 from aias.training.parent import NoTime, Parent
 from aias.training.prepare import encoded_of
 from aias.training.processes.memory import Memory
-from aias.training.reserve import Reserve
 from aias.training.scoring import metrics
 from aias.training.selection.configuration import ALL, Configuration
 from aias.training.selection.members import Member
@@ -85,7 +85,7 @@ TIMED_ROWS: Final = 60
 @dataclass(eq=False)
 class Job:
     parent: Parent
-    held: Reserve
+    held: HeldOut
     ledger: Ledger
     wanted: Goals
     techniques: tuple[str, ...]

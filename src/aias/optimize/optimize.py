@@ -35,12 +35,12 @@ from aias.optimize.strategy import strategy
 from aias.optimize.structure import structure
 from aias.training.finish import Trained, described
 from aias.training.forms import Forms
+from aias.training.held_out import HeldOut, hold_out
 from aias.training.history import History
 from aias.training.ledger import Ledger
 from aias.training.ledger_folder import room
 from aias.training.parent import NoTime, Parent, test_scores
 from aias.training.processes.memory import Memory
-from aias.training.reserve import Reserve, reserve
 from aias.training.scoring.answering import Answering
 from aias.training.scoring.calibration import from_dict
 from aias.training.selection.configuration import Configuration, Unit
@@ -75,7 +75,7 @@ def optimize(
     check_members("learners", learners)
     kept = Ledger(work, of_home=True) if work is not None and work.is_dir() else None
     prepared = parent.prepared(dataset, test, ledger=kept, seconds=deadline.left, watch=watch)
-    held = reserve(prepared, seed=parent.recipe.seed + number)
+    held = hold_out(prepared, seed=parent.recipe.seed + number)
     with room(work, prepared.table.digest) as folder:
         chosen = tuple(name for name in AXES if name in axes or not axes)
         job = _Job(
@@ -96,7 +96,7 @@ def optimize(
 @dataclass(eq=False)
 class _Job:
     parent: Parent
-    held: Reserve
+    held: HeldOut
     ledger: Ledger
     deadline: Deadline
     searcher: str

@@ -1,4 +1,4 @@
-"""`training/reserve.py`: rows that the search never looks at."""
+"""`training/held_out.py`: rows that the search never looks at."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ import pytest
 from aias.core.errors import UserError
 from aias.core.events import nobody
 from aias.data.read import read
+from aias.training.held_out import hold_out
 from aias.training.prepare import prepare
-from aias.training.reserve import reserve
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def prepared(rows=200, folds=4, test=0.0, groups=0, copied=1):
 
 def test_a_quarter_of_the_folds_is_reserved_and_their_count_stays():
     whole = prepared(folds=8, rows=240)
-    held = reserve(whole, seed=0)
+    held = hold_out(whole, seed=0)
     assert held.held.sum() == 60
     assert held.searched.table.fold_count == 8
     assert len(held.searched.table.judged) == 180
@@ -42,36 +42,36 @@ def test_a_quarter_of_the_folds_is_reserved_and_their_count_stays():
 
 def test_another_version_is_judged_on_other_folds():
     whole = prepared(folds=8, rows=240)
-    assert not np.array_equal(reserve(whole, seed=1).held, reserve(whole, seed=2).held)
+    assert not np.array_equal(hold_out(whole, seed=1).held, hold_out(whole, seed=2).held)
 
 
 def test_with_a_test_part_nothing_else_is_reserved():
     whole = prepared(test=0.2)
-    held = reserve(whole, seed=0)
+    held = hold_out(whole, seed=0)
     assert not held.held.any()
     assert np.array_equal(held.searched.table.folds, whole.table.folds)
 
 
 def test_of_a_holdout_some_rows_are_reserved():
     whole = prepared(folds=1, rows=600)
-    held = reserve(whole, seed=0)
+    held = hold_out(whole, seed=0)
     assert 0 < held.held.sum() < len(whole.table.judged) / 3
     assert held.searched.table.fold_count == 1
 
 
 def test_a_handful_of_rows_cannot_certify():
     with pytest.raises(UserError, match="too few"):
-        reserve(prepared(rows=60, folds=4), seed=0)
+        hold_out(prepared(rows=60, folds=4), seed=0)
 
 
 def test_of_a_holdout_whole_groups_and_all_copies_of_a_row_are_reserved():
     for whole in (prepared(folds=1, rows=900, groups=90), prepared(folds=1, rows=450, copied=2)):
-        held, together = reserve(whole, seed=0).held, whole.table.judged_clusters
+        held, together = hold_out(whole, seed=0).held, whole.table.judged_clusters
         assert 0 < held.sum() < len(held) / 2
         assert set(together[held]).isdisjoint(together[~held])
 
 
 def test_one_group_cannot_certify():
     with pytest.raises(UserError, match="single group"):
-        reserve(prepared(rows=300, folds=3, groups=3), seed=0)
-    assert reserve(prepared(rows=300, folds=3, groups=9), seed=0).held.any()
+        hold_out(prepared(rows=300, folds=3, groups=3), seed=0)
+    assert hold_out(prepared(rows=300, folds=3, groups=9), seed=0).held.any()

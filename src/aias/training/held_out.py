@@ -23,7 +23,7 @@ GROUPS_MIN: Final = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Reserve:
+class HeldOut:
     """`held`: which of the rows that judge are reserved, (judged rows,); none where test rows are enough."""
 
     prepared: Prepared
@@ -42,7 +42,7 @@ class Reserve:
         return replace(member, scores=member.scores[~self.held])
 
 
-def reserve(prepared: Prepared, *, seed: int, share: float = SHARE, beside_test: bool = False) -> Reserve:
+def hold_out(prepared: Prepared, *, seed: int, share: float = SHARE, beside_test: bool = False) -> HeldOut:
     """`beside_test`: hold rows back even where there is a test part. Raises `UserError` when there are too few rows."""
     table, together = prepared.table, prepared.table.judged_clusters
     if prepared.test.rows and not beside_test:
@@ -64,7 +64,7 @@ def reserve(prepared: Prepared, *, seed: int, share: float = SHARE, beside_test:
             "rows of a single group are too few to say what was gained or lost",
             hint=f"train on more groups, so that there are at least {GROUPS_MIN} to judge by",
         )
-    return Reserve(prepared, held)
+    return HeldOut(prepared, held)
 
 
 def _apart(rows: int, groups: Ints | None) -> int:
