@@ -15,7 +15,7 @@ from aias.core.errors import AiasError
 from aias.encoders.rows import Encoded
 from aias.serving.formats import json_rows as rows
 from aias.serving.formats.json_rows import SLACK, read_rows
-from aias.serving.http.conversations import GONE_AT_ONCE, Talk
+from aias.serving.http.conversations import GONE_AT_ONCE, ConversationDriver
 from aias.serving.http.messages import Ask, Conversation, Reply, Request
 from aias.serving.refusals import TooManyRows
 from aias.serving.serve import SWITCH_SECONDS
@@ -84,10 +84,10 @@ def test_rows_are_let_go_of_once_they_are_encoded_and_are_all_answered() -> None
         return Reply(b"", rows=answers.rows)
 
     asked = SimpleNamespace(asked=SimpleNamespace(joins=Joined()), charge=None)
-    talk = Talk(handler(), cast("Request", asked))
-    encoded = talk.begin()
+    driver = ConversationDriver(handler(), cast("Request", asked))
+    encoded = driver.begin()
     assert isinstance(encoded, Encoded)
-    reply = talk.tell(Joined().answer(encoded))
+    reply = driver.tell(Joined().answer(encoded))
 
     assert len(many) <= GONE_AT_ONCE
     assert (encoded.rows, cast("Reply", reply).rows) == (1_000, 1_000)

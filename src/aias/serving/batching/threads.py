@@ -12,7 +12,7 @@ from aias.serving.batching.executor import Executor
 from aias.serving.batching.slices import Slices
 from aias.serving.bounds import Bounds
 from aias.serving.http.bodies import Bodies, unpack
-from aias.serving.http.conversations import Talk, reply_of
+from aias.serving.http.conversations import ConversationDriver, reply_of
 from aias.serving.http.messages import Conversation, Reply, Request, is_table
 from aias.serving.http.responses import packed_reply
 from aias.serving.http.routes import Route
@@ -66,7 +66,7 @@ class Threads:
                 or model.seconds_to_read(request.body) <= self._bounds.light_seconds
             )
         )
-        return await self._talk(route, request, gone, light=light, packed=packed)
+        return await self._converse(route, request, gone, light=light, packed=packed)
 
     async def _whole(self, request: Request, answer: Callable[[], Reply], gone: Gone) -> Reply:
         """The reply of a handler that runs as a whole; one in pieces comes as soon as its first can be sent."""
@@ -89,7 +89,7 @@ class Threads:
         running.add_done_callback(stream.end)
         return reply
 
-    async def _talk(self, route: Route, request: Request, gone: Gone, *, light: bool, packed: bool) -> Reply:
+    async def _converse(self, route: Route, request: Request, gone: Gone, *, light: bool, packed: bool) -> Reply:
         """Decode, ask the model, encode; what is light of it here, the rest in threads."""
 
         size = size_of(request, packed=packed)
@@ -99,9 +99,9 @@ class Threads:
 
         def begin() -> Encoded | Reply:
             self.unpack(request, packed=packed)
-            return talk.begin()
+            return driver.begin()
 
-        talk = Talk(cast("Conversation", route.answer(request)), request)
+        driver = ConversationDriver(cast("Conversation", route.answer(request)), request)
         queue, width = 0.0, max(1, request.asked.manifest.task.width, len(request.asked.manifest.task.classes))
         try:
             # Of a crowd that came in one turn only the first are read in it: others want to be heard, and refused.
@@ -116,9 +116,9 @@ class Threads:
                 except AiasError as fault:
                     answers = fault
                 light = light and found.rows * width <= LIGHT_VALUES
-                found = await step(partial(talk.tell, answers), light=light)
+                found = await step(partial(driver.tell, answers), light=light)
         finally:
-            talk.close()
+            driver.close()
         found.queue = queue
         if light:
             return packed_reply(found, request)

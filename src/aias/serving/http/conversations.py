@@ -67,7 +67,7 @@ def _let_go(ask: Ask) -> None:
             del rows[-GONE_AT_ONCE:]
 
 
-class Talk:
+class ConversationDriver:
     """A conversation in steps: each gives encoded rows that want an answer, or else the reply."""
 
     def __init__(self, conversation: Conversation, request: Request) -> None:
