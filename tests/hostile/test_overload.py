@@ -19,7 +19,7 @@ from aias.serving.admission.early_refusals import SKIP_BYTES_MAX
 from aias.serving.batching.costs import Cost
 from aias.serving.batching.tickets import Ticket
 from aias.serving.bounds import Bounds
-from aias.serving.rollout.cells import Cells
+from aias.serving.rollout.collector import EvidenceCollector
 from aias.serving.rollout.split import Canary, Split
 from live_server import (
     AT,
@@ -288,7 +288,7 @@ def test_where_a_canary_would_answer_it_is_asked_by_the_head_too(tmp_path: Path)
         router, lane = running.gateway.router, running.gateway.router.find("churn").lane
         two = replace(router.find("churn"), version="churn@2", number=2)
         trial = Trial(1, "churn", "churn", 2, "d", "canary", 10_000, "key", Guard(), AT)
-        canary = Canary(trial, two, Cells(trial.guard), 10_000)
+        canary = Canary(trial, two, EvidenceCollector(trial.guard), 10_000)
         router.stage.splits = {"churn": Split("churn", 1, live=router.find("churn"), canaries=[canary])}
         with running.socket() as client:
             client.sendall(head(len(BODY), LATE) + BODY[:4])

@@ -12,7 +12,7 @@ from aias.serving.bounds import Bounds
 from aias.serving.http.messages import Request
 from aias.serving.protocols.contract import ServerContext
 from aias.serving.protocols.invocations import Invocations
-from aias.serving.rollout.cells import Cells
+from aias.serving.rollout.collector import EvidenceCollector
 from aias.serving.rollout.split import Canary, Split
 from aias.serving.versions.model import warm
 from live_server import AT, BOUNDS, Doubler, LiveServer, Response, Rule, Shelf, live_server
@@ -250,7 +250,7 @@ def test_rows_without_names_are_in_the_order_of_the_live_version_also_to_a_canar
     other.manifest = replace(other.manifest, inputs=other.manifest.inputs[::-1])
     live, canary = (warm(each, version=f"churn@{at}", number=at) for at, each in ((1, Rule()), (2, other)))
     trial = Trial(7, "churn", "churn", 2, "d", "canary", WHOLE, "key", Guard(), AT)
-    split = Split("churn", 1, live=live, canaries=[Canary(trial, canary, Cells(trial.guard), WHOLE)])
+    split = Split("churn", 1, live=live, canaries=[Canary(trial, canary, EvidenceCollector(trial.guard), WHOLE)])
     nobody = cast("Any", None)
     invocations = Invocations(ServerContext(Bounds(), lambda: True, nobody, nobody, nobody, nobody, list, nobody))
     read = list[object]()

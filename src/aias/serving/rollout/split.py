@@ -8,7 +8,7 @@ from aias.core.errors import AiasError
 from aias.registry.rollout.trial import BY_KEY, BY_REQUEST, Trial, point
 from aias.serving.http.bodies import ClientGone
 from aias.serving.refusals import status_of
-from aias.serving.rollout.cells import Cells, Seen
+from aias.serving.rollout.collector import EvidenceCollector, Seen
 from aias.serving.versions.model import Model
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Canary:
 
     trial: Trial
     model: Model
-    cells: Cells
+    collector: EvidenceCollector
     upper: int
 
 
@@ -89,7 +89,7 @@ class Split:
         reply = await run()
         for each in self.canaries:
             if each.model is tried:
-                each.cells.see(Seen(True, _kind(request), True, None))
+                each.collector.see(Seen(True, _kind(request), True, None))
         return reply
 
     def note(self, request: "Request", reply: "Reply") -> None:
@@ -101,7 +101,7 @@ class Split:
             tried = self._canary_of(request)
             for each in self.canaries:
                 if tried is None or each is tried:
-                    each.cells.see(Seen(tried is not None, _kind(request), True, None))
+                    each.collector.see(Seen(tried is not None, _kind(request), True, None))
             if tried is not None:
                 return
         late = reply.status == 504 and request.deadline is None
@@ -116,7 +116,7 @@ class Split:
         by_live = version == self.live.version
         for each in self.canaries:
             if by_live or each.model.version == version:
-                each.cells.see(Seen(not by_live, _kind(request), failed, seconds))
+                each.collector.see(Seen(not by_live, _kind(request), failed, seconds))
         for mirror in self._mirrors:
             mirror.offer(request)
 

@@ -11,7 +11,7 @@ from aias.core.names import Ref
 from aias.registry.rollout.evidence import Evidence
 from aias.registry.rollout.trial import WHOLE, Guard, Role, Trial
 from aias.registry.values import Endpoint
-from aias.serving.rollout.cells import ALONE_AFTER, Cells
+from aias.serving.rollout.collector import ALONE_AFTER, EvidenceCollector
 from aias.serving.rollout.split import Canary, Mirror, Split
 from aias.serving.versions.model import Model
 
@@ -69,7 +69,7 @@ class Stage:
     ) -> None:
         self._rollouts, self._warmed, self._watch, self._clock, self._shadow = rollouts, warmed, watch, clock, shadow
         self.splits: dict[str, Split] = {}
-        self._canaries: dict[int, tuple[Trial, Model, Cells]] = {}
+        self._canaries: dict[int, tuple[Trial, Model, EvidenceCollector]] = {}
         self._shadows: dict[int, Shadowing] = {}
         self._unsaid: dict[int, Evidence] = {}
         self.endpoints: Sequence[Endpoint] = ()
@@ -112,7 +112,7 @@ class Stage:
         if self._rollouts is None or not self.known or self._clock() < self._report_at:
             return False
         self._report_at = self._clock() + REPORT_SECONDS
-        sources: dict[int, Cells | Shadowing] = {each: cells for each, (_, _, cells) in self._canaries.items()}
+        sources: dict[int, EvidenceCollector | Shadowing] = {each: one for each, (_, _, one) in self._canaries.items()}
         ended = False
         for trial, model, _ in self._canaries.values():
             if model.version in self.quarantined:
@@ -145,8 +145,8 @@ class Stage:
                 own = Endpoint(
                     endpoint.name, trial.model, trial.number, trial.digest, endpoint.revision, trial.started_at
                 )
-                cells = Cells(trial.guard, alone_after=0 if trial.share == WHOLE else ALONE_AFTER)
-                self._canaries[trial.id] = trial, self._warmed(own), cells
+                collector = EvidenceCollector(trial.guard, alone_after=0 if trial.share == WHOLE else ALONE_AFTER)
+                self._canaries[trial.id] = trial, self._warmed(own), collector
             elif self._shadow is not None:
                 self._shadows[trial.id] = self._shadow(trial, endpoint)
         except Exception as fault:  # noqa: BLE001  it must not take the live version with it

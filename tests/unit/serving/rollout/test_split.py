@@ -7,7 +7,7 @@ import pytest
 import artifacts
 from aias.registry.rollout.trial import BY_REQUEST, Guard, Trial, point
 from aias.serving.http.messages import Reply, Request
-from aias.serving.rollout.cells import Cells
+from aias.serving.rollout.collector import EvidenceCollector
 from aias.serving.rollout.split import Canary, Split
 from aias.serving.survival.journal import Layout, Pages, Slot
 from aias.serving.survival.keeper import can_keep
@@ -27,7 +27,7 @@ def split(*shares: int, sticky: str = "key", revision: int = 1) -> Split:
     for share, each in zip(shares, (TWO, THREE), strict=False):
         upper += share
         trial = Trial(each.number, "churn", "churn", each.number, "d", "canary", share, sticky, Guard(), AT)
-        canaries.append(Canary(trial, each, Cells(trial.guard), upper))
+        canaries.append(Canary(trial, each, EvidenceCollector(trial.guard), upper))
     return Split("churn", revision, live=LIVE, canaries=canaries)
 
 
@@ -121,7 +121,7 @@ def test_answers_of_versions_in_processes_of_their_own_are_counted_too() -> None
         whole.note(request, Reply(b"[]", phases=(0.1, 0.1, 0.1)))
 
     [canary] = whole.canaries
-    found = canary.cells.take()
+    found = canary.collector.take()
     assert found is not None
     assert (found.errors.live_asked, found.errors.asked) == (1, 1)
 
@@ -140,33 +140,33 @@ def test_in_whose_run_a_worker_died_the_canary_is_not_tried_again_and_has_failed
 
     assert [came(everyone, tries=tries).asked.number for tries in (0, 1)] == [2, 1]
     assert came(few, tries=1).asked.number == 1
-    found = [[(each.trial, each.failed) for each in split.canaries[0].cells._seen] for split in (everyone, few)]
+    found = [[(each.trial, each.failed) for each in split.canaries[0].collector._seen] for split in (everyone, few)]
     assert found == [[(True, False), (True, True)], [(False, True), (False, False)]]
 
 
 @pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 def test_of_requests_without_a_name_nobody_can_tell_in_whose_run_a_worker_died() -> None:
     trial = Trial(9, "churn", "churn", 2, "d", "canary", 5_000, BY_REQUEST, Guard(), AT)
-    even = Split("churn", 1, live=LIVE, canaries=[Canary(trial, TWO, Cells(trial.guard), 5_000)])
+    even = Split("churn", 1, live=LIVE, canaries=[Canary(trial, TWO, EvidenceCollector(trial.guard), 5_000)])
     for at in range(50):
         slot = Slot(Pages.make(Layout(threads=1, slots=1)), 0)
         slot.open(7, start=0, written=0, tries=1)
         request = Request("POST", "/predict/churn", f"here-{at}", {}, {"endpoint": "churn"}, tenant="k", slot=slot)
         even.choose(request)
         even.note(request, Reply(b"[]", phases=(0.1, 0.1, 0.1)))
-    assert not even.canaries[0].cells._seen
+    assert not even.canaries[0].collector._seen
 
     # With a name of its own it is where it was before.
     request.id, request.headers[b"x-request-id"] = "mine", b"mine"
     even.note(request, Reply(b"[]", phases=(0.1, 0.1, 0.1)))
-    [seen, *_] = even.canaries[0].cells._seen
+    [seen, *_] = even.canaries[0].collector._seen
     assert (seen.trial, seen.failed) == (even._canary_of(request) is not None, True)
 
 
 def test_who_names_a_number_gets_the_live_version_also_beside_a_canary_of_another_model_with_that_number() -> None:
     other = warm(Rule(), version="trees@1", number=1)
     trial = Trial(9, "churn", "trees", 1, "d", "canary", 10_000, "key", Guard(), AT)
-    both = Split("churn", 1, live=LIVE, canaries=[Canary(trial, other, Cells(trial.guard), 10_000)])
+    both = Split("churn", 1, live=LIVE, canaries=[Canary(trial, other, EvidenceCollector(trial.guard), 10_000)])
     found = []
     for named in ("1", "churn@1", "trees@1", "trees@2"):
         request = Request("POST", "/invocations", "1", {}, {"endpoint": "churn"}, tenant="k", named_version=named)

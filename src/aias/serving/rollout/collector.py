@@ -70,7 +70,7 @@ class _Usual:
         return self._p95
 
 
-class Cells:
+class EvidenceCollector:
     """`see` on the event loop, `take` in another thread."""
 
     def __init__(self, guard: Guard, *, alone_after: int = ALONE_AFTER) -> None:
