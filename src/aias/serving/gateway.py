@@ -44,7 +44,7 @@ from aias.serving.protocols.contract import ServerContext, WireProtocol
 from aias.serving.rollout.families import families, held_families
 from aias.serving.rollout.routes import Endpoints
 from aias.serving.rollout.stage import RolloutStore, Shadows
-from aias.serving.survival.adoption import Adopter
+from aias.serving.survival.adoption import TransferReceiver
 from aias.serving.survival.connections import KeptConnection, leave
 from aias.serving.survival.journal import Kept
 from aias.serving.survival.needs import SAMPLE_SECONDS, Growth
@@ -122,10 +122,10 @@ class Gateway:
         self._server.newcomer = self.application.newcomer
         self._server.limit = ConnectionLimit(self._server.server_state.connections, self.bounds, self.metrics.refused)
         if kept is not None:
-            adopter = Adopter(
+            receiver = TransferReceiver(
                 kept.channel, kept.journal, make=self._connection, note=self._adopted, suspect=self._suspect
             )
-            self._server.adopt, self._server.leave = adopter.start, self._leave
+            self._server.adopt, self._server.leave = receiver.start, self._leave
             self._server.ends = lambda: kept.journal.pages.ends
         self.grpc_port: int | None = None
         if second is not None:

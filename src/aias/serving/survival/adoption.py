@@ -36,7 +36,7 @@ class Transfer(msgspec.Struct):
     """The versions that must not run, and those that must run apart, where that has changed."""
 
 
-class Adopter:
+class TransferReceiver:
     """`make` a connection as for one that was accepted; `note` is told what became of each, `suspect` of the
     versions that must not run, and those that must run apart."""
 
