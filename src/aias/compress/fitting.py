@@ -7,6 +7,7 @@ from aias.compress.techniques.contract import Candidate, Made
 from aias.training.parent import NoTime
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
+from aias.training.selection.trial import is_whole
 
 
 def fitted(context: Context, configuration: Configuration) -> Candidate:
@@ -18,9 +19,14 @@ def fitted(context: Context, configuration: Configuration) -> Candidate:
         return True
 
     context.plan.run([configuration], take)
-    if not found:
+    if not found or is_cut(context, found[0]):
         raise NoTime(f"there was no time to fit {configuration.name}", hint="give more time")
     return candidate_of(context, found[0])
+
+
+def is_cut(context: Context, member: Member) -> bool:
+    """Whether the time cut a fit of some fold: what that says is not what a fit on all rows will."""
+    return not all(is_whole(each, context.fitter.table, context.fitter.ledger) for each in member.units)
 
 
 def candidate_of(context: Context, member: Member) -> Candidate:

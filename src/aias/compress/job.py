@@ -19,7 +19,7 @@ from aias.compress.checkpoint import Checkpoint
 from aias.compress.compressed_parent import stacked
 from aias.compress.conclusion import Conclusion, Decided, Outcome
 from aias.compress.context import FINISH_SHARE, open_context
-from aias.compress.fitting import candidate_of, fitted_when_asked
+from aias.compress.fitting import candidate_of, fitted_when_asked, is_cut
 from aias.compress.footprint import Footprint, Scales
 from aias.compress.frontier import FELL, Point, sized, times
 from aias.compress.gate.evidence import RISK, signed
@@ -232,9 +232,8 @@ class Job:
 
     def _fitted(self, plan: Plan, proposed: dict[str, list[Any]]) -> Iterator[Trial]:
         """What training itself can fit: on all folds, in worker processes, inside its share of the time."""
-        technique = {each.name: name for name, found in proposed.items() for each in found
-                     if isinstance(each, Configuration)}  # fmt: skip
-        configurations = [each for found in proposed.values() for each in found if isinstance(each, Configuration)]
+        named = [(name, each) for name, found in proposed.items() for each in found if isinstance(each, Configuration)]
+        technique = {each.name: name for name, each in named}
         ends_at = time.monotonic() + FITTED_SHARE * max(0.0, self.search_ends_at - time.monotonic())
         plan.fit_ends_at = lambda: ends_at
         found: list[Member] = []
@@ -243,8 +242,9 @@ class Job:
             found.append(each)
             return not self.stop.is_set()
 
-        plan.run(configurations, take)
+        plan.run((each for _, each in named), take)
         plan.fit_ends_at = lambda: self.search_ends_at
+        found = [each for each in found if not is_cut(self.context, each)]
         for each in found:
             yield Trial(replace(candidate_of(self.context, each), milder=self._milder(each.name)), technique[each.name])
         for name in technique.keys() - {each.name for each in found}:
