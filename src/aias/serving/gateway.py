@@ -102,14 +102,8 @@ class Gateway:
         )  # fmt: skip
         self._asked, self._noted_at = asked, time.monotonic()
         self._growth, self._sampled_at = Growth(), 0.0
-        self.metrics.models_bytes = lambda: (self.router.held_bytes, self.router.residency.bytes_max)
-        self.metrics.tiers = self.router.tiers
         self._budget = ReadBudget()
         self._unread = WriteBuffers(self.bounds.unread_bytes, self.bounds.unread_seconds, self.metrics.refused)
-        self.metrics.loaded = lambda: [*self.router.loaded(), *self.router.stage.loaded()]
-        self.metrics.more = lambda: [
-            *families(self.router.stage), *held_families(suspects.all_held() if suspects else ())
-        ]  # fmt: skip
         runs = None if kept is None else kept.journal.runs
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics, runs=runs)
         self.callers = KeyRoutes(keys, watch)
@@ -118,19 +112,9 @@ class Gateway:
             Repository(self.router, control, lambda: suspects.quarantined if suspects else ()), unnamed
         )
         self.application.suspects = suspects
-        self._server = LoopServer(self._config(), self.bounds.sweep_seconds, self._tidy)
-        self._server.newcomer = self.application.newcomer
-        self._server.limit = ConnectionLimit(self._server.server_state.connections, self.bounds, self.metrics.refused)
-        if kept is not None:
-            receiver = TransferReceiver(
-                kept.channel, kept.journal, make=self._connection, note=self._adopted, suspect=self._suspect
-            )
-            self._server.adopt, self._server.leave = receiver.start, self._leave
-            self._server.ends = lambda: kept.journal.pages.ends
         self.grpc_port: int | None = None
-        if second is not None:
-            self._server.open_second = partial(self._open_grpc, second)
-        self.metrics.open_connections = lambda: len(self._server.server_state.connections)
+        self._server = self._loop_server(kept, second)
+        self._fill_metrics(suspects)
 
     def run(self, *listeners: socket.socket, when_ready: Callable[[], None] = lambda: None) -> None:
         """Load every endpoint, then answer on `listeners` until told to stop; finish what has begun."""
@@ -208,6 +192,29 @@ class Gateway:
         return Connection(
             **given, bounds=self.bounds, note=note, answers=self.application, budget=budget, unread=unread
         )
+
+    def _loop_server(self, kept: Kept | None, second: SecondPort | None) -> LoopServer:
+        server = LoopServer(self._config(), self.bounds.sweep_seconds, self._tidy)
+        server.newcomer = self.application.newcomer
+        server.limit = ConnectionLimit(server.server_state.connections, self.bounds, self.metrics.refused)
+        if kept is not None:
+            receiver = TransferReceiver(
+                kept.channel, kept.journal, make=self._connection, note=self._adopted, suspect=self._suspect
+            )
+            server.adopt, server.leave = receiver.start, self._leave
+            server.ends = lambda: kept.journal.pages.ends
+        if second is not None:
+            server.open_second = partial(self._open_grpc, second)
+        return server
+
+    def _fill_metrics(self, suspects: Suspects | None) -> None:
+        """What they ask for when they are read."""
+        metrics, router, connections = self.metrics, self.router, self._server.server_state.connections
+        metrics.models_bytes = lambda: (router.held_bytes, router.residency.bytes_max)
+        metrics.tiers = router.tiers
+        metrics.loaded = lambda: [*router.loaded(), *router.stage.loaded()]
+        metrics.more = lambda: [*families(router.stage), *held_families(suspects.all_held() if suspects else ())]
+        metrics.open_connections = lambda: len(connections)
 
     def _config(self) -> Config:
         def connection(*, accepted: socket.socket, **given: Any) -> asyncio.BaseProtocol:
