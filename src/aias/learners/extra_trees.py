@@ -91,6 +91,10 @@ class ExtraTrees:
     loads: ClassVar[tuple[str, ...]] = ("sklearn.ensemble",)
     means: ClassVar[bool] = True
     thins: ClassVar[bool] = True
+    takes: ClassVar[frozenset[str]] = frozenset({
+        *OURS, "bootstrap", "criterion", "max_depth", "max_features", "max_leaf_nodes", "max_samples",
+        "min_impurity_decrease", "min_samples_leaf", "min_samples_split",
+    })  # fmt: skip
     classes_max: ClassVar[int] = 10
     """A tree stands in the graph once for each class."""
 

@@ -96,6 +96,7 @@ class Linear:
     merges: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ()
     shared: ClassVar[tuple[str, ...]] = ("C",)
+    takes: ClassVar[frozenset[str]] = frozenset({"C", "first", "ratios", "sparse"})
     means: ClassVar[bool] = True
 
     @staticmethod

@@ -101,6 +101,7 @@ class Nearest:
     name: ClassVar[str] = "nearest"
     sparse: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
+    takes: ClassVar[frozenset[str]] = frozenset({"k"})
     rows_max: ClassVar[int] = 3_000
     """The graph compares a row with each of these; 4,096 rows at once hold matrices of 100 MB."""
     means: ClassVar[bool] = True

@@ -326,5 +326,5 @@ def check(recipe: Recipe) -> None:
     for name, settings in recipe.learner_settings.items():
         takes = getattr(member("learners", name), "takes", None) if name in members("learners") else None
         if takes is not None and (odd := sorted(settings.keys() - takes)):
-            raise UserError(f"`{name}` has no setting `{odd[0]}`", hint=f"it takes: {', '.join(sorted(takes))}")
+            raise UserError(f"`{name}` has no setting `{odd[0]}`", hint=choices(odd[0], sorted(takes)))
     check_members("learners", recipe.learners)

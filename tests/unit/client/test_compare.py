@@ -49,8 +49,9 @@ def test_an_axis_or_technique_or_setting_that_there_is_not_is_refused_by_name(mo
         model.optimize(axes=["sideways"], data=rows(300, 0), inline=True)
     with pytest.raises(NotFound, match="no technique `magic`"):
         model.compress(techniques=["magic"], data=rows(300, 0), inline=True)
-    with pytest.raises(UserError, match="`text_mlp` has no setting `widht`"):
-        aias.train(rows(50, 0), target="y", learners={"text_mlp": {"widht": 3}})
+    for learner, typed in (("text_mlp", "widht"), ("linear", "c"), ("nearest", "n"), ("extra_trees", "n_estimators")):
+        with pytest.raises(UserError, match=f"`{learner}` has no setting `{typed}`"):
+            aias.train(rows(50, 0), target="y", learners={learner: {typed: 3}}, inline=True)
 
 
 def test_a_learner_with_settings_is_fitted_with_them_once(tmp_path: Path) -> None:
