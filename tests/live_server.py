@@ -181,6 +181,9 @@ class FakeKeyRing:
             return Key(secret, "test", scopes[secret], "0000", AT)
         return self._key(secret) if secret in self.quotas else None
 
+    def may_be_new(self, _secret: str) -> bool:
+        return False
+
     def limited(self) -> list[Key]:
         return [self._key(name) for name, held in self.quotas.items() if held]
 

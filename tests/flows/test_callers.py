@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,11 @@ from aias.access.keys import Keys, utc_now
 from aias.access.ledger import Ledger
 from aias.core.events import Event, nobody
 from aias.serving.admission.key_routes import KeyRoutes
+from aias.serving.bounds import Bounds, SecondPort
 from aias.serving.gateway import Gateway
 from aias.serving.http.messages import Request
 from aias.serving.refusals import BadKey
-from live_server import BOUNDS, LiveServer, Response, Rule, Shelf, eventually, live_server, running
+from live_server import BOUNDS, PATIENCE, LiveServer, Response, Rule, Shelf, eventually, live_server, running
 
 ROWS = [{"age": 50}]
 
@@ -42,21 +43,40 @@ class Office:
     def predicts(self, secret: str) -> int:
         return self.call("POST", "/predict/churn", ROWS, secret).status
 
+    def predicts_by_grpc(self, secret: str) -> int:
+        grpc = pytest.importorskip("grpc")
+        from aias.serving.grpc.calls import message
 
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    keys, shelf = Keys.open(tmp_path), Shelf()
+        with grpc.insecure_channel(self.server.grpc) as channel:
+            call = channel.unary_unary("/inference.GRPCInferenceService/ModelReady", response_deserializer=bytes)
+            asked = message("ModelReadyRequest")(name="churn").SerializeToString()
+            try:
+                call(asked, metadata=(("authorization", f"Bearer {secret}"),), timeout=PATIENCE)
+            except grpc.RpcError as fault:
+                return 401 if fault.code() is grpc.StatusCode.UNAUTHENTICATED else 500
+            return 200
+
+
+@contextmanager
+def serving(home: Path, bounds: Bounds = BOUNDS, *, grpc: bool = False) -> Iterator[Office]:
+    keys, shelf = Keys.open(home), Shelf()
     shelf.deploy("churn", 1, Rule())
     shelf.generation = keys.database.generation  # type: ignore[method-assign]
     _, root = keys.create("root", ["admin", "predict", "read"])
     events: list[Event] = []
     gateway = Gateway(
-        shelf, shelf.load, keys.ring, ledger=partial(Ledger.open, tmp_path), bounds=BOUNDS, watch=events.append,
-        keys=keys,
+        shelf, shelf.load, keys.ring, ledger=partial(Ledger.open, home), bounds=bounds, watch=events.append,
+        keys=keys, second=SecondPort("127.0.0.1", 0) if grpc else None,
     )  # fmt: skip
     with running(gateway, shelf, events) as server:
         yield Office(server, keys, root)
     keys.close()
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    with serving(tmp_path) as made:
+        yield made
 
 
 def code(response: Response) -> tuple[int, str]:
@@ -122,6 +142,30 @@ def test_nobody_gives_away_or_changes_what_is_not_theirs(office: Office) -> None
     made: Any = office.call("POST", "/keys", {"name": "x", "scopes": ["admin"], "days": 30}, deploys).json
     assert key.expires_at is not None
     assert made["expires_at"] == key.expires_at.isoformat()
+
+
+def test_a_key_opens_as_soon_as_it_is_made_here_or_elsewhere_and_not_when_it_is_revoked(tmp_path: Path) -> None:
+    with serving(tmp_path, replace(BOUNDS, poll_seconds=PATIENCE), grpc=True) as office:
+        made = office.make()
+        assert office.predicts(made["key"]) == 200
+        assert office.call("POST", f"/keys/{made['id']}/revoke").status == 200
+        assert office.predicts(made["key"]) == 401
+
+        for ask in (office.predicts, office.predicts_by_grpc):
+            made, elsewhere = office.keys.create("elsewhere", ["predict"])
+            assert ask(elsewhere) == 200
+            office.keys.revoke(made.id)
+
+
+def test_a_key_that_is_none_has_nobody_look(tmp_path: Path) -> None:
+    with serving(tmp_path, replace(BOUNDS, poll_seconds=PATIENCE)) as office:
+        made = office.make()
+        looks = list[int]()
+        office.server.gateway.router._directory.generation = lambda: looks.append(1) or 0  # type: ignore[method-assign]
+
+        for given in ("nobody", made["key"][:-1] + "x", made["key"][:-7] + "A" + made["key"][-6:]):
+            assert office.predicts(given) == 401
+        assert not looks
 
 
 def test_a_key_with_bounds_of_its_own_cannot_lift_them(office: Office) -> None:

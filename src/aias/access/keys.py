@@ -85,6 +85,11 @@ class KeyRing:
             return None
         return key
 
+    def may_be_new(self, secret: str) -> bool:
+        """Whether it could be of a key that was made since."""
+        key_id = id_of(secret)
+        return key_id is not None and key_id not in self._keys
+
     def limited(self) -> list[Key]:
         """Those that have quotas, or whose tenant has."""
         return [key for _, key in self._keys.values() if key is not None and (key.quotas or key.shared)]

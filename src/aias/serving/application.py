@@ -28,20 +28,20 @@ from aias.serving.http.bodies import Bodies, ClientGone, Receive, encoding_of, g
 from aias.serving.http.conversations import reply_of, told
 from aias.serving.http.headers import read_headers, take_id
 from aias.serving.http.heads import Head, Heads
-from aias.serving.http.lengths import ELSEWHERE, LONG, Lengths
+from aias.serving.http.lengths import ELSEWHERE, LONG, Lengths, rows_of
 from aias.serving.http.messages import FILES, Reply, Request, is_table
 from aias.serving.http.responses import Send, response_of, send_reply
 from aias.serving.http.routes import Envelope, Route, RouteTable
 from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.recording import Recording, trace_id
 from aias.serving.processes.garbage import forget_frames
-from aias.serving.refusals import Overloaded, Refusal, for_caller, status_of, too_late, wrong_method
+from aias.serving.refusals import BadKey, Overloaded, Refusal, for_caller, status_of, too_late, wrong_method
 from aias.serving.survival.journal import Runs, Slot
 from aias.serving.survival.suspects import Suspects
+from aias.serving.versions.catching_up import CatchingUp
 from aias.serving.versions.fetching import Fetching
 from aias.serving.versions.model import Model
 from aias.serving.versions.router import Router
-from aias.serving.versions.unknown_names import UnknownNames
 
 if TYPE_CHECKING:
     from aias.serving.observability.spans import Spans
@@ -72,21 +72,19 @@ class Application:
         self._router, self._access, self._metrics, self._bounds = router, access, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies, self._repeated, self.response_cache = Bodies(bounds), Repeated(), ResponseCache(bounds, metrics)
-        self.observing = Recording(metrics, spans=spans)
-        self.executor, self._lag = executor, LoopLag()
+        self.observing, self.executor, self._lag = Recording(metrics, spans=spans), executor, LoopLag()
         self._loop = OnLoop(runs, metrics=metrics, watch=watch, bounds=bounds)
         self.newcomer = self._loop.newcomer
         self._lengths = Lengths(bounds, self.response_cache, self._loop)
         self.together = Together(runs, took=self._loop.took, finish=self._finish)
         self._threads, self.fetching = Threads(executor, bounds, self._bodies), Fetching(router.bring, bounds)
-        self._unknown_names = UnknownNames(router.knows, router.look)
+        self.catching_up = CatchingUp(router.look)
         self.look = EarlyRefusals(
             self, router=router, access=access, executor=executor, on_loop=self._loop, bounds=bounds,
             response_cache=self.response_cache, let_in=self._let_in,
         ).look  # fmt: skip
         self.suspects: Suspects | None = None
-        here = os.urandom(6).hex()
-        self._ids = (f"{here}-{number:x}" for number in count())
+        self._ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, count())
         self.repeated_refusals = RepeatedRefusals(self.observing, partial(next, self._ids))
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -193,8 +191,11 @@ class Application:
 
     def refused(
         self, head: Head, request: Request, fault: Exception, *, more: Headers, started: float, ends: bool = False
-    ) -> bytes:
-        """The whole response to a request that is turned away; whether with it the connection `ends`."""
+    ) -> bytes | None:
+        """The whole response to a request that is turned away; whether with it the connection `ends`. None where the
+        long way has to look first."""
+        if isinstance(fault, BadKey) and fault.may_be_new:
+            return None
         reply = self._refusal(fault, request)
         response = self._response(request, reply, more, started)
         if head.plain and not ends:
@@ -231,7 +232,7 @@ class Application:
 
     def close(self) -> None:
         self.fetching.close()
-        self._unknown_names.close()
+        self.catching_up.close()
         self.executor.close()
         self._access.quotas.close()
         self.observing.close()
@@ -239,7 +240,14 @@ class Application:
     async def _answer(self, request: Request, receive: Receive) -> Reply:
         self._access.check_caller(request.headers)
         route = self._route(request)
-        self._let_in(route, request, self._router.known(request.places.get("endpoint")))
+        model = self._router.known(request.places.get("endpoint"))
+        try:
+            self._let_in(route, request, model)
+        except BadKey as fault:
+            if not fault.may_be_new:
+                raise
+            await self.catching_up.look()
+            self._let_in(route, request, model)
         if request.slot is not None and request.slot.fault is not None:
             # Its run has been the end of a process before.
             raise request.slot.take_fault()
@@ -285,7 +293,8 @@ class Application:
 
     async def _find(self, request: Request, endpoint: str) -> bool:
         """Whether its model is in memory; and that, in the request."""
-        await self._unknown_names.look_for(endpoint)
+        if not self._router.knows(endpoint):
+            await self.catching_up.look()
         request.model = self._router.find(endpoint)
         if request.model is None:
             if self.suspects:
@@ -316,7 +325,7 @@ class Application:
             request.tenant, request.payer, request.key, request.model = key.id, key.payer, key.name, model
             if key.quotas or key.shared:
                 request.charge = self._access.quotas.charge(key, request.slot)
-                request.charge.enter(only_look=only_look, guess=partial(_rows_of, request, model))
+                request.charge.enter(only_look=only_look, guess=partial(rows_of, request, model))
 
     def _admit(self, request: Request) -> None:
         """Refuse what comes too late already, as the loop is behind, or would wait too long: before its body is."""
@@ -389,10 +398,3 @@ class Application:
         self.observing.note(request, reply, seconds)
         if request.split is not None and request.method == "POST":
             request.split.note(request, reply)
-
-
-def _rows_of(request: Request, model: Model | None) -> int:
-    """How many rows it brings, by its length; 1 where that does not tell."""
-    if model is None or encoding_of(request.headers) is not None or is_table(request.headers, b""):
-        return 1
-    return int(model.units_of(int(request.headers.get(b"content-length", b"0"))))

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -87,6 +88,7 @@ class Gateway:
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
+        self._taking = threading.Lock()
         self._kept, self._writer = kept, ThreadPoolExecutor(1, "aias-sums")
         self.access = AccessControl(ring(), hosts, Quotas(ledger))
         suspects = None
@@ -106,7 +108,7 @@ class Gateway:
         self._unread = WriteBuffers(self.bounds.unread_bytes, self.bounds.unread_seconds, self.metrics.refused)
         runs = None if kept is None else kept.journal.runs
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics, runs=runs)
-        self.callers = KeyRoutes(keys, watch)
+        self.callers = KeyRoutes(keys, watch, self._take_ring)
         self.endpoints = Endpoints(self.router, control, rollouts, suspects)
         self.application = self._application(
             Repository(self.router, control, lambda: suspects.quarantined if suspects else ()), unnamed
@@ -176,7 +178,13 @@ class Gateway:
     async def _open_grpc(self, at: SecondPort) -> "Second":
         note, ready = self.metrics.refused, lambda: self.ready
         server = grpc_server().GrpcServer(
-            self.application, self.access, self.bounds, ready=ready, note=note, shared=at.shared
+            self.application,
+            self.access,
+            self.bounds,
+            ready=ready,
+            note=note,
+            look=self.application.catching_up.look,
+            shared=at.shared,
         )
         try:
             self.grpc_port = await server.start(f"{in_url(at.host)}:{at.port}")
@@ -286,7 +294,9 @@ class Gateway:
             self.application.suspects.set(quarantined=quarantined, apart=apart)
 
     def _take_ring(self) -> None:
-        self.access.ring = self._ring()
+        # Or who has read before another could put what it has read in the place of what that has.
+        with self._taking:
+            self.access.ring = self._ring()
 
 
 def grpc_server() -> Any:

@@ -83,6 +83,8 @@ class BadKey(Refusal):
     code = "serving.bad-key"
     status = 401
     headers = ((b"www-authenticate", b'Bearer realm="aias", error="invalid_token"'),)
+    may_be_new = False
+    """Whether another process may have made it since this one has looked."""
 
 
 class MissingScope(Refusal):

@@ -139,6 +139,9 @@ def test_a_key_that_is_taken_away_opens_nothing_though_its_head_is_known() -> No
         def verify(self, _secret: str) -> None:
             return None
 
+        def may_be_new(self, _secret: str) -> bool:
+            return False
+
     with live_server() as running, running.socket() as client:
         for _ in range(2):
             client.sendall(head(len(BODY)) + BODY)

@@ -27,6 +27,8 @@ class KeyVerifier(Protocol):
 
     def verify(self, secret: str) -> Key | None: ...
 
+    def may_be_new(self, secret: str) -> bool: ...
+
     def limited(self) -> Iterable[Key]: ...
 
 
@@ -80,9 +82,12 @@ class AccessControl:
             came = "; `Bearer` does not stand before it" if given else ""
             raise NoKey(f"this needs a key{came}", hint="send the header `Authorization: Bearer <key>`")
         ring = self.ring
-        key = ring.verify(secret.strip().decode("latin-1"))
+        given_secret = secret.strip().decode("latin-1")
+        key = ring.verify(given_secret)
         if key is None:
-            raise BadKey("this server does not know the key", hint="it may be mistyped, revoked or expired")
+            unknown = BadKey("this server does not know the key", hint="it may be mistyped, revoked or expired")
+            unknown.may_be_new = ring.may_be_new(given_secret)
+            raise unknown
         if key.expires_at is None:
             known = self._opened[1] if self._opened[0] is ring and len(self._opened[1]) < _OPENED_MAX else {}
             self._opened = (ring, known | {given: key})

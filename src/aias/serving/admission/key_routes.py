@@ -4,7 +4,7 @@
 
 Nobody gives away more than is theirs: a key makes and changes only keys whose scopes it has itself, for no longer than
 it lives, and none while it has quotas or a tenant, whose bounds it could lift. A tenant's key is shown what is of that
-tenant, and no word of another. What is changed is told as an event, and holds within a second.
+tenant, and no word of another. What is changed is told as an event, and holds within a second; what is new at once.
 """
 
 from collections.abc import Callable, Iterable
@@ -66,10 +66,10 @@ class NewTenant(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class KeyRoutes:
-    """`keys` are absent where this server only checks what others make."""
+    """`keys` are absent where this server only checks what others make; `changed` has it know what they are now."""
 
-    def __init__(self, keys: Keys | None, watch: Watch) -> None:
-        self._maybe, self._watch = keys, watch
+    def __init__(self, keys: Keys | None, watch: Watch, changed: Callable[[], None] = lambda: None) -> None:
+        self._maybe, self._watch, self._know = keys, watch, changed
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -197,6 +197,7 @@ class KeyRoutes:
 
     def _tell(self, giver: Key, what: str, about: str = "") -> None:
         """At the level that is passed on from every worker."""
+        self._know()
         facts: dict[str, object] = {"by": giver.id, "about": about}
         self._watch(Event("access.changed", f"`{giver.name}` {what}", "warning", facts))
 

@@ -20,7 +20,7 @@ from aias.serving.grpc.readings import Readings
 from aias.serving.grpc.stalls import Stalls, cut, received
 from aias.serving.grpc.wire import Asgi, Declined, Wire, carried
 from aias.serving.http.routes import Route
-from aias.serving.refusals import status_of
+from aias.serving.refusals import BadKey, status_of
 
 log = logging.getLogger("aias.serving")
 
@@ -33,8 +33,8 @@ _OWN_BYTES: Final = 64 << 10
 
 
 class GrpcServer:
-    """Started and stopped on a running loop. `ready` and `note` are the gateway's; `shared`: the port is also that of
-    other processes of the same server."""
+    """Started and stopped on a running loop. `ready`, `note` and `look` are the gateway's; `shared`: the port is also
+    that of other processes of the same server."""
 
     def __init__(
         self,
@@ -44,11 +44,12 @@ class GrpcServer:
         *,
         ready: Callable[[], bool],
         note: Callable[[str], None],
+        look: Callable[[], Awaitable[None]],
         shared: bool = False,
     ) -> None:
         options = _options(bounds, shared=shared)
         self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=bounds.grpc_calls)
-        self._handlers = _Handlers(application, access, bounds, ready, note)
+        self._handlers = _Handlers(application, access, bounds, ready, note, look)
         self._server.add_generic_rpc_handlers((self._handlers,))
         self._drain_seconds, self._sweep_seconds = bounds.drain_seconds, bounds.sweep_seconds
         self._sweeper: asyncio.Task[None] | None = None
@@ -82,8 +83,9 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def __init__(
         self, application: Asgi, access: AccessControl, bounds: Bounds, ready: Callable[[], bool],
-        note: Callable[[str], None],
+        note: Callable[[str], None], look: Callable[[], Awaitable[None]],
     ) -> None:  # fmt: skip
+        self._look = look
         self._application, self._access, self._bounds = application, access, bounds
         self._ready, self._note = ready, note
         self.stopping = asyncio.Event()
@@ -108,8 +110,13 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         if found is None:
             return None
         scope, call, kind = found
-        refusal, payer = self._refusal(scope, details.invocation_metadata)
-        return kind(self._entered(call if refusal is None else _refuses(refusal), payer))
+        metadata = details.invocation_metadata
+        try:
+            return kind(self._entered(call, self._payer(scope, metadata)))
+        except BadKey as fault:
+            return kind(self._caught_up(call, scope, metadata) if fault.may_be_new else self._refuses(fault))
+        except AiasError as fault:
+            return kind(self._refuses(fault))
 
     def _entered(self, call: Call, payer: str) -> Call:
         async def entered(messages: Any, context: Any) -> Any:
@@ -122,20 +129,33 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
         return entered
 
-    def _refusal(self, scope: str, metadata: Any) -> tuple[Declined | None, str]:
-        """Why a call is refused before it begins, and whose key it has."""
+    def _refuses(self, fault: AiasError) -> Call:
+        self._note(fault.code)
+        return self._entered(_refuses(_declined(fault)), "")
+
+    def _caught_up(self, call: Call, scope: str, metadata: Any) -> Call:
+        """The same call, once it has been looked for its key anew."""
+
+        async def caught_up(messages: Any, context: Any) -> Any:
+            await self._look()
+            try:
+                entered = self._entered(call, self._payer(scope, metadata))
+            except AiasError as fault:
+                entered = self._refuses(fault)
+            return await entered(messages, context)
+
+        return caught_up
+
+    def _payer(self, scope: str, metadata: Any) -> str:
+        """Whose key it has. Raises why a call is refused before it begins."""
         if not scope:
-            return None, ""
+            return ""
         route = Route("POST", "/", scope, _nothing)  # type: ignore[arg-type]
-        try:
-            key = self._access.check_key(route, dict(carried(metadata)))
-            if key is not None and (key.quotas or key.shared):
-                # It is taken when the request is put to the application.
-                self._access.quotas.charge(key).enter(only_look=True)
-        except AiasError as fault:
-            self._note(fault.code)
-            return _declined(fault), ""
-        return None, "" if key is None else key.payer
+        key = self._access.check_key(route, dict(carried(metadata)))
+        if key is not None and (key.quotas or key.shared):
+            # It is taken when the request is put to the application.
+            self._access.quotas.charge(key).enter(only_look=True)
+        return "" if key is None else key.payer
 
     def _answers(self, kind: Any, answer: Answer, *, keyless: bool) -> Call:
         async def call(_messages: Any, context: Any) -> Any:

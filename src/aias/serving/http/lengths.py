@@ -3,6 +3,9 @@
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 
+from aias.serving.http.bodies import encoding_of
+from aias.serving.http.messages import Request, is_table
+
 if TYPE_CHECKING:
     from aias.serving.bounds import Bounds
     from aias.serving.http.heads import Head
@@ -55,3 +58,10 @@ class Lengths:
                 head.lengths.clear()
             head.lengths[model.serial] = found
         return found
+
+
+def rows_of(request: Request, model: "Model | None") -> int:
+    """How many rows it brings, by its length; 1 where that does not tell."""
+    if model is None or encoding_of(request.headers) is not None or is_table(request.headers, b""):
+        return 1
+    return int(model.units_of(int(request.headers.get(b"content-length", b"0"))))

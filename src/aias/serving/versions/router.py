@@ -194,12 +194,12 @@ class Router:
             self._refresh()
 
     def look(self) -> None:
-        """Know the endpoints that are new, however busy `refresh` is with others; they are loaded soon, or when they
-        are asked."""
+        """Know new keys and endpoints, however busy `refresh` is with others; these are loaded soon, or when asked."""
         # Who cannot look says what it knows. What is read is put in its place before anything else is read.
         with contextlib.suppress(AiasError, OSError), self._changing:
             if (generation := self._directory.generation()) in (self._generation, self._looked):
                 return
+            self._also()
             new = {each.name: each for each in self._directory.endpoints() if not self.knows(each.name)}
             self._endpoints |= new
             self._soon.extend(new)

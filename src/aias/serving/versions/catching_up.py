@@ -1,5 +1,5 @@
-"""Names that this process does not know: another may have deployed them since it has looked. So it looks once more
-before it says that there is no such endpoint; for all who ask at one time together, and not more often than it may."""
+"""What this process does not know, an endpoint or a key, another may have made since it has looked. So it looks once
+more before it says so; for all who ask at one time together, and not more often than it may."""
 
 import asyncio
 import contextlib
@@ -9,25 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 LOOK_SECONDS: Final = 0.02
-"""From one look to the next. Each reads one number, in some 10 us, or every endpoint where that number has moved."""
+"""From one look to the next. Each reads one number, in some 10 us, or what is new where that number has moved."""
 
 WAIT_SECONDS_MAX: Final = 1.0
 """What a request waits for a look, where a database does not answer."""
 
 
-class UnknownNames:
-    """`look` is called in a thread; afterwards `knows` tells of a name."""
+class CatchingUp:
+    """`look` is called in a thread."""
 
-    def __init__(self, knows: Callable[[str], bool], look: Callable[[], None]) -> None:
-        self._knows, self._look = knows, look
-        self._thread, self._one = ThreadPoolExecutor(1, "aias-look"), asyncio.Lock()
+    def __init__(self, look: Callable[[], None]) -> None:
+        self._look, self._thread, self._one = look, ThreadPoolExecutor(1, "aias-look"), asyncio.Lock()
         self._next: asyncio.Task[None] | None = None
         self._looked_at = 0.0
 
-    async def look_for(self, endpoint: str) -> None:
-        """Ends at once where it is known, else when a look that began after this is over."""
-        if self._knows(endpoint):
-            return
+    async def look(self) -> None:
+        """Ends when a look that began after this is over."""
         if self._next is None:
             self._next = asyncio.create_task(self._look_soon())
         with contextlib.suppress(TimeoutError):

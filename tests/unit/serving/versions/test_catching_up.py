@@ -1,4 +1,4 @@
-"""Names that another process has just deployed."""
+"""What another process has just made: endpoints and keys."""
 
 import asyncio
 import threading
@@ -8,7 +8,7 @@ import pytest
 
 from aias.core.errors import StorageFailed
 from aias.registry.values import Endpoint
-from aias.serving.versions.unknown_names import UnknownNames
+from aias.serving.versions.catching_up import CatchingUp
 from live_server import BOUNDS, PATIENCE, Rule, Shelf, live_server
 
 NEVER = replace(BOUNDS, poll_seconds=PATIENCE)
@@ -95,15 +95,15 @@ def test_all_who_ask_while_one_looks_share_the_next_look() -> None:
         gate.wait(PATIENCE)
 
     async def story() -> None:
-        names = UnknownNames(lambda _name: False, look)
-        first = asyncio.create_task(names.look_for("a"))
+        catching_up = CatchingUp(look)
+        first = asyncio.create_task(catching_up.look())
         while not looks:
             await asyncio.sleep(0)
-        others = [asyncio.create_task(names.look_for(str(at))) for at in range(50)]
+        others = [asyncio.create_task(catching_up.look()) for _ in range(50)]
         await asyncio.sleep(0)
         gate.set()
         await asyncio.gather(first, *others)
-        names.close()
+        catching_up.close()
 
     asyncio.run(story())
 
