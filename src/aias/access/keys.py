@@ -265,7 +265,7 @@ def _found(transaction: Transaction, key_id: str) -> Key:
     """Raises `UnknownKey`."""
     row = keys.found(transaction, key_id)
     if row is None:
-        raise unknown(key_id)
+        raise unknown(key_id, map(_key, keys.listed(transaction)))
     return _key(row)
 
 
@@ -291,5 +291,10 @@ def _key(row: keys.KeyRow) -> Key:
     return Key(key_id, name, known, last4, created_at, expires_at, revoked_at, held, tenant, tenants.read(shared))
 
 
-def unknown(key_id: str) -> UnknownKey:
-    return UnknownKey(f"there is no key with the id {key_id!r}", hint="`aias keys list` and GET /keys show their ids")
+def unknown(key_id: str, known: Iterable[Key] = ()) -> UnknownKey:
+    """`known`: the keys that whoever asks may hear of."""
+    called = [f"`{each.id}`" for each in known if each.name == key_id and each.revoked_at is None][:5]
+    hint = "`aias keys list` and GET /keys show their ids"
+    if called:
+        hint = f"that is a name; its id is {' or '.join(called)}"
+    return UnknownKey(f"there is no key with the id {key_id!r}", hint=hint)

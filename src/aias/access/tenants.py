@@ -8,6 +8,7 @@ from typing import Any, Final
 from aias.access.quotas import Quota, checked, parse_quota
 from aias.core.errors import Conflict, NotFound
 from aias.core.names import check_name
+from aias.core.near import did_you_mean
 from aias.database import tenants
 
 _OF: Final = "tenant "
@@ -55,12 +56,14 @@ def look_up(transaction: Any, name: str) -> Tenant:
     """Raises `UnknownTenant`."""
     row = tenants.found(transaction, name)
     if row is None:
-        raise unknown(name)
+        raise unknown(name, [each.name for each in listed(transaction)])
     return _tenant(row)
 
 
-def unknown(name: str) -> UnknownTenant:
-    return UnknownTenant(f"there is no tenant `{name[:100]}`", hint="`aias tenants list` shows them")
+def unknown(name: str, known: Iterable[str] = ()) -> UnknownTenant:
+    """`known`: the tenants that whoever asks may hear of."""
+    hint = did_you_mean(name, known) or "`aias tenants list` shows them"
+    return UnknownTenant(f"there is no tenant `{name[:100]}`", hint=hint)
 
 
 def listed(transaction: Any) -> list[Tenant]:

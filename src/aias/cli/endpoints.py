@@ -311,7 +311,7 @@ def _who(registry: "Registry", trial: "Trial", revision: int) -> str:
     ]  # fmt: skip
     said = f"{len(theirs)} of {len(good)} keys fall into it" + (f": {', '.join(theirs[:5])}" if theirs else "")
     if len(theirs) in (0, len(good)):
-        said += "; beside no answer of the live version it is judged by --max-errors and --max-latency only"
+        said += "; where only one of the two versions is asked, --max-errors and --max-latency alone judge"
     return (
         f"A key stays with one version, and {said}. The header `X-Aias-Sticky` assigns requests by its value instead, "
         "`--sticky request` each by itself."

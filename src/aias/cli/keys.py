@@ -122,9 +122,10 @@ def usage(id_: str | None, *, as_json: bool) -> None:
     from aias.core.settings import home
 
     with opened() as store:
-        found = [key for key in store.list() if id_ in (None, key.id)]
+        known = store.list()
+    found = [key for key in known if id_ in (None, key.id)]
     if id_ is not None and not found:
-        raise unknown(id_)
+        raise unknown(id_, known)
     used = usage_of(home(), found)
     rows = [({"id": key.id, "name": key.name}, each) for key, each in used]
     show_usage(rows, "aias keys limit ID --quota 100/second", as_json=as_json)

@@ -67,9 +67,10 @@ def usage(name: str | None, *, as_json: bool) -> None:
     from aias.core.settings import home
 
     with opened() as store:
-        found = [each for each in store.tenants() if name in (None, each.name)]
+        known = store.tenants()
+    found = [each for each in known if name in (None, each.name)]
     if name is not None and not found:
-        raise unknown(name)
+        raise unknown(name, [each.name for each in known])
     used = usage_of_tenants(home(), found)
     rows = [({"name": tenant.name}, each) for tenant, each in used]
     show_usage(rows, "aias tenants limit NAME --quota 100/second", as_json=as_json)

@@ -77,7 +77,7 @@ def test_what_a_share_means_is_said_where_few_keys_ask(run: Run, churn_home: Reg
     shown = run("endpoints", "churn")
     none = run("deploy", "churn@2", "--canary", "5%", "--sticky", "request").err
 
-    assert "1 of 1 keys fall into it: shop; beside no answer of the live version it is judged by" in some
+    assert "1 of 1 keys fall into it: shop; where only one of the two versions is asked" in some
     assert "keys fall" not in none
     # Also later, as long as nobody has been answered.
     assert "no answer yet" in " ".join(shown.out.split())

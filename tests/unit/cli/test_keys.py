@@ -1,5 +1,6 @@
 """`aias keys`."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,14 @@ def test_quotas_are_listed_a_line_each_in_80_columns(run: Run, empty_home: Path,
     assert "5000 rows/hour burst 20000" in listed and "100 requests/second" in listed
     assert "revoked" not in listed and "tenant" not in listed
     assert max(map(len, listed.splitlines())) <= 80
+
+
+def test_a_name_in_place_of_an_id_or_a_misspelt_tenant_is_told_what_is_meant(run: Run, empty_home: Path) -> None:
+    run("keys", "create", "shop")
+    run("tenants", "create", "acme", "--quota", "5/second")
+    key_id = json.loads(run("keys", "list", "--json").out)[0]["id"]
+
+    for arguments in (("keys", "usage", "shop"), ("keys", "limit", "shop", "--unlimited"), ("keys", "revoke", "shop")):
+        assert f"its id is `{key_id}`" in run(*arguments).err
+    for arguments in (("keys", "create", "app", "--tenant", "acne"), ("tenants", "usage", "acne")):
+        assert "did you mean `acme`?" in run(*arguments).err

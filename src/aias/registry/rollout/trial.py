@@ -130,7 +130,7 @@ def check_share(share: float) -> int:
     """A share of 1 in parts of ten thousand. Raises `BadTrial`."""
     parts = round(share * WHOLE)
     if not 1 <= parts <= WHOLE:
-        raise BadTrial(f"a share of {100 * share:g} %; it can be 0.01 % to 100 %", hint="for example 5%")
+        raise BadTrial(f"a share of {100 * share:g} %; it can be 0.01 % to 100 %", hint="5% or 0.05, for example")
     return parts
 
 
