@@ -159,11 +159,12 @@ def test_a_key_opens_as_soon_as_it_is_made_here_or_elsewhere_and_not_when_it_is_
 
 def test_a_key_that_is_none_has_nobody_look(tmp_path: Path) -> None:
     with serving(tmp_path, replace(BOUNDS, poll_seconds=PATIENCE)) as office:
-        made = office.make()
+        made, revoked = office.make(), office.make()
+        assert office.call("POST", f"/keys/{revoked['id']}/revoke").status == 200
         looks = list[int]()
         office.server.gateway.router._directory.generation = lambda: looks.append(1) or 0  # type: ignore[method-assign]
 
-        for given in ("nobody", made["key"][:-1] + "x", made["key"][:-7] + "A" + made["key"][-6:]):
+        for given in ("nobody", revoked["key"], made["key"][:-1] + "x", made["key"][:-7] + "A" + made["key"][-6:]):
             assert office.predicts(given) == 401
         assert not looks
 

@@ -68,7 +68,8 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The keys that were good when it was made, in memory. Make a new one when the database's generation moves."""
+    """The keys that there were when it was made, in memory; those that were revoked as None. Make a new one when the
+    database's generation moves."""
 
     _keys: Mapping[str, tuple[bytes, Key | None]]
     _clock: Callable[[], datetime]
@@ -210,8 +211,9 @@ class Keys:
         """The keys that are good now; expiry is checked at each use."""
         with self.database.reading() as transaction:
             rows = keys.listed(transaction)
-        good = {row[0]: (bytes.fromhex(row[3]), _key(row)) for row in rows if row[7] is None}
-        return KeyRing(good, self._clock)
+        # Those that are revoked, too: they are known, and nobody looks for them again.
+        known = {row[0]: (bytes.fromhex(row[3]), _key(row) if row[7] is None else None) for row in rows}
+        return KeyRing(known, self._clock)
 
     def _add(
         self,
