@@ -1,4 +1,4 @@
-"""Numbers as people write them: `1200.5`, `"$1,200.50"`, `" 12 %"`, `"(1,200)"`, `"1.200,50"`, `"1 200"`, `"8:30"`."""
+"""Numbers as people write them: `1200.5`, `"$1,200.50"`, `" 12 %"`, `"(1,200)"`, `"1,200-"`, `"1.200,50"`, `"8:30"`."""
 
 import math
 import numbers
@@ -170,6 +170,8 @@ class Number:
         for _ in range(2):  # the sign may stand before or after the currency: -$5, $-5
             if bare[:1] in {"-", "+"} and not bracketed:
                 sign, bracketed, bare = (-1.0 if bare[0] == "-" else 1.0), True, bare[1:].strip()
+            elif bare[-1:] == "-" and bare[-2:-1].isdigit() and not bracketed:  # as accounts are written: 1,200.50-
+                sign, bracketed, bare = -1.0, True, bare[:-1]
             bare = self._without_unit(bare)
         if self._decimal_comma:
             swapped = bare.replace(",", "\0").replace(".", ",").replace("\0", ".")

@@ -30,6 +30,8 @@ def same(left: float, right: float) -> bool:
         ("$-5", -5.0),
         ("(1,200)", -1200.0),
         ("($3.50)", -3.5),
+        ("1,200.50-", -1200.5),
+        ("12.5-€", -12.5),
         ("€ 7", 7.0),
         ("1,234,567", 1234567.0),
         (".5", 0.5),
@@ -52,7 +54,27 @@ def test_what_means_missing_is_nan(raw):
 
 
 @pytest.mark.parametrize(
-    "raw", ["old", "1_000", "1,2", "12,34.5", "--5", "(-5)", "5 5", "٣", "12 kg", "%", "()", [1], {}]
+    "raw",
+    [
+        "old",
+        "1_000",
+        "1,2",
+        "12,34.5",
+        "--5",
+        "(-5)",
+        "-5-",
+        "(5-)",
+        "-",
+        "5--",
+        "5-6",
+        "5 5",
+        "٣",
+        "12 kg",
+        "%",
+        "()",
+        [1],
+        {},
+    ],
 )
 def test_what_is_no_number_is_refused_with_an_example(raw):
     with pytest.raises(BadValue, match="is not a number") as caught:

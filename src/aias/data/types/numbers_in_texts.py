@@ -12,7 +12,7 @@ from aias.core.schema import Field
 from aias.data.types.conform import is_plain
 from aias.data.types.counted import Counted
 from aias.data.types.guesses import ODD_MAX, SHARE_MIN, Guess
-from aias.data.types.spellings import BEFORE, BESIDE, MONEY
+from aias.data.types.spellings import BEFORE, BESIDE, MONEY, UNITS
 from aias.encoders.number import BOUND, RANGE, Number
 
 DIFFERENT_MIN: Final = 3
@@ -52,6 +52,7 @@ _SURE_LETTERS: Final = frozenset("kKM\u4e07\u842c\u4ebf\u5104") | {"million", "b
 _AFTER: Final = re.compile(
     r"[+-]?[0-9][0-9.,]*(?:\s+|(?=[^\w\s.,:;/()*+#-]))([^\W\d_][^\s,;]{0,15}(?: [a-z]{1,8})?|[^\w\s])"
 )
+_TIGHT: Final = re.compile(rf"[+-]?[0-9][0-9.,]*({'|'.join(map(re.escape, sorted(UNITS)))})")
 _CLOCK_VALUES_MIN: Final = 20
 """Fewer different times of day are slots, and stay categories."""
 
@@ -212,6 +213,6 @@ def _unit(dressed: list[str]) -> str | None:
 
 def units_of(values: list[str]) -> list[str]:
     """What follows the numbers, the most frequent first, if that is all that these texts are; at most `UNITS_MAX`."""
-    matches = [_AFTER.fullmatch(text.strip()) for text in values]
+    matches = [_AFTER.fullmatch(text.strip()) or _TIGHT.fullmatch(text.strip()) for text in values]
     found = Counter(match[1] for match in matches if match)
     return [unit for unit, _ in found.most_common()] if all(matches) and len(found) <= UNITS_MAX else []

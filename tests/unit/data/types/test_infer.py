@@ -164,6 +164,21 @@ def test_amounts_in_several_units_are_told_of() -> None:
     assert "bring them to one" in note.message
 
 
+def test_units_are_known_without_a_space_and_letters_of_codes_are_none() -> None:
+    weights = [f"{i}kg" if i % 3 else f"{2 * i}lbs" for i in range(1, 41)]
+    seats = [f"{i}{'BC'[i % 2]}" for i in range(40)]
+    _, _, notes = infer(pl.DataFrame({"weight": weights, "seat": seats}))
+    assert [each.facts["units"] for each in notes if each.name == "data.units"] == [["kg", "lbs"]]
+
+
+def test_a_minus_may_follow_its_amount():
+    english = [f"1,{100 + i}.50{'-' * (i % 3 == 0)}" for i in range(100)]
+    for values in (english, [each.translate(str.maketrans(",.", ".,")) for each in english]):
+        field, dataset = field_of(values)
+        assert field.kind == "number"
+        assert dataset.values("column").tolist()[:2] == [-1100.5, 1101.5]
+
+
 def test_codes_with_leading_zeros_are_no_numbers():
     field, dataset = field_of(["02134", "10001", "02139", "94110"] * 10)
     assert field.kind == "category"
