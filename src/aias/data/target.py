@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
+from unicodedata import normalize
 
 import numpy as np
 import polars as pl
@@ -42,6 +43,9 @@ _YES: Final = ("1", "t", "true", "y", "yes")
 _NO: Final = ("0", "f", "false", "n", "no")
 TRUTHS: Final = dict.fromkeys(_YES, "yes") | dict.fromkeys(_NO, "no")
 """Two labels and their spellings, where there are no others."""
+
+_MAYBE_NONE: Final = frozenset({"na", "-", "--", "."})
+"""Of `SPELLINGS` those that a label seldom is, though it may be."""
 
 _UNIQUE_SHARE_MAX: Final = 0.5
 _LONG: Final = re.compile(r"(-?[0-9]{16})\.0")
@@ -93,7 +97,12 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
     task = Task(target, kind, metric or DEFAULT_METRIC[kind], classes)
     if dots:
         notes += (Event("data.labels", f"`{target}`: a dot at the end of {dots} labels was taken off", "warning"),)
-    notes += (*_alike_notes(classes, target), *_rare_notes(texts, target), *_positive_notes(texts, task))
+    notes += (
+        *_blank_notes(classes, target),
+        *_alike_notes(classes, target),
+        *_rare_notes(texts, target),
+        *_positive_notes(texts, task),
+    )
     return Labels(task, encode_labels(texts, task), kept, notes)
 
 
@@ -268,10 +277,20 @@ def _dropped_notes(target: str, rows: int) -> tuple[Event, ...]:
     return (Event("data.no-target", f"{message} left out", "warning", {"rows": rows}),)
 
 
+def _blank_notes(classes: tuple[str, ...], target: str) -> tuple[Event, ...]:
+    """Labels that may mean that there is none. Beside a single other one they are what it is told from."""
+    found = [label for label in classes if label.lower() in _MAYBE_NONE]
+    if not found or len(classes) - len(found) < 2:
+        return ()
+    message = f"`{target}`: {', '.join(map(shown, found))} is taken for a label; where it means that there is none, "
+    facts: dict[str, object] = {"labels": cast("list[object]", found)}
+    return (Event("data.label-or-none", f"{message}leave the cell empty, and its row is left out", "warning", facts),)
+
+
 def _alike_notes(classes: tuple[str, ...], target: str) -> tuple[Event, ...]:
     """Labels that a person would take for one."""
     found: dict[str, list[str]] = {}
-    spelled = {label: " ".join(label.casefold().split()) for label in classes}
+    spelled = {label: " ".join(normalize("NFKC", label).casefold().split()) for label in classes}
     either = set(spelled.values()) <= TRUTHS.keys()
     for label, key in spelled.items():
         found.setdefault(TRUTHS[key] if either else key, []).append(label)

@@ -56,6 +56,21 @@ def test_yes_and_y_are_told_of_where_labels_are_spelled_in_several_ways():
     assert labels_of(["yes", "n"] * 10).notes == ()
 
 
+def test_labels_of_one_look_are_told_of_however_they_are_encoded():
+    (told,) = labels_of(["caf\u00e9", "cafe\u0301", "bar"] * 10).notes
+
+    assert told.name == "data.labels-alike"
+
+
+@pytest.mark.parametrize("blank", ["NA", "-"])
+def test_a_label_that_may_mean_none_is_told_of(blank):
+    (told,) = labels_of(["yes", "no", blank] * 10).notes
+
+    assert told.name == "data.label-or-none" and told.facts == {"labels": [blank]}
+    for values in (["yes", blank], ["none", "mild", "severe"], ["yes", "no", "?"]):
+        assert [each.name for each in labels_of(values * 10).notes if each.name == told.name] == []
+
+
 def test_labels_that_numbers_do_not_tell_apart_are_refused():
     apart, alike = [2**53 - 2, 2**53 - 1] * 10, [2**53, 2**53 + 1, 2**53 + 2] * 10
     assert len(labels_of(apart).task.classes) == 2
