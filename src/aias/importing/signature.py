@@ -55,12 +55,13 @@ class Slot:
 @dataclass(frozen=True, slots=True)
 class Outputs:
     """`scores`: the tensor of them; `keys`: the classes that a `ZipMap` gives them; `label_weights`: times which the
-    largest of the scores is the label, where not as they are."""
+    largest of the scores is the label, where not as they are; `turned`: whether the smaller of two is."""
 
     scores: str
     label: str | None
     keys: tuple[Any, ...] = ()
     label_weights: tuple[float, ...] = ()
+    turned: bool = False
 
 
 def slots_of(model: onnx.ModelProto) -> list[Slot]:
@@ -176,7 +177,8 @@ def outputs_of(model: onnx.ModelProto) -> Outputs:
     (told,), label = scores, labels[0] if labels else None
     node = zipped.get(told)
     own = node.input[0] if node else told
-    return Outputs(own, label, _listed(node) if node else (), _of_platt(graph, own, label))
+    machine = _machine(graph, own, label)
+    return Outputs(own, label, _listed(node) if node else (), **(_of_machine(machine) if machine else {}))
 
 
 def without_names(model: onnx.ModelProto, outputs: Outputs) -> onnx.ModelProto:
@@ -190,9 +192,8 @@ def without_names(model: onnx.ModelProto, outputs: Outputs) -> onnx.ModelProto:
     return found
 
 
-def _of_platt(graph: onnx.GraphProto, scores: str, label: str | None) -> tuple[float, ...]:
-    """Of two classes of a support vector machine the label is the first where its sum f is above 0, and its probability
-    1 / (1 + e^(A f + B)) there above 1 / (1 + e^B) (Platt 1999), which need not be a half."""
+def _machine(graph: onnx.GraphProto, scores: str, label: str | None) -> onnx.NodeProto | None:
+    """The support vector machine that both come from as they are."""
     made = {name: node for node in graph.node for name in node.output}
 
     def source(name: str | None) -> str:
@@ -201,13 +202,18 @@ def _of_platt(graph: onnx.GraphProto, scores: str, label: str | None) -> tuple[f
         return name or ""
 
     node = made.get(source(label))
-    if node is None or node.op_type != "SVMClassifier" or list(node.output) != [source(label), source(scores)]:
-        return ()
+    found = node is not None and node.op_type == "SVMClassifier" and [*node.output] == [source(label), source(scores)]
+    return node if found else None
+
+
+def _of_machine(node: onnx.NodeProto) -> dict[str, Any]:
+    """Of two classes the label is the first where the sum f is above 0, and its probability 1 / (1 + e^(A f + B)) there
+    above 1 / (1 + e^B) (Platt 1999), which need not be a half. Without probabilities ONNX Runtime gives -f and f."""
     offsets = [offset for each in node.attribute if each.name == "prob_b" for offset in each.floats]
-    if len(offsets) != 1:
-        return ()
-    even = 1 / (1 + math.exp(offsets[0]))
-    return 1 - even, even
+    if len(offsets) == 1:
+        even = 1 / (1 + math.exp(offsets[0]))
+        return {"label_weights": (1 - even, even)}
+    return {"turned": not offsets and len(_listed(node)) == 2}
 
 
 def classes_of(model: onnx.ModelProto, outputs: Outputs, count: int) -> tuple[str, ...]:

@@ -102,21 +102,35 @@ def test_a_dict_of_float64_that_onnx_runtime_does_not_make_is_not_asked_for(tmp_
     assert model.predict(rows()).tolist() == [LABELS[at] for at in sums.argmax(axis=1)]
 
 
+def machine(path: Path, **platt: Any) -> Path:
+    """A support vector machine whose sum is the first column, and a little."""
+    nodes = [
+        helper.make_node(
+            "SVMClassifier", ["input"], ["label", "svm"], domain="ai.onnx.ml", classlabels_strings=["no", "yes"],
+            coefficients=[1.0, -1.0], support_vectors=[0.5, 0.0, 0.0, -0.5, 0.0, 0.0], vectors_per_class=[1, 1],
+            rho=[0.0005], kernel_type="LINEAR", kernel_params=[0.5, 0.0, 3.0], **platt,
+        ),
+        helper.make_node("Cast", ["svm"], ["p"], to=TensorProto.FLOAT),
+    ]  # fmt: skip
+    outputs = [value("label", ["N"], TensorProto.STRING), value("p", ["N", 2])]
+    return saved(path, nodes, [value("input", ["N", 3])], outputs)
+
+
+def test_sums_of_two_classes_that_are_told_the_wrong_way_round_are_turned(tmp_path: Path) -> None:
+    """As ONNX Runtime answers for `SVC()`: the label is the class of the smaller."""
+    model = aias.import_model(machine(tmp_path / "m.onnx"), like=rows(), home=tmp_path, scores="logits")
+
+    sums = np.array(rows()["a"]) + 0.0005
+    assert model.predict(rows()).tolist() == ["no" if each > 0 else "yes" for each in sums]
+    np.testing.assert_allclose(model.predict_proba(rows())[:, 0], 1 / (1 + np.exp(-2 * sums)), atol=1e-5)
+
+
 @pytest.mark.parametrize("offset", [0.8, -0.8])
 def test_the_label_of_a_support_vector_machine_is_its_own_and_not_that_above_a_half(
     offset: float, tmp_path: Path
 ) -> None:
     """Platt's probability of the first class is above 1 / (1 + e^B) where the sum is above 0."""
-    nodes = [
-        helper.make_node(
-            "SVMClassifier", ["input"], ["label", "svm"], domain="ai.onnx.ml", classlabels_strings=["no", "yes"],
-            coefficients=[1.0, -1.0], support_vectors=[0.5, 0.0, 0.0, -0.5, 0.0, 0.0], vectors_per_class=[1, 1],
-            rho=[0.0005], kernel_type="LINEAR", kernel_params=[0.5, 0.0, 3.0], prob_a=[-2.0], prob_b=[offset],
-        ),
-        helper.make_node("Cast", ["svm"], ["p"], to=TensorProto.FLOAT),
-    ]  # fmt: skip
-    outputs = [value("label", ["N"], TensorProto.STRING), value("p", ["N", 2])]
-    path, told = saved(tmp_path / "m.onnx", nodes, [value("input", ["N", 3])], outputs), list[Any]()
+    path, told = machine(tmp_path / "m.onnx", prob_a=[-2.0], prob_b=[offset]), list[Any]()
 
     model = aias.import_model(path, like=rows(), home=tmp_path, watch=told.append)
 

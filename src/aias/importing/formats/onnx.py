@@ -66,6 +66,8 @@ class Onnx:
     def answer(self, values: Sequence[Values], plan: Plan) -> tuple[Floats, list[str] | None]:
         found, labels = self._run(values)
         scores = found.reshape(len(found), -1).astype(np.float64)
+        if self.outputs.turned:
+            scores = scores[:, ::-1]
         with np.errstate(over="ignore", invalid="ignore"):
             if plan.classes and plan.scores == "logits":
                 scores = sigmoid(scores) if self.width == 1 else softmax(scores)
@@ -88,6 +90,8 @@ class Onnx:
         if any(each.name == self.outputs.scores and _is_half(each) for each in self.model.graph.output):
             own = builder.op("Reshape", own, builder.constant(np.array([-1, self.width])))
         scores = builder.op("Cast", own, to=TensorProto.DOUBLE)
+        if self.outputs.turned:
+            scores = builder.op("Gather", scores, builder.constant(np.array([1, 0])), axis=1)
         if self.flat:
             scores = builder.op("Reshape", scores, builder.constant(np.array([-1, 1])))
         if plan.classes and plan.scores == "logits":
