@@ -27,13 +27,15 @@ FAR: Final = 1e300
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """`name` says what stands along it; values from `low` to `high` are drawn, as powers of ten where so told."""
+    """`name` says what stands along it; values from `low` to `high` are drawn, as powers of ten where so told.
+    `percentiles`: the power says one in how many is beyond, and 2 is labelled p99."""
 
     name: str
     low: float
     high: float
     percent: bool = False
     powers: bool = False
+    percentiles: bool = False
 
     def __post_init__(self) -> None:
         assert self.low < self.high, "an axis has a length"
@@ -64,6 +66,8 @@ class Axis:
     def label(self, tick: float) -> str:
         if self.percent:
             return f"{100 * tick:.4g} %"
+        if self.percentiles:
+            return f"p{100 * (1 - 10.0**-tick):.9g}"
         if self.powers:
             return number(10.0**tick)
         return number(tick, self.step, size=max(abs(self.low), abs(self.high)))

@@ -108,6 +108,11 @@ def test_there_is_an_axis_around_whatever_values_there_are(values: list[float]) 
     assert along.ticks
 
 
+def test_percentiles_are_told_by_their_nines() -> None:
+    along = Axis("percentile", 0.0, 4.2, powers=True, percentiles=True)
+    assert [along.label(tick) for tick in along.ticks] == ["p0", "p90", "p99", "p99.9", "p99.99"]
+
+
 def test_numbers_are_short() -> None:
     assert [number(each) for each in (0, 0.92714, 26_412, 3.4e6, -12.5, 1e-7)] == [
         "0", "0.927", "26.4k", "3.4M", "-12.5", "1e-07",

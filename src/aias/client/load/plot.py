@@ -12,7 +12,7 @@ from aias.plots.lines import Line, line_chart, thinned
 
 
 def draw_latencies(results: dict[str, Result], *, title: str) -> bytes:
-    """Latency by how rare it is, of one or two loads: at 100, one request of a hundred took so long or longer."""
+    """Latency by percentile, of one or two loads; a nine more takes as much room as the one before."""
     lines, seconds, deepest = [], [], 1.0
     for name, look in zip(results, ("main", "second"), strict=False):
         points = _by_rarity(results[name])
@@ -22,7 +22,7 @@ def draw_latencies(results: dict[str, Result], *, title: str) -> bytes:
             seconds += y.tolist()
             deepest = max(deepest, float(x[-1]))
     note = " · ".join(f"{colour}: {name}" for name, colour in zip(results, ("blue", "orange"), strict=False))
-    rarity = Axis("one request in …", 0.0, deepest, powers=True)
+    rarity = Axis("percentile", 0.0, deepest, powers=True, percentiles=True)
     found = axis("latency (ms)", seconds or [0.0])
     return line_chart(title, note, rarity, replace(found, powers=True), lines)
 
