@@ -72,6 +72,13 @@ def test_who_is_refused_early_can_still_read_why(server: LiveServer) -> None:
         assert status(client.recv(65536)) == 413
 
 
+@pytest.mark.parametrize("packing", ["br", "gzip, gzip"])
+def test_who_packs_a_body_otherwise_is_told_how_it_may_be_packed(server: LiveServer, packing: str) -> None:
+    response = server.call("POST", "/predict/churn", BODY, headers={"Content-Encoding": packing})
+
+    assert (response.status, response.headers.get("accept-encoding")) == (415, "gzip, deflate")
+
+
 @pytest.mark.parametrize("packing", ["gzip", "deflate"])
 def test_a_bomb_is_refused_before_it_is_unpacked(server: LiveServer, packing: str) -> None:
     bomb = b"[" + b" " * 50_000_000 + b"]"

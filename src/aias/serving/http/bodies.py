@@ -154,9 +154,12 @@ def encoding_of(headers: dict[bytes, bytes]) -> bytes | None:
     if encoding in (b"identity", b""):
         return None
     if encoding not in ENCODINGS:
-        raise UnsupportedType(
+        unknown = UnsupportedType(
             f"a body packed as {encoding.decode('latin-1')[:40]!r} is not understood", hint="use gzip or deflate"
         )
+        # Clients that read it send it again (RFC 9110, 15.5.16).
+        unknown.headers = ((b"accept-encoding", b", ".join(ENCODINGS)),)
+        raise unknown
     return encoding
 
 
