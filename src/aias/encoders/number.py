@@ -19,7 +19,7 @@ __all__ = ["Number"]
 PLAIN: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 """What needs no cleaning, for Python and Polars alike. Not `float`'s own grammar: that takes `1_000` and `٣`."""
 
-_GROUPED: Final = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
+_GROUPED: Final = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 _SPACED: Final = re.compile(r"[1-9][0-9]{0,2}([ '\u2019\u2009])[0-9]{3}(?:\1[0-9]{3})*(?:\.[0-9]*)?")
 _LAKH: Final = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})*,[0-9]{3}(?:\.[0-9]*)?")
 _CLOCK: Final = re.compile(r"([0-9]{1,2}):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,9})?))?(?: ?([AaPp])\.?[Mm]\.?)?")

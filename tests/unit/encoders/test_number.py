@@ -59,6 +59,7 @@ def test_what_means_missing_is_nan(raw):
         "old",
         "1_000",
         "1,2",
+        "0,123",
         "12,34.5",
         "--5",
         "(-5)",

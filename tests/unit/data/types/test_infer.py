@@ -171,6 +171,13 @@ def test_units_are_known_without_a_space_and_letters_of_codes_are_none() -> None
     assert [each.facts["units"] for each in notes if each.name == "data.units"] == [["kg", "lbs"]]
 
 
+def test_a_zero_before_a_comma_is_no_thousand():
+    field, dataset = field_of([f"{i / 1000:.3f}".replace(".", ",") for i in range(0, 4000, 37)])
+    assert (field.kind, field.format) == ("number", "decimal-comma")
+    assert dataset.values("column").tolist()[:3] == [0.0, 0.037, 0.074]
+    assert field_of([f"{i},{i + 100}" for i in range(1, 90)])[1].values("column")[0] == 1101
+
+
 def test_a_minus_may_follow_its_amount():
     english = [f"1,{100 + i}.50{'-' * (i % 3 == 0)}" for i in range(100)]
     for values in (english, [each.translate(str.maketrans(",.", ".,")) for each in english]):
@@ -309,7 +316,7 @@ def test_a_word_behind_every_number_is_a_unit_but_of_a_target_a_label():
     ("values", "first"),
     [
         (["10,000+", *(f"{i},000" for i in range(1, 9))], 10_000),
-        ([f"{i % 25},000+" for i in range(1, 90)], 1_000),
+        ([f"{1 + i % 24},000+" for i in range(90)], 1_000),
         (["<0.5", *(f"{i}.5" for i in range(9))], 0.5),
         (["3-5", *"12345678"], 4),
         (["$3 to $5", *(f"${i}" for i in range(9))], 4),
