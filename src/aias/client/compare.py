@@ -83,11 +83,14 @@ def compare(
     models: Mapping[str, Model], rows: Any, *, encoding: str | None = None, seconds: float = 2.0, seed: int = 0,
     watch: Watch = logged,
 ) -> Comparison:  # fmt: skip
-    """`models`: by the name of the step that made each, in their order. `rows`: with their labels, and each model is
-    measured on them; without, on whatever it was measured when it was published, which must be the same for all.
-    `encoding`: of these rows, as in `train`.
+    """How good, fast and large several versions of one task are, side by side.
 
-    They answer row after row for `seconds` together, taking turns. Raises `UserError`.
+    - `models`: by the name of the step that made each, in their order
+    - `rows`: they answer these one by one, taking turns, for `seconds` together. With labels, the models are measured
+      on them; without, the measurements are those of when they were published, which must be of the same rows
+    - `encoding`: of these rows, as in `train`
+
+    Raises `UserError`.
     """
     from aias.data.read import read
     from aias.runtimes.latency import paces

@@ -31,7 +31,7 @@ TARGET = "__target__"
 
 
 class _Estimator(BaseEstimator):
-    """What both share. `time_limit`: seconds. `learners`: names, empty for all. `random_state`: an integer."""
+    """What both share."""
 
     def __init__(
         self,
@@ -121,7 +121,13 @@ class _Estimator(BaseEstimator):
 
 
 class Classifier(ClassifierMixin, _Estimator):
-    """The best classifier that `time_limit` seconds allow. Columns may hold numbers, categories, times and texts."""
+    """The best classifier that `time_limit` seconds allow. Columns may hold numbers, categories, times and texts.
+
+    - `time_limit`: seconds of each fit
+    - `metric`: what is optimised, by default `"log_loss"` (docs/how-to/train.md#metrics)
+    - `learners`: names of those to try, by default all
+    - `random_state`: the same data and number give the same fits
+    """
 
     def fit(self, X: Any, y: Any) -> "Classifier":
         """`X`: an array or table, (rows, columns); `y`: labels, (rows,). Raises `ValueError`, `TypeError`."""
@@ -150,7 +156,13 @@ class Classifier(ClassifierMixin, _Estimator):
 
 
 class Regressor(RegressorMixin, _Estimator):
-    """The best regression that `time_limit` seconds allow. Columns may hold numbers, categories, times and texts."""
+    """The best regression that `time_limit` seconds allow. Columns may hold numbers, categories, times and texts.
+
+    - `time_limit`: seconds of each fit
+    - `metric`: what is optimised, by default `"rmse"` (docs/how-to/train.md#metrics)
+    - `learners`: names of those to try, by default all
+    - `random_state`: the same data and number give the same fits
+    """
 
     def fit(self, X: Any, y: Any) -> "Regressor":
         """`X`: an array or table, (rows, columns); `y`: numbers, (rows,). Raises `ValueError`, `TypeError`."""

@@ -214,7 +214,8 @@ class Model:
         )  # fmt: skip
 
     def leaderboard(self) -> list[dict[str, Any]]:
-        """What was tried, best first."""
+        """What was tried, best first: of each its `name`, `settings`, `validation` score, `weight`, `fit_seconds`,
+        `row_us` and `size_bytes`."""
         return [asdict(candidate) for candidate in self.manifest.leaderboard]
 
     # Methods with files of their own.
