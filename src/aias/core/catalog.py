@@ -11,12 +11,12 @@ from aias.core.near import choices
 
 MACHINERY: Final = {
     "arrival", "boosting", "contract", "engine_choice", "golden", "json_row", "latency", "lengths", "mapped",
-    "month_names", "rows", "shrinkage", "spaces", "study",
+    "month_names", "rows", "shrinkage", "spaces", "study", "tree_nodes",
 }  # fmt: skip
 """Files beside the members that are none: the promise itself, what boosters share, how leaves are shrunk, what months
 are called, the row encoder that puts encoders side by side, where searchers search, what those of Optuna share, how
-runtimes are timed and chosen among, what they are asked before they answer, which texts they read together, and which
-weights they share."""
+runtimes are timed and chosen among, what they are asked before they answer, which texts they read together, which
+weights they share, and how trees are taken out of a graph."""
 
 
 @cache  # a wide table asks for each of its columns

@@ -185,6 +185,25 @@ class Forest:
         single = bool(state.get(prefix + "single", False))
         return cls(**{name: state[prefix + name] for name in _ARRAYS}, single=single)
 
+    @classmethod
+    def of(cls, attributes: Mapping[str, Any]) -> "Forest":
+        """As `write` gives them to a TreeEnsemble, its base left out."""
+        mode = np.asarray(attributes["nodes_modes"], np.uint8)
+        closed = np.asarray(attributes.get("membership_values", ()), np.float64)  # a set after another, each and NaN
+        sizes = np.zeros(len(mode), np.int64)
+        sizes[mode == MEMBER] = np.diff(np.flatnonzero(np.isnan(closed)), prepend=-1) - 1
+
+        def ints(name: str) -> Ints:
+            return np.asarray(attributes[name], np.int64)
+
+        return cls(
+            ints("nodes_featureids"), np.asarray(attributes["nodes_splits"], np.float64), mode,
+            ints("nodes_missing_value_tracks_true") > 0, ints("nodes_truenodeids"), ints("nodes_falsenodeids"),
+            ints("nodes_trueleafs") > 0, ints("nodes_falseleafs") > 0,
+            np.asarray(attributes["leaf_weights"], np.float64), ints("leaf_targetids"), ints("tree_roots"),
+            np.cumsum(sizes), closed[~np.isnan(closed)], np.zeros(int(attributes["n_targets"])),
+        )  # fmt: skip
+
     def _attributes(self) -> dict[str, Any]:
         found: dict[str, Any] = {
             "nodes_featureids": self.feature, "nodes_splits": self.threshold, "nodes_modes": self.mode,

@@ -22,6 +22,7 @@ from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import Subwords
 from aias.runtimes.contract import Answers, Column, Row, Text, Vectors
 from aias.runtimes.lengths import runs
+from aias.runtimes.tree_nodes import taken
 
 __all__ = ["OnnxRuntime"]
 
@@ -48,10 +49,13 @@ class Session:
     """
 
     def __init__(self, model: bytes | Path, *, output: str, threads: int = 1, keep_as: Path | None = None) -> None:
-        session = _session(model, keep_as)
+        # What is kept in files is not cut: the trees stand in it.
+        trees = taken(model) if isinstance(model, bytes) and keep_as is None else None
+        session = _session(trees.rest if trees else model, keep_as)
         self.threads, self.output, self.engine = threads, output, "onnxruntime"
         # The session under the session: what the public `run` checks on every call costs as much as a small graph.
-        self._run = getattr(session, "_sess", session).run
+        run = getattr(session, "_sess", session).run
+        self._run = trees.before(run) if trees else run
         self._options = _only_what_is_asked()
         names = {each.name for each in session.get_inputs()}
         self._reads_terms, self.reads_tokens = "term_ids" in names, "tokens" in names
@@ -63,7 +67,7 @@ class Session:
     @property
     def engine_run(self) -> Callable[..., Any]:
         """As ONNX Runtime's sessions are called: outputs, feeds, options → the outputs' arrays."""
-        return self._run  # type: ignore[no-any-return]
+        return self._run
 
     def behind(self, run: Callable[..., Any], *, name: str) -> "Session":
         """The same graph answered by another engine."""

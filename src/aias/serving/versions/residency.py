@@ -29,8 +29,9 @@ START_SECONDS: Final = 10.0
 """What a start may spend on that before the server answers; the rest of them is loaded behind it."""
 
 GROWN_MIN: Final = 1.0
-GROWN_MAX: Final = 6.0
-"""Bytes in memory for each byte of the graph and the encoders' tables: dense layers take 1.3, trees 3.4 to 4.4."""
+GROWN_MAX: Final = 9.0
+"""Bytes in memory for each byte of the graph and the encoders' tables: dense layers take 1.3, trees 3.4 to 4.4, and up
+to 8 as tables (`core.bit_vectors`)."""
 
 OWN_BYTES: Final = 1 << 17
 """Of a model without any weights: its session, its manifest, its encoder."""
