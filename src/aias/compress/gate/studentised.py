@@ -178,7 +178,8 @@ def _known(before: Floats, after: Floats) -> bool:
 
 
 def _paired(value: float, before: Floats, after: Floats, groups: Ints | None) -> Evidence:
-    own, other = [_summed((each - np.mean(each)) / len(each), groups) for each in (before, after)]
+    leaned = _leaned(groups)
+    own, other = [leaned * _summed((each - np.mean(each)) / len(each), groups) for each in (before, after)]
     with np.errstate(over="ignore"):
         parts, many, alike = other - own, len(own), not np.ptp(before)
         doubt = (max(np.abs(each).mean() for each in (before, after)) / many) ** 2 if alike else one_row(own)
@@ -197,6 +198,15 @@ def _summed(parts: Floats, groups: Ints | None) -> Floats:
     if groups is None:
         return parts
     return np.asarray(np.bincount(np.unique(groups, return_inverse=True)[1], parts), np.float64)
+
+
+def _leaned(groups: Ints | None) -> Any:
+    """A group that holds a share h of the rows pulls the mean to itself, and what it adds seems smaller by 1 - h: that
+    is undone (Bell and McCaffrey 2002). Where all are equal it is 1: (groups,)."""
+    if groups is None:
+        return 1.0
+    sizes = np.unique(groups, return_counts=True)[1]
+    return (1 - 1 / len(sizes)) / np.maximum(1 - sizes / sizes.sum(), TINY)
 
 
 def _together(groups: Ints | None) -> float:

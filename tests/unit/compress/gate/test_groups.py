@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from aias.compress.comparison import Answered, evidence
+from aias.compress.gate import mean_loss
 from aias.compress.gate.power import together
 from aias.compress.gate.verdict import SPENT
 from aias.core.task import Task
@@ -48,6 +49,16 @@ def passes(metric, *, known):
 @pytest.mark.parametrize("metric", ["mae", "rmse", "log_loss", "accuracy", "roc_auc"])
 def test_rows_that_lose_together_pass_no_more_often_than_the_risk_where_their_groups_are_known(metric):
     assert passes(metric, known=True) < 0.05 + LUCK < passes(metric, known=False)
+
+
+def test_a_group_of_most_rows_does_not_hide_how_far_it_is_off():
+    numbers, rng, passed = np.repeat(np.arange(21), [240, *[6] * 20]), np.random.default_rng(0), 0
+    for _ in range(2 * RUNS):
+        before = 5 + rng.normal(size=len(numbers))
+        after = before + 1 + rng.normal(size=21)[numbers] + 0.3 * rng.normal(size=len(numbers))
+        passed += 1 - mean_loss(before, after, numbers).confidence(1.0) < SPENT
+
+    assert passed / (2 * RUNS) < 0.05 + LUCK
 
 
 def test_the_bootstrap_draws_whole_groups():
