@@ -24,6 +24,13 @@ def test_a_report_made_beside_the_other_form_takes_no_time_of_its_own() -> None:
     assert alone - beside == 1.0
 
 
+def test_where_others_have_two_thirds_of_the_processors_a_small_model_leaves_time_for_others() -> None:
+    ending = FinishingTime(10.0, judge_seconds=0.005)
+    form = ending.form(rows=400, classes=2, folds=5)
+    alone = ending.quality(form, used=0.06, beside=True) + ending.serving(form, used=0.06, each=0.06)
+    assert 0.8 < alone < 10.0 / 2 / 3  # of half the time
+
+
 def test_of_little_time_little_is_kept_for_reports() -> None:
     seconds = [FinishingTime(budget).serving(0.6, used=0.1, each=0.1) for budget in (3.0, 60.0, 600.0)]
     assert seconds == sorted(seconds) and seconds[0] < 1.2
