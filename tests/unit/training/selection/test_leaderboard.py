@@ -263,7 +263,7 @@ def test_a_holdout_is_parted_so_that_no_group_helps_to_weigh_its_own_answers():
     alone = replace(alone, folds=np.zeros(ROWS, np.int16))
     for groups, together in ((several, several), (one, None), (None, None)):
         made = board([], seconds=60, finishing={})
-        made._judge_by(replace(alone, groups=groups))
+        made._judge_by(replace(alone, clusters=groups))
         assert np.unique(made.folds).tolist() == [0, 1, 2, 3, 4]
         if together is not None:
             assert len(np.unique(np.column_stack([made.folds, together]), axis=0)) == len(np.unique(together))
