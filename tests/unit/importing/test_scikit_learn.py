@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 import aias
 from aias.graph.builder import Builder
-from aias.importing.formats.contract import UnsafeModel
+from aias.importing.formats.contract import UnreadableModel, UnsafeModel
 from aias.importing.formats.onnx import Onnx
 from aias.importing.safety import loaded
 from aias.importing.signature import pruned
@@ -144,3 +144,19 @@ def test_the_label_of_a_support_vector_machine_is_its_own_and_not_that_above_a_h
     )
     assert any("is missing" in each.message for each in told if each.name == "import.note")
     assert Onnx.read(path).description.label_weights
+
+
+@pytest.mark.parametrize(("element", "hint"), [(TensorProto.DOUBLE, "for float32"), (TensorProto.FLOAT, "again")])
+def test_an_operator_that_onnx_runtime_has_for_float32_alone_is_to_be_exported_for_that(
+    element: int, hint: str, tmp_path: Path
+) -> None:
+    nodes = [helper.make_node("Identity", ["input"], ["same"]),
+             helper.make_node("SVMRegressor", ["same"], ["p"], domain="ai.onnx.ml", coefficients=[1.0], n_supports=1,
+                              support_vectors=[0.5, 0.0, 0.0], rho=[0.0], kernel_type="NONSENSE",
+                              kernel_params=[0.5, 0.0, 3.0])]  # fmt: skip
+    path = saved(tmp_path / "m.onnx", nodes, [value("input", ["N", 3], element)], [value("p", ["N", 1])])
+
+    with pytest.raises(UnreadableModel) as refused:
+        Onnx.read(path)
+
+    assert "cannot load it" in refused.value.message and hint in refused.value.hint

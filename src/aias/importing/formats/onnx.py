@@ -38,7 +38,7 @@ class Onnx:
         self.batch = fixed.pop()
         self.outputs = outputs_of(model)
         self.model = model = without_names(model, self.outputs)
-        self.session = _session(model.SerializeToString())
+        self.session = _session(model.SerializeToString(), {slot.element for slot in self.slots})
         inputs = tuple(each for slot in self.slots for each in slot.inputs)
         probe: list[Values] = [[""] * 2 if each.kind == "category" else np.zeros(2) for each in inputs]
         found, _ = self._run(probe)
@@ -214,11 +214,15 @@ def _notes(inputs: Sequence[Any], outputs: Outputs) -> tuple[str, ...]:
     return (zeros,) * bool(names) + (evens,) * bool(outputs.label_weights)
 
 
-def _session(model: bytes) -> Any:
+def _session(model: bytes, reads: set[int]) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as fault:  # noqa: BLE001  ONNX Runtime has no public base for its errors
-        raise UnreadableModel(f"ONNX Runtime cannot load it: {plain(fault)}", hint="export it again") from None
+        hint = "export it for float32, as by `to_onnx(model, rows.astype(numpy.float32))`"
+        raise UnreadableModel(
+            f"ONNX Runtime cannot load it: {plain(fault)}",
+            hint=hint if TensorProto.DOUBLE in reads else "export it again",
+        ) from None
