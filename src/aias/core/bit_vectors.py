@@ -67,8 +67,10 @@ class BitVectors:
         words = -(-end[forest.roots] // BITS)
         first = np.cumsum(words) - words
         count = int(words.sum())
+        if count > WORDS_A_TREE_MAX * forest.trees:
+            return None
         pairs = _Pairs.of(forest, first[tree], begin, middle, end)
-        size = 0 if count > WORDS_A_TREE_MAX * forest.trees else pairs.block(count, NODE_BYTES_MAX * forest.nodes)
+        size = pairs.block(count, NODE_BYTES_MAX * forest.nodes)
         if not size:
             return None
         sides = ((forest.left, forest.left_is_leaf, begin), (forest.right, forest.right_is_leaf, middle))

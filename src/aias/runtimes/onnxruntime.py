@@ -52,6 +52,8 @@ class Session:
         # What is kept in files is not cut: the trees stand in it.
         trees = taken(model) if isinstance(model, bytes) and keep_as is None else None
         session = _session(trees.rest if trees else model, keep_as)
+        if trees:
+            give_back()
         self.threads, self.output, self.engine = threads, output, "onnxruntime"
         # The session under the session: what the public `run` checks on every call costs as much as a small graph.
         run = getattr(session, "_sess", session).run

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from aias.core.arrays import Ints
-from aias.core.bit_vectors import TREES_MIN, BitVectors
+from aias.core.bit_vectors import BITS, TREES_MIN, WORDS_A_TREE_MAX, BitVectors
 from aias.core.forest import Forest, side_by_side
 from aias.core.graph import DOUBLE
 
@@ -70,25 +70,29 @@ def _taken(model: bytes) -> Taken | None:
     around, graphs = list[bytes](), list[bytes]()
     for number, value, raw in _fields(model):
         (graphs if number == GRAPH else around).append(value if number == GRAPH else raw)
-    forests, names, kept = list[Forest](), list[bytes](), list[bytes]()
+    found, kept, count = dict[bytes, dict[str, bytes]](), list[bytes](), 0
     (graph,) = graphs
     for number, value, raw in _fields(graph):
-        found = _forest(value) if number == NODE else None
-        if found is None:
-            kept.append(raw)
+        name, attributes = _trees(value) if number == NODE else (b"", {})
+        trees = len(_value(attributes["tree_roots"])) if name else 0
+        if trees and len(attributes["leaf_weights"]) <= 8 * BITS * WORDS_A_TREE_MAX * trees:
+            found[name] = attributes
+            count += trees
         else:
-            names.append(found[0])
-            forests.append(found[1])
-    trees = BitVectors.of(side_by_side(forests)) if forests else None
-    if trees is None:
+            kept.append(raw)
+    if count < TREES_MIN:
         return None
-    kept += [_field(INPUT, _field(1, name) + _field(2, _field(1, bytes([8, DOUBLE])))) for name in names]
+    forests = [_forest(each) for each in found.values()]
+    tables = BitVectors.of(side_by_side(forests))
+    if tables is None:
+        return None
+    kept += [_field(INPUT, _field(1, name) + _field(2, _field(1, bytes([8, DOUBLE])))) for name in found]
     rest = b"".join([*around, _field(GRAPH, b"".join(kept))])
-    return Taken(rest, trees, tuple(name.decode() for name in names), np.cumsum([each.outputs for each in forests]))
+    return Taken(rest, tables, tuple(name.decode() for name in found), np.cumsum([each.outputs for each in forests]))
 
 
-def _forest(node: bytes) -> tuple[bytes, Forest] | None:
-    """Of a node that adds up float64 trees over the columns; and what its output is called."""
+def _trees(node: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """What trees over the columns give, and their attributes by name; of other nodes nothing."""
     reads, gives, attributes, kind = list[bytes](), list[bytes](), list[bytes](), b""
     for number, value, _ in _fields(node):
         if number == KIND:
@@ -96,26 +100,31 @@ def _forest(node: bytes) -> tuple[bytes, Forest] | None:
         elif number in {READS, GIVES, ATTRIBUTE}:
             {READS: reads, GIVES: gives, ATTRIBUTE: attributes}[number].append(value)
     if kind != b"TreeEnsemble" or reads != [COLUMNS]:
-        return None
-    held = dict(map(_attribute, attributes))
+        return b"", {}
+    return gives[0], {
+        next(value for number, value, _ in _fields(each) if number == NAME).decode(): each for each in attributes
+    }
+
+
+def _forest(attributes: Mapping[str, bytes]) -> Forest:
+    held = {name: _value(each) for name, each in attributes.items()}
     if held["leaf_weights"].dtype != np.float64 or held["aggregate_function"] != 1 or held["post_transform"] != 0:
-        return None
-    return gives[0], Forest.of(held)
+        raise ValueError("these trees do not add up float64")
+    return Forest.of(held)
 
 
-def _attribute(data: bytes) -> tuple[str, Any]:
-    name = ""
-    for number, value, raw in _fields(data):
-        if number == NAME:
-            name = value.decode()
-        elif number == WHOLE:
-            return name, value
-        elif number == TENSOR:
+def _value(attribute: bytes) -> Any:
+    at = 0
+    for number, value, raw in _fields(attribute):
+        if number == WHOLE:
+            return value
+        if number == TENSOR:
             held = {number: value for number, value, _ in _fields(value)}
-            return name, np.frombuffer(held[RAW], TYPES[held[ELEMENTS]])
-        elif number == WHOLES:
-            return name, _wholes(data[data.index(raw, len(name)) :])
-    raise ValueError(f"`{name}` is nothing that trees have")
+            return np.frombuffer(held[RAW], TYPES[held[ELEMENTS]])
+        if number == WHOLES:
+            return _wholes(attribute[at:])
+        at += len(raw)
+    raise ValueError("an attribute that trees do not have")
 
 
 def _wholes(data: bytes) -> Ints:

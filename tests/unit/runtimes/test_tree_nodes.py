@@ -49,6 +49,14 @@ def test_a_graph_answers_as_before_to_the_last_bit_alone_and_in_a_batch(forests:
         np.testing.assert_array_equal(expected[place : place + 1], session.run(encoded(x[place : place + 1])))
 
 
+def test_large_trees_stay_in_the_graph_beside_small_ones() -> None:
+    model, x = graph_of(forest_of(), forest_of(trees=30, leaves=300)), odd_rows()
+
+    assert (found := taken(model)) is not None
+    assert found.rest.count(b"TreeEnsemble") == 1
+    np.testing.assert_array_equal(by_onnx_runtime(model, x), Session(model, output="probabilities").run(encoded(x)))
+
+
 def test_small_forests_and_those_in_single_precision_stay_in_the_graph() -> None:
     small, large = forest_of(trees=500), forest_of(own=True)
     threshold, value = (each.astype(np.float32).astype(float) for each in (large.threshold, large.leaf_value))
