@@ -1,7 +1,11 @@
 import re
+import subprocess
+import sys
+import tracemalloc
+import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aias.core import limits
@@ -174,3 +178,29 @@ def test_any_text_gives_sorted_distinct_ids_in_range(value: str) -> None:
 def test_letter_groups_of_a_huge_word_are_bounded() -> None:
     assert len(letter_groups("x" * 100_000)) < 200
     assert letter_groups("x") == set()
+
+
+def test_what_is_remembered_of_long_words_that_were_never_seen_is_short() -> None:
+    text = Text.fit(FIELD, TEXTS * 2)
+    tracemalloc.start()
+    for i in range(100):
+        text.encode(f"{i}" + "x" * 100_000)
+    left, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert left < 1_000_000
+    assert text.encode("winning" * 10) == text.encode("winning" * 100)
+
+
+@given(st.text(alphabet="e\u0301\u0323\u0f73\u0345\u0344ﾞﾟカ ─\n", min_size=100, max_size=200))
+@example("ệ" + "\u0301\u0323ﾞ\u0f73" * 50)
+def test_many_marks_in_a_row_are_folded_as_few_are(text: str) -> None:
+    words = re.findall(PATTERN, unicodedata.normalize("NFKC", text.strip()).casefold())
+    assert split(text) == [f"N{min(len(word) - 1, INDENT_MAX)}" if word[0] == "\n" else word for word in words]
+
+
+@pytest.mark.parametrize("unit", ["\u0301\u0323", "\u0f73", "\u0301ﾞ"])
+def test_a_million_marks_out_of_order_are_read_within_seconds_of_the_processor(unit: str) -> None:
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_CPU, (20, 20))"
+    read = f"{limit}; from aias.encoders.text import split; split('a' + sys.argv[1] * (999_998 // len(sys.argv[1])))"
+    assert subprocess.run([sys.executable, "-c", read, unit], check=False).returncode == 0
