@@ -16,17 +16,17 @@ _NS_MAX: Final = (1 << 44) - 1
 class Latencies:
     """Of some requests, in seconds."""
 
-    __slots__ = ("cells", "count", "highest", "lowest", "total")
+    __slots__ = ("buckets", "count", "highest", "lowest", "total")
 
     def __init__(self) -> None:
-        self.cells: dict[int, int] = {}
+        self.buckets: dict[int, int] = {}
         self.count, self.total, self.lowest, self.highest = 0, 0.0, math.inf, 0.0
 
     def add(self, seconds: float) -> None:
         ns = min(max(int(seconds * 1e9), 0), _NS_MAX)
         shift = ns.bit_length() - _BITS - 1
         at = ns if shift <= 0 else (shift << _BITS) + (ns >> shift)
-        self.cells[at] = self.cells.get(at, 0) + 1
+        self.buckets[at] = self.buckets.get(at, 0) + 1
         self.count += 1
         self.total += seconds
         if seconds < self.lowest:
@@ -35,8 +35,8 @@ class Latencies:
             self.highest = seconds
 
     def merge(self, other: "Latencies") -> None:
-        for at, count in other.cells.items():
-            self.cells[at] = self.cells.get(at, 0) + count
+        for at, count in other.buckets.items():
+            self.buckets[at] = self.buckets.get(at, 0) + count
         self.count += other.count
         self.total += other.total
         self.lowest, self.highest = min(self.lowest, other.lowest), max(self.highest, other.highest)
@@ -48,7 +48,7 @@ class Latencies:
     def at(self, share: float) -> float:
         """What so large a share of the requests took at most: `at(0.99)` is the 99th percentile."""
         rank, seen = self._rank(share), 0
-        for at, count in sorted(self.cells.items()):
+        for at, count in sorted(self.buckets.items()):
             seen += count
             if seen >= rank:
                 return min(_above(at) / 1e9, self.highest)
@@ -61,7 +61,7 @@ class Latencies:
     def curve(self) -> list[tuple[float, float]]:
         """Share and seconds of each step that was hit: that share took at most so long."""
         points, seen = [], 0
-        for at, count in sorted(self.cells.items()):
+        for at, count in sorted(self.buckets.items()):
             seen += count
             points.append((seen / self.count, min(_above(at) / 1e9, self.highest)))
         return points
@@ -69,7 +69,7 @@ class Latencies:
     def within(self, bounds: list[float]) -> list[int]:
         """How many lie between each bound and the one before; the last: how many lie beyond all."""
         found, edge = [0] * (len(bounds) + 1), 0
-        for at, count in sorted(self.cells.items()):
+        for at, count in sorted(self.buckets.items()):
             while edge < len(bounds) and _above(at) / 1e9 > bounds[edge] * (1 + 1 / _STEPS):
                 edge += 1
             found[edge] += count

@@ -46,7 +46,7 @@ def test_those_of_several_runs_are_added_up() -> None:
     one.merge(other)
 
     whole = of(seconds)
-    assert one.cells == whole.cells
+    assert one.buckets == whole.buckets
     assert (one.count, one.lowest, one.highest) == (1_000, whole.lowest, whole.highest)
 
 
