@@ -67,6 +67,7 @@ def resampled_loss(
     value = lost(*(float(each(np.ones((1, rows)))[0]) for each in (before, after)))
     found = [np.concatenate(each) for each in zip(*_both(before, after, drawn), strict=True)]
     error, losses = _doubted(found[0], found[1], drawn, doubt)
+    losses = value + drawn.wider * (losses - value)
     if len(losses) < RESAMPLES // 2 or not np.isfinite(value) or losses[0] == losses[-1]:
         return Unknown(rows)
     below = np.searchsorted(losses, value, "left") + np.searchsorted(losses, value, "right")
@@ -85,6 +86,18 @@ class _Drawn:
     @property
     def units(self) -> int:
         return self.rows if self.groups is None else int(self.groups.max()) + 1
+
+    @property
+    def wider(self) -> float:
+        """How much farther a mean is off than its resamples, where groups hold shares h of the rows: they pull it to
+        themselves, and of its variance Σh² is seen Σh² (1 - 2h + Σh²) (Bell and McCaffrey 2002)."""
+        if self.groups is None:
+            return 1.0
+        shares = np.bincount(self.groups) / self.rows
+        squares = shares**2
+        seen = float((squares * (1 - 2 * shares + squares.sum())).sum())
+        equal = 1 - 1 / len(shares)  # of groups of one size nothing is to be undone
+        return float(np.sqrt(equal * squares.sum() / seen)) if seen > 0 else 1.0
 
     def of_rows(self, units: Floats) -> Floats:
         """(weightings, units) → (weightings, rows)"""

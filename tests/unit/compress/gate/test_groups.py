@@ -61,6 +61,20 @@ def test_a_group_of_most_rows_does_not_hide_how_far_it_is_off():
     assert passed / (2 * RUNS) < 0.05 + LUCK
 
 
+def test_nor_does_it_in_the_bootstrap():
+    numbers, rng, found = np.repeat(np.arange(21), [240, *[6] * 20]), np.random.default_rng(0), []
+    task = Task("y", "binary", "f1", ("a", "b"))
+    for _ in range(RUNS):
+        y = (rng.random(len(numbers)) < 0.5).astype(int)
+        right = (2 * y - 1) * 1.5 + rng.normal(size=len(y))
+        other = np.where((rng.random(21) < 0.3)[numbers], (2 * y - 1) * 0.3 + rng.normal(size=len(y)), right)
+        pair = [Answered(np.stack([1 / (1 + np.exp(z)), 1 / (1 + np.exp(-z))], axis=1)) for z in (right, other)]
+        found.append(evidence(task, y, *pair, seed=0, groups=numbers))
+    truth = np.mean([each.value for each in found])
+
+    assert np.mean([1 - each.confidence(truth) < SPENT for each in found]) < 0.05 + LUCK
+
+
 def test_the_bootstrap_draws_whole_groups():
     rng = np.random.default_rng(1)
     task = Task("y", "binary", "balanced_accuracy", ("a", "b"))
