@@ -194,7 +194,8 @@ def _ragged_notes(short: Flags, long: Flags, found: Records, width: int, name: s
                 f" ({long.sum()} such lines: {lines})",
                 hint="put values that hold the separator in double quotes",
             )
-        notes.append(noted(f"`{name}`: {_rows_have(long)} more than {width} values; left out are lines {lines}"))
+        which = f"line{'s' * (long.sum() > 1)} {lines}"
+        notes.append(noted(f"`{name}`: {_rows_have(long)} more than {width} values; left out: {which}"))
     if short.any():
         notes.append(
             noted(
