@@ -38,7 +38,7 @@ UNSEEN: Final = "\\x00-\\x1f\\x7f-\\x9f\\xad\u200b-\u200f\u202a-\u202e\u2060-\u2
 """Control and format characters."""
 
 _NO_MARKS: Final = rf"\w\s{UNSEGMENTED}{SIGNS}{PICTURES}{UNSEEN}"
-PATTERN: Final = rf"[{UNSEGMENTED}]|(?:[^\W{UNSEGMENTED}]|[{SIGNS}])+|[{PICTURES}]|\n\s*|[^{_NO_MARKS}]+"
+PATTERN: Final = rf"[{UNSEGMENTED}]|(?:[^\W{UNSEGMENTED}]+|[{SIGNS}])+|[{PICTURES}]|\n\s*|[^{_NO_MARKS}]+"
 
 _unsegmented = re.compile(f"[{UNSEGMENTED}] [{UNSEGMENTED}] [{UNSEGMENTED}]").fullmatch
 _split_any = re.compile(PATTERN).findall
@@ -99,7 +99,7 @@ def traits(text: str, words: Sequence[str]) -> list[str]:
         raw = text.encode()
         capitals, digits = len(raw) - len(raw.translate(None, _CAPITALS)), len(raw) - len(raw.translate(None, _DIGITS))
     else:
-        capitals, digits = sum(map(str.isupper, text)), sum(map(str.isdecimal, text))
+        capitals, digits = sum(map(str.isupper, text)), len(_digit.findall(text))
     found = [*_LENGTHS[: len(words).bit_length()], *_UPPER[: capitals.bit_length()], *_DIGITAL[: digits.bit_length()]]
     distinct = set(words)
     if len(distinct) < len(words):
