@@ -23,6 +23,9 @@ ROWS_MAX: Final = 50_000
 NUMBERS_MAX: Final = 200_000
 """Rows × classes: a second or two."""
 
+CLASSES_MAX: Final = 128
+"""Each is looked at beside all others, so the work grows with their square: 822 would take most of a minute."""
+
 SWEEPS_MAX: Final = 3
 RATIOS_MAX: Final = 200
 ODDS_MAX: Final = 1e9
@@ -40,9 +43,9 @@ def decision_weights(
 ) -> tuple[Weights, Floats] | None:
     """Weights of sum 1, and of each row those that the other folds say, (rows, classes), to judge it by.
 
-    None where labels of folds that they were not found on gain less than a standard error.
+    None where labels of folds that they were not found on gain less than a standard error, and of too many classes.
     """
-    if task.metric not in WEIGHED or len(np.unique(y)) < 2:
+    if task.metric not in WEIGHED or task.outputs > CLASSES_MAX or len(np.unique(y)) < 2:
         return None
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(y))[: min(ROWS_MAX, max(NUMBERS_MAX // task.outputs, NUMBERS_MAX // 50))]

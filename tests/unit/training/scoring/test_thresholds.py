@@ -3,7 +3,7 @@ import pytest
 
 from aias.core.task import Task
 from aias.training.scoring.metrics import decide, measure
-from aias.training.scoring.thresholds import decision_weights
+from aias.training.scoring.thresholds import CLASSES_MAX, decision_weights
 
 
 def weights_for(task: Task, y, scores):
@@ -63,6 +63,14 @@ def test_balanced_accuracy_cuts_where_the_class_is_likelier_than_usual() -> None
 @pytest.mark.parametrize("metric", ["log_loss", "roc_auc", "precision", "recall"])
 def test_other_metrics_leave_labels_alone(metric) -> None:
     assert weights_for(task_of(metric), *rare(2_000)) is None
+
+
+def test_so_many_classes_are_not_weighed_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aias.training.scoring.thresholds._find", lambda *_: pytest.fail("it takes minutes"))
+    classes = CLASSES_MAX + 1
+    y = np.arange(4 * classes) % classes
+    task = Task("y", "multiclass", "balanced_accuracy", tuple(map(str, range(classes))))
+    assert decision_weights(task, y, np.full((len(y), classes), 1 / classes), y % 5, seed=0) is None
 
 
 def test_where_a_half_is_best_nothing_is_changed() -> None:
