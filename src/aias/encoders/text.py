@@ -226,6 +226,8 @@ def as_text(value: object, missing: Collection[object] = ()) -> str:
     """`value` as a string; nothing (null, a missing spelling) is the empty text. Raises `BadValue`."""
     if value is None or (isinstance(value, float) and value != value):
         return ""
+    if isinstance(value, (bool, int, float)):
+        value = str(value)
     if isinstance(value, str):
         if value.strip() in missing:  # as it is in a file
             return ""
@@ -234,8 +236,6 @@ def as_text(value: object, missing: Collection[object] = ()) -> str:
                 f"a text of {len(value):,} characters is too long", hint=f"send at most {limits.TEXT_CHARS_MAX:,}"
             )
         return value
-    if isinstance(value, (bool, int, float)):
-        return str(value)
     raise BadValue(f"{type(value).__name__} is not a text", hint="send a string")
 
 

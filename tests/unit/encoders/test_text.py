@@ -131,6 +131,12 @@ def test_blanks_around_what_means_missing_make_it_no_text() -> None:
     assert text.encode(" n/a\t") == text.encode("n/a") == []
 
 
+def test_a_number_that_means_missing_is_no_text_however_it_is_given() -> None:
+    text = Text.fit(Field("note", "text", missing=("-9",)), ["9 to 5", "9 to 5"])
+    assert text.encode("9") == text.encode(9) != []
+    assert text.encode("-9") == text.encode(-9) == []
+
+
 def test_missing_and_empty_texts_have_no_terms() -> None:
     text = Text.fit(FIELD, TEXTS)
     assert [text.encode(value) for value in (None, "", "n/a", float("nan"), "\x00")] == [[]] * 5
