@@ -46,7 +46,7 @@ def traits(text, words):
         yield from (f"{{name}}{{i}}" for i in range(count.bit_length()))
     for word, count in counts.items():
         yield from ["B" + word] * (count > 1) + ["Q" + word] * (count > 3)
-        yield "S" + re.sub(r"\\d", "0", word) if digits and re.search(r"\\d", word) else ""
+        yield "S" + re.sub(r"\\d", "0", word) if digits and re.search(r"\\d", word) and word[0] != "N" else ""
 
 def term_ids(text, table):
     words = words_of(text)

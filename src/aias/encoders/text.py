@@ -30,11 +30,14 @@ UNSEGMENTED: Final = (
 )
 SIGNS: Final = (
     "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
-    "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0900-\u0dff"
+    "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u07a6-\u07b0\u0900-\u0963\u0966-\u0dff\u0f71-\u0f84"
+    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
 )
 """Accents and vowel signs, Indic ones whole, that are not `\\w` in Python's `re` but are parts of words."""
 PICTURES: Final = "\u2190-\u21ff\u2600-\u27bf\U0001f000-\U0001faff"
-UNSEEN: Final = "\\x00-\\x1f\\x7f-\\x9f\\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+UNSEEN: Final = (
+    "\\x00-\\x1f\\x7f-\\x9f\\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff"
+)
 """Control and format characters."""
 
 _NO_MARKS: Final = rf"\w\s{UNSEGMENTED}{SIGNS}{PICTURES}{UNSEEN}"
@@ -109,7 +112,7 @@ def traits(text: str, words: Sequence[str]) -> list[str]:
                 if count > 3:
                     found.append("Q" + word)
     if digits:
-        found += ["S" + _digit.sub("0", word) for word in distinct if _digit.search(word)]
+        found += ["S" + _digit.sub("0", word) for word in distinct if _digit.search(word) and word[0] != "N"]
     return found
 
 

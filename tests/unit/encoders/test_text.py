@@ -83,6 +83,7 @@ def test_the_traits_of_a_text_are_its_length_capitals_digits_and_what_comes_agai
     ]
     assert traits("ДА", split("ДА")) == ["L0", "U0", "U1"]
     assert traits("٣٤", split("٣٤")) == ["L0", "D0", "D1", "S00"]
+    assert sorted(traits("7\n x", split("7\n x"))) == ["D0", "L0", "L1", "S0"]
     assert not any(map(letter_groups, traits(text, split(text))))
 
 
@@ -96,11 +97,12 @@ def test_the_neighbour_of_the_first_word_is_the_beginning_and_of_the_last_the_en
 
 
 def test_accents_and_vowel_points_stay_inside_their_word() -> None:
-    assert split("كَتَبَ שָׁלוֹם x̂y") == ["كَتَبَ", "שָׁלוֹם", "x̂y"]
+    assert split("كَتَبَ שָׁלוֹם x̂y ދިވެހި") == ["كَتَبَ", "שָׁלוֹם", "x̂y", "ދިވެހި"]
+    assert split("葛\U000e0100城") == ["葛", "城"]
 
 
 def test_indic_vowel_signs_stay_inside_their_word() -> None:
-    assert split("हिन्दी भाषा") == ["हिन्दी", "भाषा"]
+    assert split("हिन्दी भाषा।") == ["हिन्दी", "भाषा", "।"]
 
 
 def test_pictures_are_words_and_control_characters_are_not() -> None:
