@@ -110,8 +110,8 @@ def test_a_row_with_too_many_values_is_found_with_its_line(give):
 def test_few_ragged_rows_among_many_are_left_out_and_told(give):
     dataset = read(give("a,b\n" + "1,2\n" * 500 + "1,2,3\n" + "4\n" + "5,6\n"))
     assert dataset.rows == 502
-    assert "lines 502" in said(dataset)
-    assert "lines 503" in said(dataset)
+    assert "left out: line 502" in said(dataset)
+    assert "missing: line 503" in said(dataset)
     assert dataset.frame["b"].null_count() == 1
 
 

@@ -194,13 +194,13 @@ def _ragged_notes(short: Flags, long: Flags, found: Records, width: int, name: s
                 f" ({long.sum()} such lines: {lines})",
                 hint="put values that hold the separator in double quotes",
             )
-        which = f"line{'s' * (long.sum() > 1)} {lines}"
+        which = f"line{'s' if long.sum() > 1 else ''} {lines}"
         notes.append(noted(f"`{name}`: {_rows_have(long)} more than {width} values; left out: {which}"))
     if short.any():
         notes.append(
             noted(
                 f"`{name}`: {_rows_have(short)} fewer than {width} values; the rest of each was read as missing:"
-                f" lines {_some(found.lines[short])}"
+                f" line{'s' if short.sum() > 1 else ''} {_some(found.lines[short])}"
             )
         )
     return tuple(notes)

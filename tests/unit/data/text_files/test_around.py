@@ -82,7 +82,7 @@ def test_a_comment_between_rows_is_left_out(give, plain):
 
 def test_lines_are_counted_from_the_top_of_the_file(give):
     dataset = read(give("Report\n\n" + "\n".join([HEADER, *LINES[:20], "Oslo,3", *LINES[20:]])))
-    assert any("1 row has fewer than 4 values" in each and each.endswith("lines 24") for each in told(dataset))
+    assert any("1 row has fewer than 4 values" in each and each.endswith("line 24") for each in told(dataset))
     with pytest.raises(AiasError, match="line 24 has 5 values"):
         read(give("Report\n\n" + "\n".join([HEADER, *LINES[:20], *["Oslo,3,,,no"] * 2, *LINES[20:]])))
 
