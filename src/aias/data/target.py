@@ -278,9 +278,10 @@ def _dropped_notes(target: str, rows: int) -> tuple[Event, ...]:
 
 
 def _blank_notes(classes: tuple[str, ...], target: str) -> tuple[Event, ...]:
-    """Labels that may mean that there is none. Beside a single other one they are what it is told from."""
+    """Labels that may mean that there is none. Beside a single other one they are what it is told from, and beside a
+    plus `-` is a minus."""
     found = [label for label in classes if label.lower() in _MAYBE_NONE]
-    if not found or len(classes) - len(found) < 2:
+    if not found or len(classes) - len(found) < 2 or "+" in classes:
         return ()
     message = f"`{target}`: {', '.join(map(shown, found))} is taken for a label; where it means that there is none, "
     facts: dict[str, object] = {"labels": cast("list[object]", found)}

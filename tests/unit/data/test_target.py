@@ -67,7 +67,7 @@ def test_a_label_that_may_mean_none_is_told_of(blank):
     (told,) = labels_of(["yes", "no", blank] * 10).notes
 
     assert told.name == "data.label-or-none" and told.facts == {"labels": [blank]}
-    for values in (["yes", blank], ["none", "mild", "severe"], ["yes", "no", "?"]):
+    for values in (["yes", blank], ["none", "mild", "severe"], ["yes", "no", "?"], ["+", "0", "-"]):
         assert [each.name for each in labels_of(values * 10).notes if each.name == told.name] == []
 
 
