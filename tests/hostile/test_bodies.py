@@ -16,6 +16,7 @@ import pytest
 from aias.core.limits import COLUMNS_MAX
 from aias.serving.formats.arrow import ArrowProcess
 from aias.serving.formats.json_rows import SLACK, read_lines, read_row, read_rows
+from aias.serving.formats.json_values import TOKENS
 from aias.serving.refusals import BadBody
 from live_server import BOUNDS, PATIENCE, Joined, LiveServer, Response, Rule, Shelf, eventually, live_server
 from raw_requests import BODY, closing, status
@@ -216,6 +217,10 @@ def test_whole_numbers_beyond_float64_are_refused_as_others_are(server: LiveServ
     assert b"holds a number that is too large" in whole.body
     for fine in ("1" + "0" * 308, f"0.{LONG}"):
         assert server.call("POST", path, body.replace("-%s", "%s") % fine, headers=JSON).status == 200
+
+
+def test_long_numbers_are_looked_for_where_numbers_begin_and_not_at_each_digit() -> None:
+    assert TOKENS.search(b"[" + b"1" * 400, 2) is None
 
 
 @pytest.mark.parametrize("body", [b'[{"age": "\xff"}]', b"\xff\xfe[\x00]\x00", b"\x00", b'[{"age": "\\u0000"}]'])

@@ -14,8 +14,8 @@ _DIGITS: Final = 309
 _TOO_MANY: Final = b"0" * _DIGITS
 _AS_ZEROS: Final = bytes(ord("0") if chr(each) in "0123456789" else ord(" ") for each in range(256))
 
-_TOKENS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[-+.eE0-9]{%d,}+' % _DIGITS, re.DOTALL)
-"""Texts, which may hold digits too, and long numbers."""
+TOKENS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|(?<![-+.eE0-9])[-+.eE0-9]{%d,}+' % _DIGITS, re.DOTALL)
+"""Texts, which may hold digits too, and long numbers, looked for where numbers begin: a shorter one is read once."""
 
 Values = TypeVar("Values")
 
@@ -32,7 +32,7 @@ class Decoder(Generic[Values]):
 
 
 def _has_infinite(raw: bytes) -> bool:
-    for token in _TOKENS.finditer(raw):
+    for token in TOKENS.finditer(raw):
         try:
             if token[0][:1] != b'"' and math.isinf(float(token[0])):
                 return True
