@@ -279,6 +279,11 @@ def graphs_in(node: onnx.NodeProto) -> list[onnx.GraphProto]:
     return [graph for each in node.attribute for graph in (*([each.g] if each.HasField("g") else []), *each.graphs)]
 
 
+def reads(node: onnx.NodeProto) -> set[str]:
+    """Its inputs, and what graphs within it take from around them."""
+    return {*node.input, *(name for graph in graphs_in(node) for each in graph.node for name in each.input)}
+
+
 def _main(model: onnx.ModelProto) -> int:
     """The version of the operator set of ONNX itself; 0 where it names none."""
     return next((int(each.version) for each in model.opset_import if DOMAINS.get(each.domain) == "ai.onnx"), 0)
@@ -320,5 +325,5 @@ def _check_sizes(graph: onnx.GraphProto) -> None:
                 )
         if node.op_type == "Scan" and values & set(_scanned(node)):
             raise _endless(node)
-        if node.op_type not in {"Shape", "Size"} and values & set(node.input):
+        if node.op_type not in {"Shape", "Size"} and values & reads(node):
             values.update(node.output)

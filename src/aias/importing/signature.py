@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from aias.encoders.category import text_of
 from aias.importing.formats.contract import Input, UnfitModel
-from aias.importing.safety import DOMAINS, graphs_in
+from aias.importing.safety import DOMAINS, reads
 
 KINDS: Final = {
     TensorProto.FLOAT: "number", TensorProto.DOUBLE: "number", TensorProto.FLOAT16: "number",
@@ -267,7 +267,7 @@ def pruned(model: onnx.ModelProto, wanted: str) -> tuple[onnx.GraphProto, Mappin
     needed, nodes = {wanted}, list[onnx.NodeProto]()
     for node in reversed(model.graph.node):
         if needed & set(node.output):
-            needed.update(node.input, *(each.input for inner in graphs_in(node) for each in inner.node))
+            needed |= reads(node)
             nodes.append(node)
     graph = onnx.GraphProto()
     for node in reversed(nodes):

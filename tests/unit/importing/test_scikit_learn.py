@@ -64,6 +64,24 @@ def test_steps_of_something_else_or_through_what_a_row_decides_are_refused(
         loaded(nearest(tmp_path / "m.onnx", **other))
 
 
+def test_what_steps_take_of_a_row_from_around_them_decides_no_size(tmp_path: Path) -> None:
+    """As an input of its node, it would be seen; the graph within reads it, too, where it is none."""
+    step = helper.make_node("Identity", ["input"], ["row"])
+    body = helper.make_graph([step], "body", [value("next", [3])], [value("row", ["N", 3])])
+    nodes = [
+        helper.make_node("Scan", ["known"], ["stacked"], body=body, num_scan_inputs=1),
+        helper.make_node("ReduceMax", ["stacked"], ["most"], keepdims=0),
+        helper.make_node("Cast", ["most"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Reshape", ["whole", "one"], ["size"]),
+        helper.make_node("ConstantOfShape", ["size"], ["p"]),
+    ]
+    tensors = [tensor("known", KNOWN), tensor("one", np.array([1]))]
+    path = saved(tmp_path / "m.onnx", nodes, [value("input", ["N", 3])], [value("p", ["N"])], tensors, opset=18)
+
+    with pytest.raises(UnsafeModel, match="decided by a row's values"):
+        loaded(path)
+
+
 def test_one_graph_can_be_written_twice_with_the_graphs_within(tmp_path: Path) -> None:
     model = loaded(nearest(tmp_path / "m.onnx"))
     graph, opsets = pruned(model, "p")
