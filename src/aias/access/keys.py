@@ -208,7 +208,7 @@ class Keys:
         return self.ring().verify(secret)
 
     def ring(self) -> KeyRing:
-        """The keys that are good now; expiry is checked at each use."""
+        """The keys as they are now; expiry is checked at each use."""
         with self.database.reading() as transaction:
             rows = keys.listed(transaction)
         # Those that are revoked, too: they are known, and nobody looks for them again.

@@ -29,7 +29,6 @@ from aias.serving.versions.residency import (
     LoadSlots,
     MemoryGrowth,
     Residency,
-    Resident,
     longest_ago,
     note_asked,
     taken_bytes,
@@ -181,7 +180,7 @@ class Router:
     @property
     def held_bytes(self) -> int:
         """What all models in memory take; a version behind several endpoints is there once."""
-        return sum({digest: each.bytes for digest, each in self._residents()}.values())
+        return sum({digest: model.resident.bytes for digest, model in self._held()}.values())
 
     @property
     def missing(self) -> frozenset[str]:
@@ -275,7 +274,7 @@ class Router:
 
     def _loads_max(self) -> int:
         """Where room is short, one load after the other: of each it shows only then what it takes."""
-        largest = max((each.bytes for _, each in self._residents()), default=0)
+        largest = max((model.resident.bytes for _, model in self._held()), default=0)
         return 1 if self.residency.surplus(self.held_bytes + LOADS_MAX * largest) else LOADS_MAX
 
     def _brought(self, endpoint: Endpoint) -> Model | None:
@@ -334,9 +333,7 @@ class Router:
             return self._warmed(endpoint)
 
     def _warmed(self, endpoint: Endpoint) -> Model:
-        here = [*((e.digest, self._models[n]) for n, e in self._endpoints.items() if n in self._models)]
-        here += [*self.stage.models(), *((digest, model) for digest, model, _ in self._before.values())]
-        found = next((model for digest, model in here if digest == endpoint.digest), None)
+        found = next((model for digest, model in self._held() if digest == endpoint.digest), None)
         with MemoryGrowth() as grown:
             runtime = self._load(endpoint) if found is None else found.runtime
             model = warm(runtime, version=str(endpoint.ref), number=endpoint.number, bounds=self._bounds)
@@ -370,11 +367,12 @@ class Router:
             message = f"models take {self.held_bytes:,} bytes, more than the {self.residency.bytes_max:,} they may"
             self._watch(Event("serve.memory-exceeded", message, "warning", {"endpoint": new}))
 
-    def _residents(self) -> Iterator[tuple[str, Resident]]:
+    def _held(self) -> Iterator[tuple[str, Model]]:
+        """All models in memory, by their digest; others may come and go meanwhile."""
         models, endpoints = self._models, self._endpoints.copy()
-        yield from ((endpoints[name].digest, model.resident) for name, model in models.items() if name in endpoints)
-        yield from ((digest, model.resident) for digest, model, _ in self._before.copy().values())
-        yield from ((digest, model.resident) for digest, model in self.stage.models())
+        yield from ((endpoints[name].digest, model) for name, model in models.items() if name in endpoints)
+        yield from ((digest, model) for digest, model, _ in self._before.copy().values())
+        yield from self.stage.models()
 
     def _note_asked(self) -> None:
         note_asked((model.resident for model in self._models.values()), self._clock())

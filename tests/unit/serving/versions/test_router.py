@@ -1,5 +1,9 @@
 import threading
+from dataclasses import astuple
 
+import pytest
+
+from aias.registry.values import Endpoint
 from aias.serving.observability.metrics import Metrics
 from aias.serving.versions.model import warm
 from aias.serving.versions.router import KEEP_SECONDS, RETRY_SECONDS, Router
@@ -64,6 +68,37 @@ def test_a_version_that_cannot_be_loaded_leaves_the_old_one_answering() -> None:
     assert table.ready
     assert told == ["serve.loaded", "serve.load-failed"]
     assert metrics.load_failures == {"churn": 1}
+
+
+class Meanwhile(Endpoint):
+    """What is done whenever somebody looks which version it is."""
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "digest":
+            self.happens()
+        return super().__getattribute__(name)
+
+    @staticmethod
+    def happens() -> None: ...
+
+
+def test_a_model_is_loaded_although_others_come_and_go_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Rule())
+    shelf.pointers["churn"] = Meanwhile(*astuple(shelf.pointers["churn"]))
+    table, told, _ = router(shelf)
+    table.refresh()
+    shelf.deploy("late", 2, Rule())
+    table.look()
+
+    def another() -> None:
+        shelf.deploy("later", 3, Rule())
+        table.look()
+
+    monkeypatch.setattr(Meanwhile, "happens", staticmethod(another))
+
+    assert table.bring("late").version == "churn@2"
+    assert told == ["serve.loaded", "serve.loaded"]
 
 
 def test_an_endpoint_that_never_loaded_makes_the_server_unready_until_it_does() -> None:
