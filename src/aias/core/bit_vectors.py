@@ -37,6 +37,9 @@ WORDS_A_TREE_MAX: Final = 2
 NODE_BYTES_MAX: Final = 256
 """Of tables, for each node; as nodes of ONNX Runtime they take 40 and their attributes as much again."""
 
+MEMBERS_MAX: Final = 500_000
+"""Of all sets together: to make tables of one takes some 140 bytes meanwhile."""
+
 BLOCKS: Final = (1, 2, 4, 8, 16)
 """Words of fewer trees are compared with fewer borders; each block is looked up by itself."""
 
@@ -62,6 +65,8 @@ class BitVectors:
         """None where a walk is as fast, or takes far less memory. Raises `ValueError` of what are no trees."""
         columns = len(np.unique(forest.feature))
         if forest.trees < TREES_MIN + TREES_A_COLUMN * columns or forest.single or forest.base.any():
+            return None
+        if len(forest.set_values) > MEMBERS_MAX:
             return None
         tree, begin, middle, end = _spans(forest)
         words = -(-end[forest.roots] // BITS)

@@ -65,6 +65,13 @@ def test_other_forests_are_walked(forest: Forest) -> None:
     assert BitVectors.of(forest) is None
 
 
+def test_sets_of_many_members_are_walked(monkeypatch: pytest.MonkeyPatch) -> None:
+    forest = forest_of(modes=(MEMBER,))
+    assert BitVectors.of(forest) is not None
+    monkeypatch.setattr("aias.core.bit_vectors.MEMBERS_MAX", len(forest.set_values) - 1)
+    assert BitVectors.of(forest) is None
+
+
 @pytest.mark.parametrize("child", [0, 25], ids=["round in circles", "of another tree"])
 def test_nodes_that_are_no_trees_are_refused(child: int) -> None:
     forest = forest_of()
