@@ -31,11 +31,11 @@ ROWS = 700
 
 
 def table(classes: int) -> pl.DataFrame:
-    """A word decides three rows of four; of the others a product of two numbers, each of which alone says nothing."""
+    """A word decides two rows of three; of the others a product of two numbers, each of which alone says nothing."""
     rng = np.random.default_rng(0)
     a, b = rng.uniform(-1, 1, (2, ROWS))
     words = rng.choice(["film", "plot", "end", "scene"], (ROWS, 4))
-    clear = rng.random(ROWS) < 0.75
+    clear = rng.random(ROWS) < 0.65
     words[:, 0] = np.where(clear, rng.choice(["good", "bad", "fine"][:classes], ROWS), words[:, 0])
     other = np.digitize(a * b, np.quantile(a * b, np.arange(1, classes) / classes))
     y = np.where(clear, [{"bad": 1, "fine": 2}.get(each, 0) for each in words[:, 0]], other)
@@ -129,7 +129,7 @@ def test_it_loses_less_than_the_small_one_alone(context):
     after = Trial(cascade, "cascade")
     after.search(judged, alone.rows, margin=0.02, risk=0.05)
 
-    assert after.evidence.value < 0.75 * before.value
+    assert after.evidence.value < 0.6 * before.value
 
 
 def test_rows_to_time_by_go_on_as_often_as_they_will(context):
