@@ -99,6 +99,9 @@ class Accepting:
         assert self._limit is not None
         if self._open and self._limit.has_room(len(self._tasks), address):
             self._take(connection)
+        elif self._open and self._tasks:
+            # One that comes counts twice from when it is there until its task has ended.
+            self._loop.call_later(0.0, self._take_or_refuse, connection, address)
         else:
             self._limit.refuse(connection)
 

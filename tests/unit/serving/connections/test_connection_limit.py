@@ -1,14 +1,19 @@
 """Which connections count together when there is no more room."""
 
+import asyncio
+import contextlib
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import uvloop
 
 from aias.serving.bounds import whose
+from aias.serving.connections.accepting import Accepting
 from aias.serving.connections.connection_limit import ConnectionLimit
 from aias.serving.connections.timeouts import Bounded
-from live_server import BOUNDS
+from live_server import BOUNDS, PATIENCE
 
 
 class Held(Bounded):
@@ -64,3 +69,38 @@ def test_a_peer_of_grpc_counts_like_its_address() -> None:
 
     assert _whose("ipv6:%5B2001:db8::1%5D:52110") == _whose("ipv6:[2001:db8::2]:7") == whose("2001:db8::3")
     assert _whose("ipv4:192.0.2.1:52110") == "192.0.2.1"
+
+
+class Arriving(asyncio.Protocol):
+    """One of `there` from when it is made; the first brings another along."""
+
+    def __init__(self, there: list[object], bring: Callable[[], None]) -> None:
+        self._there, self._bring = there, bring
+
+    def connection_made(self, _transport: object) -> None:
+        self._there.append(self)
+        if len(self._there) == 1:
+            self._bring()
+
+
+def test_who_comes_while_another_is_on_its_way_in_has_the_place_that_is_left() -> None:
+    there = list[object]()
+    limit = ConnectionLimit(there, replace(BOUNDS, connections=2), lambda _: None)  # type: ignore[arg-type]
+
+    async def until_both_are_in(listener: socket.socket, clients: contextlib.ExitStack) -> None:
+        def bring() -> None:
+            clients.enter_context(socket.create_connection(listener.getsockname()))
+
+        accepting = Accepting(listener, lambda _: Arriving(there, bring), limit)
+        bring()
+        async with asyncio.timeout(PATIENCE):
+            while len(there) < 2:
+                await asyncio.sleep(0)
+        accepting.close()
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        contextlib.ExitStack() as clients,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(until_both_are_in(listener, clients))
