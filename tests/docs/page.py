@@ -11,7 +11,6 @@ name a home in which `BEGIN` has been run.
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import traceback
@@ -21,6 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from aias.client.train import train
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from ports import free_port
 
 INSTALLED = re.compile(r"^pip install [^&|;]*(&& )?")
 """The environment that the tests run in is what these would make."""
@@ -66,7 +69,7 @@ class Shell:
     """One bash for a whole page; what is set in one command is there in the next."""
 
     def __init__(self) -> None:
-        self._port, self._grpc_port = _free_port(), _free_port()
+        self._port, self._grpc_port = free_port(), free_port()
         self._servers: list[subprocess.Popen[str]] = []
         self._first_key = ""
         self._bash = subprocess.Popen(
@@ -178,12 +181,6 @@ def _bring_samples() -> None:
     path = docstrings(Path()).path
     lines = path.read_text("utf-8").splitlines(keepends=True)  # a sentence holds no line breaks
     path.write_text("".join(lines[: TEXT_ROWS + 1]), encoding="utf-8")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import random
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from aias.serving.processes.ports import listen
 from aias.serving.processes.succession import Predecessor
 from aias.serving.processes.supervisor import Supervisor
 from live_server import BOUNDS, eventually
+from ports import free_port
 
 HEADERS = {"Authorization": "Bearer all-key", "Content-Type": "application/json"}
 PATIENCE = 600
@@ -113,11 +113,6 @@ def ask(connection: http.client.HTTPConnection, endpoint: str, *ages: int) -> tu
     connection.request("POST", f"/predict/{endpoint}", json.dumps([{"age": age} for age in ages]), HEADERS)
     response = connection.getresponse()
     return response.status, json.loads(response.read())
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 @contextmanager
