@@ -93,7 +93,7 @@ def test_a_worker_that_is_killed_comes_back_and_no_call_is_refused_meanwhile(ser
     eventually(lambda: len(set(children(server.pid)) - {victim}) == 2)
 
     assert statuses == [200] * 30
-    assert "serve.worker-died" in [event.name for event in server.events]
+    eventually(lambda: "serve.worker-died" in [event.name for event in server.events])
     assert counted(server.url, key) >= before > 0
 
 

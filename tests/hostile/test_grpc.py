@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from mortal_server import free_port
 
 from aias.runtimes.contract import Answers
 from aias.serving.processes.ports import listen
 from live_server import BOUNDS, PATIENCE, LiveServer, Rule, Shelf, eventually, live_server, read_all
+from ports import free_port
 
 grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
 
 KEY = (("authorization", "Bearer all-key"),)
 SERVICE = "/inference.GRPCInferenceService/"
 SMALL = replace(BOUNDS, body_bytes=1 << 20, grpc_calls=12, grpc_watchers=2)
-HASTY = replace(SMALL, header_seconds=0.4, body_seconds=0.4)
+HASTY = replace(SMALL, body_seconds=0.4)
 """For callers who never say what they have to."""
 
 THREADS = replace(SMALL, inline_row_seconds=1e-9)
@@ -195,12 +195,13 @@ def test_a_call_without_a_message_is_refused(server: LiveServer) -> None:
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_connection_that_says_nothing_is_cut(hasty: LiveServer) -> None:
+def test_a_connection_that_says_nothing_is_cut() -> None:
     import socket
 
-    host, port = hasty.grpc.split(":")
-    with socket.create_connection((host, int(port)), timeout=PATIENCE) as silent:
-        read_all(silent)
+    with live_server(bounds=replace(SMALL, header_seconds=0.4), grpc=True) as server:
+        host, port = server.grpc.split(":")
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as silent:
+            read_all(silent)
 
 
 def test_idle_connections_keep_no_newcomer_out_and_are_closed_after_a_while() -> None:

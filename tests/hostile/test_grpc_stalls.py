@@ -13,12 +13,11 @@ from test_grpc import KEY, SERVICE, call, infer_body
 
 from aias.serving.bounds import Bounds
 from aias.serving.connections.write_buffers import CUT
-from live_server import BOUNDS, LiveServer, eventually, live_server
+from live_server import BOUNDS, PATIENCE, LiveServer, eventually, live_server
 
 grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
 stalls = pytest.importorskip("aias.serving.grpc.stalls")
 
-PATIENCE = 30.0
 CALLS = 4
 FEW = replace(BOUNDS, grpc_calls=CALLS, give_way_seconds=0.2)
 HEADERS, SETTINGS, PING, DATA = 1, 4, 6, 0

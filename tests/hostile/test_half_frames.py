@@ -17,9 +17,8 @@ from aias.serving.formats import arrow as arrows
 from aias.serving.formats.arrow import ArrowProcess
 from aias.serving.refusals import Busy, TooLate
 from aias.serving.survival.isolated_runtime import IsolatedRuntime
-from live_server import eventually
+from live_server import PATIENCE, eventually
 
-PATIENCE = 60.0
 SHORT = 0.5
 
 
@@ -156,7 +155,8 @@ def test_a_reader_of_arrow_that_somebody_kills_amid_its_work_is_asked_again_unse
     arrow.close()
 
 
-def test_a_writer_of_arrow_that_ends_each_time_is_no_fault_of_the_body() -> None:
+def test_a_writer_of_arrow_that_ends_each_time_is_no_fault_of_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrows, "ANSWER_SECONDS_MAX", PATIENCE)
     arrow = ArrowProcess()
     with pytest.raises(Busy):
         # Columns of two lengths are no table: its writer fails.

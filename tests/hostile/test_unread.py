@@ -11,9 +11,8 @@ import pytest
 from aias.runtimes.contract import Answers, Row
 from aias.serving.connections.connection import Connection
 from aias.serving.connections.write_buffers import CUT, WriteBuffers
-from live_server import BOUNDS, LiveServer, Rule, Shelf, connections, eventually, live_server
+from live_server import BOUNDS, PATIENCE, LiveServer, Rule, Shelf, connections, eventually, live_server
 
-PATIENCE = 30.0
 HEAD = (
     "POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
     "Content-Type: application/json\r\n"
