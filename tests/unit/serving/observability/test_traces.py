@@ -192,8 +192,12 @@ class Collector:
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     pytest.importorskip("opentelemetry.sdk", reason="needs the extra `otel`")
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="needs the extra `otel`")
+    from aias.serving.observability.spans import Spans
+
     found = Collector()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", found.url)
+    # However long a busy machine takes to send them.
+    monkeypatch.setitem(Spans.__init__.__kwdefaults__, "close_seconds", PATIENCE)
     with contextlib.closing(found):
         yield found
 
