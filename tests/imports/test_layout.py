@@ -1,6 +1,7 @@
 """The package is built as drawn: every room placed, every promise written down, every file short."""
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -183,3 +184,20 @@ def _forbidden_call(node: ast.Call) -> Iterator[tuple[int, str]]:
         loader = keywords.get("Loader") or (ast.unparse(node.args[1]) if len(node.args) > 1 else "")
         if "SafeLoader" not in loader:
             yield node.lineno, f"yaml.{name}"
+
+
+def test_ci_knows_of_each_package_that_it_installs_which_release_was_tested() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    own = project["optional-dependencies"]
+    parts = {"dev", *re.findall(r"\w+", own["dev"][0].partition("[")[2])}
+    wanted = [*project["dependencies"], *(each for part in parts for each in own[part] if not each.startswith("aias["))]
+    tested = (ROOT / ".ci" / "tested.txt").read_text("utf-8")
+
+    names = {_plain(line) for line in tested.splitlines() if "<=" in line and not line.startswith("#")}
+
+    assert {_plain(each) for each in wanted} - names == set()
+
+
+def _plain(requirement: str) -> str:
+    return re.split(r"[\[<>=]", requirement)[0].lower().replace("_", "-")

@@ -206,7 +206,7 @@ def _freed_quietly(module: Any) -> None:
     free = core.Booster.__del__
 
     def quietly(self: Any) -> None:
-        if core._LIB is not None:  # noqa: SLF001  the library itself
+        if getattr(core, "_LIB", core) is not None:  # the library itself, where it is called so
             free(self)
 
     core.Booster.__del__ = quietly
