@@ -66,9 +66,7 @@ def read_by(model: Any) -> set[str]:
 
 
 def test_words_and_sentences_are_both_tried(model: Any) -> None:
-    assert {"linear", "linear sentences", "linear ratios sentences"} <= {
-        each.name for each in model.manifest.leaderboard
-    }
+    assert {"linear", "linear sentences", "linear nb sentences"} <= {each.name for each in model.manifest.leaderboard}
 
 
 def test_a_graph_that_reads_tokens_has_its_tokenizer_and_says_whose_weights_it_holds(model: Any) -> None:

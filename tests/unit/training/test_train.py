@@ -297,7 +297,7 @@ def test_where_no_learner_was_ready_it_is_said_what_became_of_each(monkeypatch: 
         raise RuntimeError("no such luck")
 
     monkeypatch.setattr("aias.learners.linear.Linear.fit", fit)
-    with pytest.raises(NoModel, match=r"no learner was ready within 600 s: linear ratios, no such luck; linear"):
+    with pytest.raises(NoModel, match=r"no learner was ready within 600 s: linear nb, no such luck; linear"):
         train(read(table(), target="y"), LINEAR, inline=True)
 
 

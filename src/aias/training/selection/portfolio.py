@@ -145,7 +145,7 @@ def _ordered(shape: Shape) -> list[Configuration]:
         network("mlp plain", PLAIN),
     ]
     plain = replace(trees("", 1.0, {"learning_rate": 0.1 if many_classes else 0.05}), features=())
-    drawn = trees("drawn", 1.2, {**DRAWN, **OF_CLASSES} if many_classes else DRAWN)
+    extra = trees("extra", 1.2, {**EXTRA, **OF_CLASSES} if many_classes else EXTRA)
     log = [trees("log", 1.0, {"learning_rate": 0.05, **LOG})] if shape.skewed else []
     fine = [trees("fine", 2.0, FINE)] if shape.layout.categories and not few_rows else []
     large = [*fine, trees("deep", 2.5, DEEP)]
@@ -156,20 +156,20 @@ def _ordered(shape: Shape) -> list[Configuration]:
     catboost = Configuration("catboost", "catboost", {}, text, read, 5.0)
     others = [Configuration("xgboost", "xgboost", {}, text, read, 2.5), trees("random", 4.0, RANDOM)]
     if few_rows and many_classes:
-        order = [random, *networks, drawn, plain, *log, *values, catboost, *others, *large]
+        order = [random, *networks, extra, plain, *log, *values, catboost, *others, *large]
     elif few_rows:
-        order = [plain, *log, *values, drawn, random, *networks, catboost, *others, *large]
-    elif many_classes:  # of many rows drawn trees may take longer than all others
-        order = [plain, *values, random, catboost, *log, drawn, *others, *large, *networks]
+        order = [plain, *log, *values, extra, random, *networks, catboost, *others, *large]
+    elif many_classes:  # of many rows extra trees may take longer than all others
+        order = [plain, *values, random, catboost, *log, extra, *others, *large, *networks]
     else:  # of many rows large trees learn more than all that differs from them
-        order = [plain, *large, *values, random, catboost, *log, drawn, *others, *networks]
+        order = [plain, *large, *values, random, catboost, *log, extra, *others, *networks]
     return [
         *_linear(shape, read),
         *([trees("sentences", 1.0, {"learning_rate": 0.05})] if read else ()),
         *order,
-        network("mlp waves", WAVES, 6.0),
+        network("mlp periodic", WAVES, 6.0),
         network("mlp", {}),
-        trees("stumpy", 1.5, STUMPY),
+        trees("shallow", 1.5, SHALLOW),
         Configuration("nearest", "nearest", {}, text, read, 0.5),
         trees("random deep", 4.0, RANDOM_DEEP),
         Configuration("text_mlp", "text_mlp", cost=4.0),
@@ -188,12 +188,12 @@ def _linear(shape: Shape, read: tuple[str, ...]) -> list[Configuration]:
             settings["first"] = first
         return Configuration(name, "linear", settings, features=features, cost=SENTENCES_COST if features else 1.0)
 
-    ratios = [one("linear ratios", RATIOS_FIRST, ratios=True)] if told_apart else []
-    both = [one("linear ratios sentences", SENTENCES_FIRST, ratios=True, features=read)] if told_apart and read else []
+    ratios = [one("linear nb", RATIOS_FIRST, ratios=True)] if told_apart else []
+    both = [one("linear nb sentences", SENTENCES_FIRST, ratios=True, features=read)] if told_apart and read else []
     sentences = [one("linear sentences", SENTENCES_FIRST, features=read)] if read else []
     rest = [one("linear", WORDS_FIRST), *([Configuration("linear log", "linear", LOG)] if shape.skewed else ())]
     if shape.layout.width * 2 > shape.rows:
-        rest.append(Configuration("linear sparse", "linear", {"sparse": True}, cost=SPARSE_COST))
+        rest.append(Configuration("linear lasso", "linear", {"sparse": True}, cost=SPARSE_COST))
     if few:
         return [*sentences, *rest, *ratios]
     return [*both, *rest, *sentences, *ratios] if read else [*ratios, *rest]
@@ -226,7 +226,7 @@ LOG: Final[dict[str, Any]] = {"log_target": True}
 WIDE: Final[dict[str, Any]] = {"width": 128, "members": 4}
 PLAIN: Final[dict[str, Any]] = {"expansion": "none", "width": 128, "members": 4}
 WAVES: Final[dict[str, Any]] = {"expansion": "waves", "width": 256, "members": 4}
-DRAWN: Final[dict[str, Any]] = {"learning_rate": 0.05, "extra_trees": True}
+EXTRA: Final[dict[str, Any]] = {"learning_rate": 0.05, "extra_trees": True}
 """One threshold of each column is drawn: alone better than plain trees on nine sets of 14, in as much time."""
 
 OF_CLASSES: Final[dict[str, Any]] = {"learning_rate": 0.1, "feature_fraction_bynode": 0.5}
@@ -259,7 +259,7 @@ FINE: Final[dict[str, Any]] = {
 }  # fmt: skip
 """Values of categories are told apart by few rows."""
 
-STUMPY: Final[dict[str, Any]] = {
+SHALLOW: Final[dict[str, Any]] = {
     "learning_rate": 0.03, "num_leaves": 7, "extra_trees": True, "feature_fraction": 0.5, "lambda_l2": 5.0,
     "min_data_in_leaf": 10,
 }  # fmt: skip

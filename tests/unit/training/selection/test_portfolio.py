@@ -15,17 +15,17 @@ def firsts(shape: Shape) -> dict[str, object]:
 
 
 def test_linear_models_of_texts_begin_at_what_is_usual_for_texts() -> None:
-    assert firsts(Shape(LABELS, 1_000, TEXTS)) == {"linear": 10.0, "linear ratios": 3.0}
+    assert firsts(Shape(LABELS, 1_000, TEXTS)) == {"linear": 10.0, "linear nb": 3.0}
 
 
 def test_without_an_encoder_ratios_come_first_unless_there_are_few_examples() -> None:
-    assert list(firsts(Shape(LABELS, 1_000, TEXTS))) == ["linear ratios", "linear"]
-    assert list(firsts(Shape(LABELS, 31, TEXTS))) == ["linear", "linear ratios"]
+    assert list(firsts(Shape(LABELS, 1_000, TEXTS))) == ["linear nb", "linear"]
+    assert list(firsts(Shape(LABELS, 31, TEXTS))) == ["linear", "linear nb"]
 
 
 def test_vectors_beside_words_hold_as_much_back_at_a_smaller_c() -> None:
     found = firsts(Shape(LABELS, 1_000, TEXTS, sentences=True))
-    assert found["linear ratios sentences"] == found["linear sentences"] == 3.0
+    assert found["linear nb sentences"] == found["linear sentences"] == 3.0
     assert found["linear"] == 10.0
 
 
@@ -37,8 +37,8 @@ def test_numbers_and_amounts_begin_as_ever() -> None:
 def test_with_few_examples_of_each_label_no_ratios_outweigh_what_vectors_say() -> None:
     labels = Task("y", "multiclass", "log_loss", tuple(map(str, range(50))))
     few = list(firsts(Shape(labels, 400, TEXTS, sentences=True)))
-    assert few[0] == "linear sentences" and "linear ratios sentences" not in few
-    assert next(iter(firsts(Shape(labels, 1_600, TEXTS, sentences=True)))) == "linear ratios sentences"
+    assert few[0] == "linear sentences" and "linear nb sentences" not in few
+    assert next(iter(firsts(Shape(labels, 1_600, TEXTS, sentences=True)))) == "linear nb sentences"
 
 
 def test_a_tree_of_few_columns_sees_all_of_them() -> None:
@@ -70,7 +70,7 @@ def test_of_several_classes_trees_of_drawn_thresholds_come_first_only_where_rows
     classes = Task("y", "multiclass", "log_loss", ("a", "b", "c"))
     for rows, first in ((2_000, True), (20_000, False)):
         names = [each.name for each in portfolio(Shape(classes, rows, NUMBERS))]
-        assert first == (names.index("boosted_trees drawn") < names.index("boosted_trees"))
+        assert first == (names.index("boosted_trees extra") < names.index("boosted_trees"))
 
 
 def test_folds_are_of_rows_and_time_and_many_rows_have_a_holdout_however_much_time_there_is() -> None:
@@ -83,5 +83,5 @@ def test_folds_are_of_rows_and_time_and_many_rows_have_a_holdout_however_much_ti
 
 def test_of_more_columns_than_half_the_rows_a_linear_model_may_leave_out_most() -> None:
     wide = Layout(600, (), (), (), 0, 0)
-    assert "linear sparse" in firsts(Shape(AMOUNTS, 1_000, wide))
-    assert "linear sparse" not in firsts(Shape(AMOUNTS, 1_300, wide))
+    assert "linear lasso" in firsts(Shape(AMOUNTS, 1_000, wide))
+    assert "linear lasso" not in firsts(Shape(AMOUNTS, 1_300, wide))
