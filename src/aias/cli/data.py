@@ -27,7 +27,21 @@ _NAME_WHOLE: Final = 30
 """Characters of the longest name that is not broken over lines."""
 
 
-@click.group(cls=Whole)
+class _Files(Whole):
+    """Says what to do with a file that is given in place of a command."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        given = args[0]
+        if given not in self.commands and (Path(given).suffix or Path(given).exists()):
+            raise click.UsageError(
+                f"`{given}` is no command. To look at a file: aias data check {shlex.join(args)}", ctx
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Files)
 def data() -> None:
     """Show a file as training will see it."""
 

@@ -1,5 +1,6 @@
 """`aias data check`."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,13 @@ def test_data_check_says_what_each_column_is_taken_for(run: Run, churn: Path) ->
 
     assert done.status == 0
     assert all(name in done.out for name in ("age", "number", "plan", "category", "target"))
+
+
+@pytest.mark.parametrize("file", ["churn.csv", "my rows.parquet"])
+def test_a_file_without_the_command_is_told_the_command(run: Run, file: str) -> None:
+    done = run("data", file, "--target", "y")
+
+    assert done.status == 2 and f"aias data check {shlex.quote(file)} --target y" in done.err
 
 
 def test_data_check_of_many_numbers_fits_80_columns_a_line_each(run: Run, tmp_path: Path, monkeypatch) -> None:
