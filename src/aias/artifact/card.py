@@ -22,7 +22,6 @@ _NUMBERS: Final = frozenset({
     "value", "95 % interval", "rows", "score", "weight", "fitted in", "µs/row", "size", "bytes", "tried", "gain",
 })  # fmt: skip
 """Columns that stand at the right."""
-
 _FIELDS_SHOWN_MAX: Final = 15
 _SLICES_SHOWN_MAX: Final = 6
 
@@ -30,7 +29,6 @@ _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 
 _ROWS_FEW: Final = 1_000
 """Below this, a percentage point of accuracy is less than the width of its interval."""
-
 
 PLOTTED: Final = {
     "roc": "ROC curve", "precision_recall": "Precision-recall curve", "calibration": "Calibration",
@@ -75,7 +73,7 @@ def card(
         "What optimising gave": _optimised(manifest),
         "Leaderboard": trained if manifest.leaderboard else "",
         "Data": _data(manifest),
-        "Noticed": _notes(manifest.notes),
+        "Noticed": "\n".join(f"- {_marked(each)}" for each in manifest.notes),
         "Proof": _proof(manifest),
         "Sizes": _sizes(sizes),
         "How to call it": _call(manifest),
@@ -207,12 +205,8 @@ def _slices(slices: Sequence[SliceScore]) -> str:
 def _data(manifest: Manifest) -> str:
     rows = ", ".join(f"{count:,} {_PARTS.get(part, part)}" for part, count in manifest.rows.items())
     columns = _table(("column", "kind", "may be missing", "values", "why"), map(_column, manifest.inputs))
-    ignored = _table(("left out", "why"), ((_code(each.name), _text(each.reason)) for each in manifest.ignored))
+    ignored = _table(("left out", "why"), ((_code(each.name), _marked(each.reason)) for each in manifest.ignored))
     return "\n\n".join(part for part in (f"Rows: {rows}.", columns, ignored if manifest.ignored else "") if part)
-
-
-def _notes(notes: Iterable[str]) -> str:
-    return "\n".join(f"- {_text(each)}" for each in notes)
 
 
 def _column(field: Field) -> tuple[str, ...]:
@@ -221,7 +215,7 @@ def _column(field: Field) -> tuple[str, ...]:
     more = len(categories) - _CATEGORIES_SHOWN_MAX
     values = f"{shown} and {more} more" if more > 0 else shown
     unit = f" ({_text(field.unit)})" if field.unit else ""
-    return _code(field.name), field.kind + unit, "yes" if field.nullable else "no", values, _text(field.reason)
+    return _code(field.name), field.kind + unit, "yes" if field.nullable else "no", values, _marked(field.reason)
 
 
 def _measurements(measurements: Iterable[Measurement]) -> str:
@@ -385,6 +379,12 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _text(raw: str) -> str:
     """The words as they are: whatever a file's column is called, it is neither markup nor a new line."""
     return _SPECIAL.sub(r"\\\1", " ".join(raw.split()))
+
+
+def _marked(raw: str) -> str:
+    """A message of ours: the same, with code where it has back-ticks."""
+    parts = re.split("`([^`]+)`", " ".join(raw.split()))
+    return "".join(_code(each) if place % 2 else _SPECIAL.sub(r"\\\1", each) for place, each in enumerate(parts))
 
 
 def _code(raw: str) -> str:

@@ -23,6 +23,8 @@ def seconds_of(text: float | str) -> float:
 def latency_of(text: float | str) -> float:
     """As `seconds_of`; a text has to say its unit, since nobody who writes `50` means 50 s. Raises `UserError`."""
     if isinstance(text, str) and text.strip().replace(".", "", 1).isdigit():
+        if not float(text):
+            raise UserError(f"a latency of {text.strip()} cannot be kept", hint="write 150us or 2ms")
         raise UserError(f"the latency {text!r} has no unit", hint=f"write {text.strip()}ms or {text.strip()}us")
     return seconds_of(text)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 from unicodedata import normalize
@@ -298,9 +298,14 @@ def _alike_notes(classes: tuple[str, ...], target: str) -> tuple[Event, ...]:
     alike = [labels for labels in found.values() if len(labels) > 1]
     if not alike:
         return ()
-    named = "; ".join(", ".join(map(shown, labels)) for labels in alike[:5])
-    message = f"`{target}`: labels differ in case, blanks or spelling only and are predicted apart: {named}"
+    named = "; ".join(", ".join(map(_told_apart(labels), labels)) for labels in alike[:5])
+    message = f"`{target}`: labels that differ in case, blanks or spelling only count as different classes: {named}"
     return (Event("data.labels-alike", message, "warning", {"labels": cast("list[object]", alike[:20])}),)
+
+
+def _told_apart(labels: list[str]) -> Callable[[str], str]:
+    """How labels are shown: those that look alike on a screen by their code points."""
+    return ascii if len({normalize("NFC", label) for label in labels}) < len(labels) else shown
 
 
 def _positive_notes(texts: list[str], task: Task) -> tuple[Event, ...]:

@@ -32,6 +32,12 @@ def test_a_card_tells_all_that_it_promises():
         assert words in text
 
 
+def test_what_a_note_has_between_back_ticks_is_code_and_nothing_else_is_markup():
+    text = card(replace(artifacts.manifest(), notes=("30 rows have no `it's *left*` and are <b>left out</b>",)))
+
+    assert "- 30 rows have no `it's *left*` and are \\<b\\>left out\\</b\\>" in text
+
+
 def test_a_card_says_what_each_axis_of_optimising_gave():
     manifest = artifacts.manifest()
     gain = {"metric": "roc_auc", "value": 0.0116, "low": 0.0028, "high": 0.0206, "rows": 353}

@@ -27,3 +27,10 @@ def test_a_latency_has_a_unit() -> None:
     with pytest.raises(UserError) as refused:
         latency_of("1.5")
     assert refused.value.hint == "write 1.5ms or 1.5us"
+
+
+@pytest.mark.parametrize("nothing", ["0", "0.0"])
+def test_a_latency_of_nothing_is_not_told_to_have_a_unit(nothing: str) -> None:
+    with pytest.raises(UserError, match="cannot be kept") as refused:
+        latency_of(nothing)
+    assert refused.value.hint == "write 150us or 2ms"
