@@ -12,6 +12,8 @@ from aias.cli.progress import Progress, interruptible
 from aias.cli.show import deploying, give, hint, say, size, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aias.compress.frontier import Frontier, Point
 
 WIDE: Final = 200
@@ -22,6 +24,9 @@ NARROW: Final = 100
 
 PLOT_COLUMNS: Final = 100
 """Of the plot at most."""
+
+LATE_SHOWN: Final = 3
+"""Candidates that are named where there was no time for many."""
 
 
 @click.command(cls=Once)
@@ -89,7 +94,7 @@ def frontier(ref: str, *, markdown: bool, as_json: bool) -> None:
 def draw(found: "Frontier") -> None:
     """The table on stdout, on a terminal below a plot; where there is little room, what fell stands below it by
     reasons."""
-    from aias.compress.frontier import FELL, cells
+    from aias.compress.frontier import cells
     from aias.compress.gate.evidence import digits
     from aias.compress.terminal_plot import sketch
 
@@ -108,13 +113,27 @@ def draw(found: "Frontier") -> None:
     head = [every[place] for place in shown]
     rows = [[_short(point)[place] for place in shown] for point in points if point.measured]
     table(title, head, rows, right=head[1:-1])
-    fell: dict[str, list[str]] = {}
-    for point in points:
-        if point.state == FELL:
-            fell.setdefault(point.reason, []).append(point.name)
-    for reason, names in fell.items():
+    for reason, names in _by_reason(points, found.ref).items():
         say(f"· {'; '.join(names)}: {reason}")
     return _say_how(found)
+
+
+def _by_reason(points: "Sequence[Point]", ref: str) -> dict[str, list[str]]:
+    """Who fell, under one reason each; what was never tried is named in two lines, however much it is."""
+    from aias.compress.frontier import FELL
+    from aias.compress.halving import LATE, NO_TIME
+
+    fell: dict[str, list[str]] = {}
+    unfit = f"not for this model; why: aias frontier {ref} --markdown"
+    for point in (each for each in points if each.state == FELL):
+        reason = point.reason
+        if not point.measured:
+            cannot = point.name == point.technique.replace("_", " ")
+            reason = NO_TIME if reason.startswith(LATE) else unfit if cannot else reason
+        fell.setdefault(reason, []).append(point.name)
+    if len(names := fell.get(NO_TIME, [])) > LATE_SHOWN:
+        fell[NO_TIME] = [*names[:LATE_SHOWN], f"{len(names) - LATE_SHOWN} more"]
+    return fell
 
 
 def _say_how(found: "Frontier") -> None:

@@ -1,5 +1,6 @@
 """What a compression came to: every candidate with its proof or the reason why it fell; `frontier.json`."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,11 @@ from aias.runtimes.latency import Between, Pace
 
 FRONTIER: Final = "frontier.json"
 PUBLISHED, CERTIFIED, FELL, PARENT = "published", "certified", "fell", "parent"
+
+_UNTESTED: Final = re.compile(
+    "there was no time|one that promises more|others were nominated|[0-9,]+ (others promised more|rows would certify)"
+)
+"""Why somebody was left behind of whom nothing bad is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,9 @@ class Point:
     @property
     def verdict(self) -> str:
         """The state as it is shown."""
-        return "rejected" if self.state == FELL else self.state
+        if self.state != FELL:
+            return self.state
+        return "not tested" if not self.certified and _UNTESTED.match(self.reason) else "rejected"
 
     @property
     def measured(self) -> bool:

@@ -19,7 +19,7 @@ def frontier_chart(frontier: Frontier) -> bytes:
     times = [math.log10(us) for each in points for us in (us_of(each).low, us_of(each).value, us_of(each).high)]
     losses = [value for each in points for value in limits_of(each)]
     most = max((each.size_bytes for each in points), default=1)
-    note = f"loss of {frontier.metric}; area: bytes; hollow: rejected"
+    note = f"loss of {frontier.metric}; area: bytes; hollow: rejected or not tested"
     mean = " (means where rows go on)" if any(each.sent for each in points) else ""
     x = axis(f"µs of one row, p50{mean}", times, margin=0.12)
     return framed(

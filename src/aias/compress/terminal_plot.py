@@ -23,7 +23,7 @@ STANDING: Final = "•●◉"
 BEYOND: Final = "↑"
 MARKS: Final = {PARENT: "P", PUBLISHED: "◆"}
 LEGEND: Final = (
-    "µs a row", "P the parent", "◆ published", f"{STANDING} certified", f"{FALLEN} rejected, by size",
+    "µs a row", "P the parent", "◆ published", f"{STANDING} certified", f"{FALLEN} others, by size",
     f"{BEYOND} loses more",
 )  # fmt: skip
 

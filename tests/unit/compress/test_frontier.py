@@ -9,6 +9,8 @@ from aias.cli.compress import draw
 from aias.compress.frontier import FELL, PARENT, PUBLISHED, Frontier, Point, cells, read_frontier, sized
 from aias.compress.gate.changes import flips
 from aias.compress.gate.evidence import Loss
+from aias.compress.halving import NO_TIME
+from aias.compress.nomination import PASSED_OVER
 from aias.compress.plot import frontier_chart
 from aias.compress.terminal_plot import BEYOND, HEIGHT, sketch
 from aias.core.errors import Damaged
@@ -66,6 +68,31 @@ def test_the_parent_comes_first_and_what_fell_last_with_its_reason():
     assert [line.split(" | ")[0] for line in lines] == ["| m@1", "| a ¦ b", "| c"]
     assert " | cut_trees | rejected: it is certain to lose more than 0.005 | " in lines[2]
     assert "15× (14 to 16)" in lines[1]
+
+
+@pytest.mark.parametrize("reason", [*PASSED_OVER, NO_TIME, "6 others promised more after 310 rows"])
+def test_who_was_only_left_behind_is_not_called_rejected(reason: str) -> None:
+    left = replace(WORSE, reason=reason)
+
+    assert [left.verdict, replace(left, certified=WORSE.searched).verdict, WORSE.verdict] == [
+        "not tested", "rejected", "rejected",
+    ]  # fmt: skip
+
+
+def test_in_80_columns_what_was_never_tried_takes_two_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    unfit = (Point("low rank", "low_rank", FELL, "it has no network"), Point("int4", "int4", FELL, "it has no encoder"))
+    late = tuple(Point(f"{n} trees", "distill", FELL, f"{NO_TIME}: {n}") for n in range(5))
+    draw(replace(FRONTIER, points=(*FRONTIER.points, *unfit, *late)))
+
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("·")]
+    assert said == [
+        "· c: it is certain to lose more than 0.005",
+        "· low rank; int4: not for this model; why: aias frontier m@1 --markdown",
+        "· 0 trees; 1 trees; 2 trees; 2 more: there was no time for it",
+    ]
 
 
 def test_large_numbers_are_written_as_people_write_them():

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aias.compress.frontier import FELL, Point
 from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.studentised import mean_loss
 from aias.compress.gate.verdict import Claim, judge
@@ -37,6 +38,7 @@ def test_what_would_hardly_be_certified_is_not_nominated_and_is_told_so():
 
     assert PROSPECT.nominate([worse]) == []
     assert "would certify it with a chance of 0 %" in worse.reason
+    assert Point("worse", "distill", FELL, worse.reason).verdict == "not tested"
 
 
 def test_who_cannot_be_certified_in_time_takes_nobodys_place():
