@@ -309,12 +309,12 @@ def _who(registry: "Registry", trial: "Trial", revision: int) -> str:
         each.name for each in good
         if before <= point(trial.endpoint, revision, b"key " + each.id.encode()) < before + trial.share
     ]  # fmt: skip
-    said = f"{len(theirs)} of {len(good)} keys fall into it" + (f": {', '.join(theirs[:5])}" if theirs else "")
+    said = f"{len(theirs)} of {len(good)} keys get the canary" + (f": {', '.join(theirs[:5])}" if theirs else "")
     if len(theirs) in (0, len(good)):
-        said += "; where only one of the two versions is asked, --max-errors and --max-latency alone judge"
+        said += ". As only one of the two versions is asked, --max-errors and --max-latency alone can roll it back"
     return (
-        f"A key stays with one version, and {said}. The header `X-Aias-Sticky` assigns requests by its value instead, "
-        "`--sticky request` each by itself."
+        f"Each key always gets the same version, and {said}. With `--sticky request` each request is assigned by "
+        "itself, with the header `X-Aias-Sticky` by the header's value."
     )
 
 

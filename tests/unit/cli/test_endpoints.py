@@ -77,11 +77,11 @@ def test_what_a_share_means_is_said_where_few_keys_ask(run: Run, churn_home: Reg
     shown = run("endpoints", "churn")
     none = run("deploy", "churn@2", "--canary", "5%", "--sticky", "request").err
 
-    assert "1 of 1 keys fall into it: shop; where only one of the two versions is asked" in some
-    assert "keys fall" not in none
+    assert "1 of 1 keys get the canary: shop. As only one of the two versions is asked" in some
+    assert "keys get" not in none
     # Also later, as long as nobody has been answered.
     assert "no answer yet" in " ".join(shown.out.split())
-    assert "1 of 1 keys fall into it: shop" in shown.err
+    assert "1 of 1 keys get the canary: shop" in shown.err
 
 
 def test_inputs_in_another_order_are_told_of_before_rows_without_names_are_read_in_it(
