@@ -105,6 +105,9 @@ def test_what_there_is_no_time_for_is_told_from_what_cannot_be_tried(tmp_path: P
     ended = model.optimize(time="600s", data=xor(), inline=True, axes=["parameters"], learners=["nearest"])
 
     assert not any(each.tried for each in stopped.axes)
-    assert not any("nothing can be tried" in each.message for each in until.told)
+    assert not any("nothing to try" in each.message for each in until.told)
     assert not any(each.empty for each in stopped.axes)
+    assert (
+        until.told[-1].name == "optimize.gain" and until.told[-1].message == f"nothing was tried, so {model.ref} stays"
+    )
     assert all(each.empty for each in ended.axes)

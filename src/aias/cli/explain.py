@@ -31,7 +31,7 @@ def explain(ref: str, row: str, of: str | None, *, as_json: bool) -> None:
         fields = msgspec.json.decode(row, type=dict[str, object])
     except Faults as fault:
         raise UserError(
-            f"the row is no JSON object: {in_words(fault, row)}", hint="""write '{"age": 39, "job": "clerk"}'"""
+            f"the row is not a JSON object: {in_words(fault, row)}", hint="""write '{"age": 39, "job": "clerk"}'"""
         ) from None
     found = load(ref).explain(fields, of=of)
     if as_json:
@@ -43,7 +43,7 @@ def explain(ref: str, row: str, of: str | None, *, as_json: bool) -> None:
         for name, part in found.parts
     ]
     rows = [*shown, ("", "", "the typical row", usual), ("", "", "this row", answer)]
-    table(f"{found.of}: {answer}", ("field", "value", "typical", "part"), rows, right=("part",))
+    table(f"{found.of}: {answer}", ("field", "value", "typical", "contribution"), rows, right=("contribution",))
 
 
 def _short(value: object) -> str:

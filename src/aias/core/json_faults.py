@@ -22,7 +22,7 @@ _BROKEN: Final = {
     "expected ':'": "a colon was expected",
     "expected ',' or ']'": "a comma or the end of the list was expected",
     "expected ',' or '}'": "a comma or the end of the object was expected",
-    "invalid character": "no value begins so, and texts hold no bare control character; JSON has no NaN",
+    "invalid character": "no value begins so; texts need double quotes and escapes, and JSON has no NaN",
     "invalid number": "this is no number",
     "expected '\"'": _NAMES, "object keys must be strings": _NAMES,
     "invalid utf-16 surrogate pair": "half of a surrogate pair is escaped",

@@ -187,7 +187,8 @@ class _Job:
         else:
             gain = self._gain_on_reserved(weights, serving=serving)
         facts = msgspec.to_builtins(gain) | {"of": self.parent.ref, "certain": gain.certain}
-        self.watch(Event("optimize.gain", _verdict(self.parent.ref, gain), facts=facts))
+        said = _verdict(self.parent.ref, gain, tried=any(each.tried for each in axes))
+        self.watch(Event("optimize.gain", said, facts=facts))
         if not gain.certain:
             return Outcome(axes, gain, None)
         results = results or both_forms(plan, self.board)
@@ -196,10 +197,12 @@ class _Job:
 
     def _tell(self, axes: tuple[AxisReport, ...]) -> None:
         for each in axes:
-            gave = "nothing was ready" if each.gain is None else f"{gained(each.gain)} where it was searched"
+            gave = "none finished in time" if each.gain is None else f"{gained(each.gain)} where it was searched"
             message = f"{each.axis}: {len(each.tried)} tried, {gave}, {len(each.kept)} kept"
+            if not each.tried:
+                message = f"{each.axis}: nothing was tried"
             if each.empty:
-                message = f"{each.axis}: nothing can be tried, with what may join"
+                message = f"{each.axis}: there is nothing to try with these learners"
             self.watch(Event("optimize.axis", message, facts=msgspec.to_builtins(each)))
 
     def _gain_on_test(self, child: Trained) -> Gain:
@@ -243,7 +246,9 @@ class _Job:
         return described(trained, replace(manifest, lineage=lineage))
 
 
-def _verdict(ref: str, gain: Gain) -> str:
+def _verdict(ref: str, gain: Gain, *, tried: bool) -> str:
+    if not tried:
+        return f"nothing was tried, so {ref} stays"
     if gain.certain:
         return f"better than {ref} on rows not searched on: {gain}"
     return f"nothing is certain to be better than {ref} on rows not searched on: {gain}"

@@ -124,10 +124,9 @@ def finished(
         proof = _prove(expected, runtime, usual, draft.inputs, row_us=row_us)
     files["profile.json"] = profile
     failpoint("train.after_proof")
-    watch(Event(
-        "train.parity", f"the graph answers as the pipeline on {proof.rows:,} held-out and difficult rows",
-        facts={"form": draft.form, **msgspec.to_builtins(proof)},
-    ))  # fmt: skip
+    said = f"the graph answers as the fitted model on {proof.rows:,} held-out and difficult rows"
+    facts = {"form": draft.form, **msgspec.to_builtins(proof)}
+    watch(Event("train.parity", f"{draft.form} form proved: {said}", facts=facts))
     manifest = replace(runtime.manifest, parity=proof, row_us=round(row_us, 1))
     runtime.manifest = manifest
     return Trained(manifest, files, runtime)

@@ -286,7 +286,7 @@ class Forms:
         )  # fmt: skip
         notes = tuple(self.watch.notes)
         if not files:
-            message = f"the {trained.manifest.form} form has no plots and no report: the time was over, give more"
+            message = f"the {trained.manifest.form} form has no plots and no report: the time budget was used up"
             self.watch(Event("train.unreported", message, facts={"form": trained.manifest.form}))
             notes += (message,)
         manifest = replace(trained.manifest, notes=notes)

@@ -59,7 +59,7 @@ def test_a_value_of_the_wrong_kind_is_named_with_its_place(body: bytes, wanted: 
         (b'[{"a" 1}]', "the JSON breaks at byte 6: a colon was expected"),
         (
             b"[NaN]",
-            "the JSON breaks at byte 1: no value begins so, and texts hold no bare control character; JSON has no NaN",
+            "the JSON breaks at byte 1: no value begins so; texts need double quotes and escapes, and JSON has no NaN",
         ),
         (b'["\\q"]', "the JSON breaks at byte 4: a text is escaped wrongly"),
         (b"[] x", "the JSON breaks at byte 4: there is more after its end"),

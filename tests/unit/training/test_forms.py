@@ -112,7 +112,7 @@ def test_a_card_without_plots_says_why(monkeypatch) -> None:
 
     found = train(read(rows(100), target="y"), replace(RECIPE, folds=1), inline=True)
 
-    assert "no plots and no report: the time was over" in found.quality.manifest.notes[-1]
+    assert "no plots and no report: the time budget was used up" in found.quality.manifest.notes[-1]
     assert b"no plots and no report" in found.quality.files["card.md"]
 
 

@@ -25,9 +25,9 @@ def tell_of_chance(task: Task, y: Any, measured: Sequence[Measurement], *, watch
     for one in measured:
         ends = [end * sign for end in (one.low, one.high) if end is not None]
         if one.metric == task.metric != "ece" and ends and min(ends) <= known:
-            said = f"answering every row alike gives {one.metric} {written(known * sign)}"
+            said = f"the same answer for every row gives {one.metric} {written(known * sign)}"
             facts = {"metric": one.metric, "usual": known * sign}
-            watch(Event("train.chance", f"{said}: nothing better is certain here", "warning", facts))
+            watch(Event("train.chance", f"{said}: this is not certain to be better", "warning", facts))
 
 
 def _of_all(task: Task, y: Any, same: Floats) -> float:

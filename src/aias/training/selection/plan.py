@@ -367,7 +367,7 @@ class Plan:
                 self._due[id(worker)] = max(self._due[id(worker)], due)
             over = timeouts.at(worker, self._due[id(worker)], fit_ends_at=self.fit_ends_at(), fitted=bool(self._paces))
             if time.monotonic() > over:
-                self._kill(worker, "there was no time for it to end" if self.fit_ends_at() else "it was stopped")
+                self._kill(worker, "it did not finish in time" if self.fit_ends_at() else "it was stopped")
 
     def _end_loading(self) -> None:
         most = timeouts.loading(self.fit_ends_at() - time.monotonic(), stretch=self.load.stretch)

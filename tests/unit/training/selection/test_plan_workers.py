@@ -60,7 +60,7 @@ def test_a_fit_that_does_not_end_is_killed_in_time(tmp_path: Path, monkeypatch: 
         os.kill(workers.all[0].process.pid, signal.SIGSTOP)
         members = run(overdue_soon(plan(held, workers, tmp_path, told)), LINEAR, STRONG)
     assert [member.name for member in members] == ["strong"]
-    assert "there was no time for it to end" in next(event.message for event in told if event.name == "train.skipped")
+    assert "it did not finish in time" in next(event.message for event in told if event.name == "train.skipped")
 
 
 def test_the_best_state_of_a_killed_fit_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
