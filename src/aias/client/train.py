@@ -8,6 +8,7 @@ from threading import Event as Stop
 from typing import TYPE_CHECKING, Any
 
 from aias.core.deadline import Deadline
+from aias.core.errors import UserError, shown
 from aias.core.events import Event, Watch, logged
 from aias.core.names import NAMELESS, check_name, listed, name_from
 from aias.core.quantities import latency_of, seconds_of, share_of
@@ -159,7 +160,12 @@ def _share(test: Any) -> float | None:
 
 
 def _settings(learners: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {name: dict(each) for name, each in learners.items() if each} if isinstance(learners, Mapping) else {}
+    if not isinstance(learners, Mapping):
+        return {}
+    for name, each in learners.items():
+        if each is not None and not isinstance(each, Mapping):
+            raise UserError(f"the settings of `{name}` are named values, not {shown(each)}", hint='{"rounds": 50}')
+    return {name: dict(each) for name, each in learners.items() if each}
 
 
 def _path(source: Any) -> str | None:

@@ -4,6 +4,8 @@ The graph holds thresholds, leaves and sets of categories in float64, as LightGB
 same order: the scores are equal to the last bit.
 """
 
+import ctypes
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +21,14 @@ from aias.core.links import write_answers
 from aias.core.task import LINKS, Task
 from aias.forests.lightgbm import forest_of
 from aias.learners.boosting import CODES_MAX, Rounds, bare, boost, sets_of
-from aias.learners.contract import Examples, Fit, Fitted, State, halves, joined, state_text, text_state
+from aias.learners.contract import COUNT, Examples, Fit, Fitted, Kind, State, halves, joined, state_text, text_state
 
 __all__ = ["BoostedTrees"]
 
 ROUNDS_MAX: Final = 3_000
+
+PARAMETERS_BYTES: Final = 1 << 18
+"""Of JSON: fifty times what LightGBM 4 takes to list its parameters."""
 
 OURS: Final = ("rounds", "codes_max")
 """Settings that LightGBM does not know. `codes_max`: as `boosting.CODES_MAX`."""
@@ -73,6 +78,10 @@ class BoostedTrees:
     sparse: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
     loads: ClassVar[tuple[str, ...]] = ("lightgbm",)
+
+    @staticmethod
+    def takes() -> dict[str, Kind | None]:
+        return {**dict.fromkeys(_parameters()), "rounds": COUNT, "codes_max": COUNT}
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Fitted:
@@ -160,6 +169,18 @@ def _settings(how: Fit, rows: int) -> dict[str, Any]:
         # A rare class's first leaves would leap, since p (1 - p), by which gradients are divided, is next to nothing.
         chosen |= {"num_class": len(task.classes), "lambda_l2": 1.0}
     return chosen | {key: value for key, value in how.settings.items() if key not in OURS}
+
+
+def _parameters() -> set[str]:
+    """All that LightGBM has, by any of their names: it says nothing of others."""
+    lightgbm, size, buffer = _lightgbm(), ctypes.c_int64(), ctypes.create_string_buffer(PARAMETERS_BYTES)
+    lightgbm.basic._safe_call(  # noqa: SLF001  nothing public lists them
+        lightgbm.basic._LIB.LGBM_DumpParamAliases(  # noqa: SLF001
+            ctypes.c_int64(PARAMETERS_BYTES), ctypes.byref(size), buffer
+        )
+    )
+    found: dict[str, list[str]] = json.loads(buffer.value)
+    return {*found, *(alias for aliases in found.values() for alias in aliases)}
 
 
 @cache

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from aias.core.arrays import Floats, Ints
+from aias.core.errors import shown
 from aias.core.forest import FLOAT32_MAX, Forest
 from aias.core.graph import GraphWriter
 from aias.core.links import answers, write_answers
@@ -22,10 +23,12 @@ from aias.core.symmetric import SymmetricTrees
 from aias.core.task import LINKS, Task
 from aias.forests.catboost import description, splits_of, tables_of, trees_of
 from aias.learners.boosting import Rounds
-from aias.learners.contract import Examples, Fit, State, joined
+from aias.learners.contract import Examples, Fit, SettingRefused, State, joined
 from aias.networks.answers import span_of
 
 __all__ = ["CatBoost"]
+
+SYMMETRIC: Final = "SymmetricTree"
 
 ROUNDS_MAX: Final = (5_000, 2_000)
 """Where a round has a single tree, and where it has one of several classes."""
@@ -145,7 +148,9 @@ class _Watcher:
 
 
 def _settings(how: Fit, columns: int) -> dict[str, Any]:
-    many = how.task.type == "multiclass"
+    many, policy = how.task.type == "multiclass", how.settings.get("grow_policy", SYMMETRIC)
+    if policy != SYMMETRIC:
+        raise SettingRefused(f"`catboost` grows trees of `grow_policy` {SYMMETRIC} only here, not {shown(policy)}")
     chosen: dict[str, Any] = {
         "iterations": int(how.settings.get("rounds", ROUNDS_MAX[many])), "learning_rate": 0.08, "depth": DEPTH,
         "max_ctr_complexity": 1, "boosting_type": "Plain", "use_best_model": False, "allow_const_label": True,

@@ -2,20 +2,89 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from math import inf
+from numbers import Integral, Real
+from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from aias.core.arrays import Floats, Ints
 from aias.core.deadline import Deadline
+from aias.core.errors import UserError, shown
 from aias.core.events import Event, Watch
 from aias.core.forest import Forest
 from aias.core.graph import GraphWriter
+from aias.core.near import choices, did_you_mean
 from aias.core.task import Task
 
 State = Mapping[str, npt.NDArray[Any]]
 """A fitted learner as named arrays (a model's own text or bytes as uint8); no Python objects, ever."""
+
+
+class SettingRefused(UserError):
+    """A learner has no such setting, or it cannot be that."""
+
+    code = "learners.setting-refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number from `least` to `most`; with `above`, greater than the least."""
+
+    least: float = 0.0
+    most: float = inf
+    above: bool = False
+    whole: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        kind = Integral if self.whole else Real
+        if not isinstance(value, kind) or isinstance(value, bool):
+            return False
+        return self.least <= float(value) <= self.most and value != inf and not (self.above and value == self.least)
+
+    def __str__(self) -> str:
+        said = f"a {'whole ' if self.whole else ''}number {'above' if self.above else 'from'} {self.least:g}"
+        return said if self.most == inf else f"{said} to {self.most:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    values: tuple[Any, ...]
+
+    def __contains__(self, value: object) -> bool:
+        return any(value is each or (isinstance(value, str) and value == each) for each in self.values)
+
+    def __str__(self) -> str:
+        return "one of " + ", ".join(map(repr, self.values))
+
+
+Kind = Number | OneOf
+
+COUNT: Final = Number(1, whole=True)
+FLAG: Final = OneOf((False, True))
+
+TOLD_MAX: Final = 40
+"""Settings that a hint lists; of more it names the nearest."""
+
+
+def check_settings(name: str, takes: Mapping[str, Kind | None], settings: Mapping[str, Any]) -> None:
+    """Raises `SettingRefused` at the first that the learner does not have, or that is not what it may be."""
+    for setting, value in settings.items():
+        if setting not in takes:
+            tell = choices if len(takes) <= TOLD_MAX else did_you_mean
+            raise SettingRefused(f"`{name}` has no setting `{setting}`", hint=tell(f"{setting}", sorted(takes)))
+        kind = takes[setting]
+        if kind is not None and value not in kind:
+            raise SettingRefused(
+                f"`{name}` takes as `{setting}` {kind}, not {shown(value)}", hint=f"for example {_example(kind)}"
+            )
+
+
+def _example(kind: Kind) -> str:
+    if isinstance(kind, OneOf):
+        return repr(kind.values[0])
+    return f"{min(1, kind.most):g}" if kind.most < 8 else "8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +176,8 @@ class Learner(Protocol):
     `thins`, where it is True: what it fits is a mean of parts fitted independently, and `thinned(n)` gives every nth of
     them; n fits of n folds, each thinned, are as good as one and no larger.
     `merges`, where it is True: the mean of the weights of several fits is one that answers as their mean would.
-    `takes`, where it is there: the settings that there are. `asked_only`, where it is True: it takes part only where
+    `takes`, where it is there: a function that gives the settings that there are, each with what it may be, or with
+    None where only a library knows. `asked_only`, where it is True: it takes part only where
     it is asked for by name.
     """
 

@@ -16,7 +16,7 @@ from aias.core.arrays import Floats
 from aias.core.forest import FLOAT32_MAX, LESS_OR_EQUAL, Forest, side_by_side
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
-from aias.learners.contract import Examples, Fit, State
+from aias.learners.contract import COUNT, Examples, Fit, Kind, Number, State
 from aias.learners.shrinkage import SHRINKAGE_USUAL, Shrunk, chosen
 
 __all__ = ["ExtraTrees"]
@@ -91,12 +91,16 @@ class ExtraTrees:
     loads: ClassVar[tuple[str, ...]] = ("sklearn.ensemble",)
     means: ClassVar[bool] = True
     thins: ClassVar[bool] = True
-    takes: ClassVar[frozenset[str]] = frozenset({
-        *OURS, "bootstrap", "criterion", "max_depth", "max_features", "max_leaf_nodes", "max_samples",
-        "min_impurity_decrease", "min_samples_leaf", "min_samples_split",
-    })  # fmt: skip
     classes_max: ClassVar[int] = 10
     """A tree stands in the graph once for each class."""
+
+    @staticmethod
+    def takes() -> dict[str, Kind | None]:
+        known = (
+            "bootstrap", "criterion", "max_depth", "max_features", "max_leaf_nodes", "max_samples",
+            "min_impurity_decrease", "min_samples_leaf", "min_samples_split",
+        )  # fmt: skip
+        return {**dict.fromkeys(known), "trees": COUNT, "shrinkage": Number()}
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Trees:

@@ -27,7 +27,7 @@ from aias.core.lbfgs import Vector, minimise
 from aias.core.links import answers, sigmoid, write_answers
 from aias.core.side_by_side import SideBySide
 from aias.core.task import Task
-from aias.learners.contract import Examples, Fit, State
+from aias.learners.contract import FLAG, Examples, Fit, Kind, Number, State
 
 __all__ = ["Linear"]
 
@@ -96,8 +96,11 @@ class Linear:
     merges: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ()
     shared: ClassVar[tuple[str, ...]] = ("C",)
-    takes: ClassVar[frozenset[str]] = frozenset({"C", "first", "ratios", "sparse"})
     means: ClassVar[bool] = True
+
+    @staticmethod
+    def takes() -> dict[str, Kind | None]:
+        return {"C": Number(above=True), "first": Number(above=True), "ratios": FLAG, "sparse": FLAG}
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> LinearModel:

@@ -10,14 +10,15 @@ import numpy as np
 from aias.core.arrays import Floats
 from aias.core.graph import GraphWriter
 from aias.core.task import LINKS, Task
-from aias.learners.contract import Examples, Fit, State
+from aias.learners.contract import COUNT, Examples, Fit, Kind, Number, OneOf, State
 from aias.networks.answers import span_of, usual_outputs
 from aias.networks.arithmetic import Graph, Numpy
 from aias.networks.design import design
 from aias.networks.inputs import ONE_HOT_MAX, Inputs
-from aias.networks.network import Network, in_parts
+from aias.networks.network import ACTIVATIONS, EXPANSIONS, Network, in_parts
 from aias.networks.optimizers import RATES
 from aias.networks.rows import Rows, rows_of
+from aias.networks.schedule import SCHEDULES
 from aias.networks.smaller import network_made_smaller
 from aias.networks.training import Training
 
@@ -40,9 +41,6 @@ EPOCHS: Final = ((2_000, 200), (20_000, 100), (100_000, 50))
 
 PATIENCE: Final = ((1_000, 16), (4_000, 10))
 """Up to so many rows, so many epochs without a gain before it ends; beyond, 6. Few rows are few steps an epoch."""
-
-CHOSEN: Final = ("learning_rate", "width", "batch_rows", "epochs", "patience", "neurons")
-"""Settings without a default: they hang on the rows, or are only asked for."""
 
 CODE_ROWS_MIN: Final = 20
 """Rows of a code, on average, from which codes get vectors."""
@@ -76,7 +74,19 @@ class Mlp:
     sparse: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("torch",)
     paced: ClassVar[bool] = True
-    takes: ClassVar[frozenset[str]] = frozenset({*DEFAULTS, *CHOSEN})
+
+    @staticmethod
+    def takes() -> dict[str, Kind | None]:
+        counts = (
+            "width", "batch_rows", "epochs", "patience", "neurons", "members", "layers", "expansion_parts",
+            "expansion_width", "vector_width",
+        )  # fmt: skip
+        return {
+            **dict.fromkeys(counts, COUNT), "activation": OneOf(ACTIVATIONS[1:]), "update": OneOf(tuple(RATES)),
+            "expansion": OneOf((*EXPANSIONS, "none")), "schedule": OneOf(SCHEDULES), "dropout": Number(0, 0.95),
+            "label_smoothing": Number(0, 0.95), "learning_rate": Number(above=True), "frequency": Number(above=True),
+            "weight_decay": Number(), "average_epochs": Number(),
+        }  # fmt: skip
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> FittedMlp:

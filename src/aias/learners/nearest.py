@@ -15,7 +15,7 @@ import numpy.typing as npt
 from aias.core.arrays import Floats, Ints
 from aias.core.graph import DOUBLE, GraphWriter
 from aias.core.task import Task
-from aias.learners.contract import Examples, Fit, State, halves, joined
+from aias.learners.contract import COUNT, Examples, Fit, Kind, State, halves, joined
 
 __all__ = ["Nearest"]
 
@@ -101,10 +101,13 @@ class Nearest:
     name: ClassVar[str] = "nearest"
     sparse: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
-    takes: ClassVar[frozenset[str]] = frozenset({"k"})
     rows_max: ClassVar[int] = 3_000
     """The graph compares a row with each of these; 4,096 rows at once hold matrices of 100 MB."""
     means: ClassVar[bool] = True
+
+    @staticmethod
+    def takes() -> dict[str, Kind | None]:
+        return {"k": COUNT}
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Neighbours:

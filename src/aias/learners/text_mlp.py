@@ -11,13 +11,13 @@ import numpy as np
 from aias.core.arrays import Floats
 from aias.core.graph import GraphWriter
 from aias.core.task import LINKS, Task
-from aias.learners.contract import Examples, Fit, State
+from aias.learners.contract import COUNT, Examples, Fit, Kind, Number, OneOf, State
 from aias.networks.answers import span_of, usual_outputs
 from aias.networks.arithmetic import Graph, Numpy
 from aias.networks.best_epoch import BestEpoch
 from aias.networks.chain import Chain, new_chain
 from aias.networks.descent import RATES, Descent
-from aias.networks.schedule import Schedule
+from aias.networks.schedule import SCHEDULES, Schedule
 from aias.networks.smaller import made_smaller
 
 __all__ = ["TextMlp"]
@@ -57,7 +57,14 @@ class TextMlp:
     sparse: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ()
     asked_only: ClassVar[bool] = True
-    takes: ClassVar[frozenset[str]] = frozenset({*DEFAULTS, "learning_rate", "neurons", "rank"})
+
+    @staticmethod
+    def takes() -> dict[str, Kind | None]:
+        counts = ("width", "layers", "batch_rows", "epochs", "patience", "neurons", "rank")
+        return {
+            **dict.fromkeys(counts, COUNT), "update": OneOf(tuple(RATES)), "schedule": OneOf(SCHEDULES),
+            "learning_rate": Number(above=True), "weight_decay": Number(), "average_epochs": Number(),
+        }  # fmt: skip
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> TextMlpModel:

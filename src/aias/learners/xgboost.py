@@ -8,7 +8,8 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, cached_property
@@ -23,7 +24,7 @@ from aias.core.links import answers, write_answers
 from aias.core.task import LINKS, Task
 from aias.forests.xgboost import Nodes, forest_of
 from aias.learners.boosting import Rounds, bare, boost, sets_of
-from aias.learners.contract import Examples, Fit, Fitted, State, joined
+from aias.learners.contract import Examples, Fit, Fitted, SettingRefused, State, joined
 from aias.networks.answers import span_of
 
 __all__ = ["XGBoost"]
@@ -117,6 +118,7 @@ class _Growing:
         for place in sets_of(how):
             self.sizes[place] = sizes[place]
         settings = _settings(how)
+        _check_known(how.settings)
         self.data = self._matrix(train, max_bin=settings["max_bin"])
         self.judging = [(self._matrix(half), f"half {i}") for i, half in enumerate(rounds.halves)]
         self.booster = _xgboost().Booster(settings, [self.data, *(each for each, _ in self.judging)])
@@ -157,7 +159,23 @@ def _settings(how: Fit) -> dict[str, Any]:
         "subsample": 0.75, "colsample_bynode": 0.6, "max_cat_to_onehot": 8, "max_cat_threshold": 32,
         "seed": how.seed % (1 << 31), "nthread": how.threads, "verbosity": 0, **_objective(how.task),
     }  # fmt: skip
-    return chosen | {key: value for key, value in how.settings.items() if key != "rounds"}
+    return chosen | _own(how.settings)
+
+
+def _check_known(settings: Mapping[str, Any]) -> None:
+    """XGBoost warns of settings that it does not have, and goes on. Raises `SettingRefused`."""
+    told, row = {**_own(settings), "verbosity": 1}, _xgboost().DMatrix(np.zeros((1, 1)))
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        _xgboost().Booster(told, [row]).save_config()
+    for name in told:
+        if any(f'"{name}"' in f"{each.message}" for each in heard):
+            raise SettingRefused(f"`xgboost` has no setting `{name}`", hint="look in XGBoost's list of parameters")
+
+
+def _own(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of XGBoost."""
+    return {key: value for key, value in settings.items() if key != "rounds"}
 
 
 def _objective(task: Task) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, Final
 
-from aias.core.catalog import check_members, member, members
+from aias.core.catalog import check_members, member
 from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.errors import UserError, shown
@@ -28,6 +28,7 @@ from aias.core.schema import Field
 from aias.core.task import METRICS, is_metric
 from aias.data.dataset import Dataset
 from aias.data.opinions import Opinions
+from aias.learners.contract import SettingRefused, check_settings
 from aias.training.finish import Trained
 from aias.training.forms import Forms
 from aias.training.history import History, of_data
@@ -193,7 +194,7 @@ class _Job:
                 threading.Thread(target=_at_hand).start()
             plan = Plan(
                 table, ledger, workers, seed=self.recipe.seed, fit_ends_at=self.board.fit_ends_at,
-                memory=Memory(), watch=self.watch, load=self.load,
+                memory=Memory(), watch=self._heed, load=self.load,
             )  # fmt: skip
             sentences = self.prepared.embedding is not None
             skewed = is_skewed(table.task, table.whole.y)
@@ -216,6 +217,15 @@ class _Job:
                 )
             self.board.settle()
             return both_forms(plan, self.board)
+
+    def _heed(self, event: Event) -> None:
+        """Raises `SettingRefused` where a learner cannot be fitted at all with what was asked of it."""
+        self.watch(event)
+        learner, reason = (event.facts.get(each) for each in ("learner", "reason"))
+        asked = self.recipe.learner_settings.get(f"{learner}")
+        if asked and event.facts.get("first") and event.facts.get("fault") not in {"", "memory"}:
+            said = ", ".join(f"{name}={shown(value)}" for name, value in asked.items())
+            raise SettingRefused(f"`{learner}` cannot be fitted with {said}: {reason}", hint="change its settings")
 
     def _take(self, member: Member) -> bool:
         more = self.board.add(member)
@@ -323,8 +333,7 @@ def check(recipe: Recipe) -> None:
         raise UserError(
             f"{recipe.test:g} of the rows cannot be the test", hint=f"a share from 0 to {TEST_MAX:g}, or a file"
         )
-    for name, settings in recipe.learner_settings.items():
-        takes = getattr(member("learners", name), "takes", None) if name in members("learners") else None
-        if takes is not None and (odd := sorted(settings.keys() - takes)):
-            raise UserError(f"`{name}` has no setting `{odd[0]}`", hint=choices(odd[0], sorted(takes)))
     check_members("learners", recipe.learners)
+    for name, settings in recipe.learner_settings.items():
+        if (takes := getattr(member("learners", name), "takes", None)) is not None:
+            check_settings(name, takes(), settings)

@@ -25,8 +25,10 @@ from aias.training.unit import UnitFitter
 HIDDEN: Final = ("graphviz", "matplotlib", "plotly", "pyarrow", "rich")
 """What the learners' libraries import where it is installed, and no fit needs. CatBoost cannot do without pandas."""
 
-PLACE: Final = re.compile(r"^\S+\.(?:cc|cpp|cu|h):\d+: ")
-"""Where in its source a library failed, which CatBoost says first: nobody here can look there."""
+PLACE: Final = re.compile(
+    r"^(?:\[[\d:]+\] )?\S+\.(?:cc|cpp|cu|h):\d+: | at \S+\.(?:cc|cpp|cu|h), line \d+ \.|\nStack trace:.*", re.DOTALL
+)
+"""Where in its source a library failed, as boosters say it: nobody here can look there."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -97,7 +99,7 @@ def obey(fitter: UnitFitter, order: Order, say: Callable[[Word], None]) -> None:
     except AiasError as fault:
         say(Word("failed", fault.code, fault.message))
     except Exception as fault:  # noqa: BLE001  a learner's library may raise anything; the parent goes on without it
-        say(Word("failed", type(fault).__name__, PLACE.sub("", f"{fault}")[:500]))
+        say(Word("failed", type(fault).__name__, PLACE.sub("", f"{fault}").strip()[:500]))
     else:
         say(Word("done", facts={"seconds": entry.seconds, "cut": entry.cut, "settings": entry.settings}))
 

@@ -321,7 +321,7 @@ class Plan:
             self._finish(trial, unit, word.facts["seconds"], word.facts["settings"], stretch=self.load.stretch)
         elif word.kind in {"failed", "gone"} and id(worker) in self._fitting:
             trial, _ = self._released(worker)
-            self._give_up(trial, word.message)
+            self._give_up(trial, word.message, fault=word.name, first=not trial.done)
 
     def _released(self, worker: Worker) -> tuple[Trial, Unit]:
         assert worker.order is not None
@@ -347,14 +347,14 @@ class Plan:
         if unit.fold != ALL:
             self._paces.learn(unit.configuration, trial.alone_seconds / len(trial.done))
 
-    def _give_up(self, trial: Trial, reason: str) -> None:
+    def _give_up(self, trial: Trial, reason: str, **facts: Any) -> None:
         if trial in self._trials:
             self._trials.remove(trial)
-            self._skip(trial.configuration, reason)
+            self._skip(trial.configuration, reason, **facts)
         trial.waiting.clear()
 
-    def _skip(self, configuration: Configuration, reason: str, level: Level = "info") -> None:
-        facts: dict[str, object] = {"configuration": configuration.name, "reason": reason}
+    def _skip(self, configuration: Configuration, reason: str, level: Level = "info", **facts: Any) -> None:
+        facts |= {"configuration": configuration.name, "learner": configuration.learner, "reason": reason}
         self.watch(Event("train.skipped", f"{configuration.name} is left out: {reason}", level, facts))
 
     # Watching time and memory
