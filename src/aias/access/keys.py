@@ -156,20 +156,20 @@ class Keys:
 
     def revoke(self, key_id: str) -> Key:
         """Shut a key out for ever; doing it again changes nothing. Raises `UnknownKey`."""
-        with self.database.writing() as transaction:
+        with self.database.moving("keys") as transaction:
             keys.revoke(transaction, key_id, self._clock())
             return _found(transaction, key_id)
 
     def forget(self, key_id: str) -> None:
         """Shut a key out, and leave no trace of it: for one that was made for a while only. Raises `UnknownKey`."""
-        with self.database.writing() as transaction:
+        with self.database.moving("keys") as transaction:
             keys.remove(transaction, _found(transaction, key_id).id)
 
     def limit(self, key_id: str, quotas: Iterable[Quota | str]) -> Key:
         """Have these quotas hold for a key, instead of those that did; none for no bounds. What it has used of a day or
         a month stays counted. Raises `UnknownKey`, `BadQuota`."""
         wanted = checked(quotas)
-        with self.database.writing() as transaction:
+        with self.database.moving("keys") as transaction:
             keys.set_quotas(transaction, key_id, tenants.written(wanted))
             return _found(transaction, key_id)
 
@@ -188,7 +188,7 @@ class Keys:
 
     def limit_tenant(self, name: str, quotas: Iterable[Quota | str]) -> Tenant:
         """As `limit`, for all keys of a tenant together. Raises `UnknownTenant`, `BadQuota`."""
-        with self.database.writing() as transaction:
+        with self.database.moving("keys") as transaction:
             return tenants.limit(transaction, name, quotas)
 
     def tenants(self) -> Sequence[Tenant]:
@@ -197,7 +197,7 @@ class Keys:
 
     def assign(self, key_id: str, tenant: str) -> Key:
         """Give a key to a tenant, or with an empty name to nobody. Raises `UnknownKey`, `UnknownTenant`."""
-        with self.database.writing() as transaction:
+        with self.database.moving("keys") as transaction:
             if tenant:
                 tenants.look_up(transaction, tenant)
             take(transaction, tenant, key_id)

@@ -39,8 +39,8 @@ def deploy(
     ref: str, name: str | None, canary: str | None, shadow: str | None, sticky: str, max_errors: str | None,
     max_slower: str | None, max_latency: str | None, promote_after: int | None, *, as_json: bool,
 ) -> None:  # fmt: skip
-    """Point an endpoint at version REF. A running server follows within a second and drops no request. A version that
-    does not answer its golden rows is refused, with status 1.
+    """Point an endpoint at version REF. When this returns, running servers have followed, and no request was dropped. A
+    version that does not answer its golden rows is refused, with status 1.
 
     With --canary or --shadow the live version goes on answering, and REF is on trial beside it.
     """

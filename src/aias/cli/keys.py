@@ -21,7 +21,7 @@ _SELDOM: Final = frozenset({"revoked", "tenant", "quotas"})
 
 @click.group(cls=Whole)
 def keys() -> None:
-    """Create, limit, list and revoke the keys of callers. A running server follows within a second."""
+    """Create, limit, list and revoke the keys of callers. Running servers follow before this returns."""
 
 
 option_quotas = click.option(

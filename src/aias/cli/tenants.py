@@ -10,7 +10,7 @@ from aias.cli.show import give, nothing, table
 
 @click.group(cls=Whole)
 def tenants() -> None:
-    """Group keys into tenants, with quotas for all of them together. A running server follows within a second."""
+    """Group keys into tenants, with quotas for all of them together. Running servers follow before this returns."""
 
 
 @tenants.command()

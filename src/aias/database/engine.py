@@ -20,6 +20,7 @@ from aias.core.events import Event, logged
 from aias.core.failpoints import failpoint
 from aias.core.limits import DATABASE_WAIT_SECONDS_MAX
 from aias.core.settings import home as default_home
+from aias.database.followers import What, wait_for_all
 from aias.database.tables import HEAD, counters
 
 FILE: Final = "aias.db"
@@ -44,8 +45,8 @@ class NewerDatabase(AiasError):
 class Database:
     """The tables of one home. Safe to use from several threads and processes; not across a fork."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, home: Path) -> None:
+        self._engine, self._home = engine, home
         self._generation = str(_GENERATION.compile(engine, compile_kwargs={"literal_binds": True}))
 
     @classmethod
@@ -59,7 +60,7 @@ class Database:
         except OSError as fault:
             raise _unusable(home, fault) from fault
         failpoint("database.after_file")
-        database = cls(_engine(path))
+        database = cls(_engine(path), home)
         try:
             database._migrate(home)
         except BaseException:
@@ -82,6 +83,14 @@ class Database:
             connection.begin(),
         ):
             yield connection
+
+    @contextmanager
+    def moving(self, what: What) -> Iterator[Transaction]:
+        """The same for what servers answer by: it ends when all that run on this home do, or have been given
+        `FOLLOW_SECONDS_MAX` for it and are told of."""
+        with self.writing() as transaction:
+            yield transaction
+        wait_for_all(self._home, what)
 
     def generation(self) -> int:
         """A number that moves whenever endpoints or keys do, whichever process moved them. Costs some 10 µs."""

@@ -85,11 +85,12 @@ class Gateway:
         width: Callable[[Endpoint], int] | None = None,
         asked: Path | None = None,
         keys: Keys | None = None,
+        home: Path | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
         self._taking = threading.Lock()
-        self._kept, self._writer = kept, ThreadPoolExecutor(1, "aias-sums")
+        self._home, self._kept, self._writer = home, kept, ThreadPoolExecutor(1, "aias-sums")
         self.access = AccessControl(ring(), hosts, Quotas(ledger))
         suspects = None
         if kept is not None and program is not None:
@@ -122,11 +123,12 @@ class Gateway:
         """Load every endpoint, then answer on `listeners` until told to stop; finish what has begun."""
         import uvloop
 
-        self.router.refresh()
-        following = Following(self.router, watch=self._watch, seconds=self.bounds.poll_seconds)
-        following.start()
+        following = Following(self.router, watch=self._watch, seconds=self.bounds.poll_seconds, home=self._home)
+        following.open()
         self._server.when_ready = when_ready
         try:
+            self.router.refresh()
+            following.start()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._server.serve(sockets=[*listeners]))
         finally:

@@ -151,7 +151,7 @@ def answer_on(
             bounds=within_descriptors(bounds, second_port=second is not None), rollouts=(rollouts := registry.rollouts),
             shadow=shadows_of(home, rollouts, folder=folder, first=first), kept=kept,
             program=lambda version: ("-m", "aias.serving.survival.isolated_process", os.fspath(home), version),
-            pinned=pinned, width=partial(width_in, registry), asked=home / ASKED,
+            pinned=pinned, width=partial(width_in, registry), asked=home / ASKED, home=home,
         )  # fmt: skip
 
         def tell_ready() -> None:

@@ -4,7 +4,7 @@
 
 Nobody gives away more than is theirs: a key makes and changes only keys whose scopes it has itself, for no longer than
 it lives, and none while it has quotas or a tenant, whose bounds it could lift. A tenant's key is shown what is of that
-tenant, and no word of another. What is changed is told as an event, and holds within a second; what is new at once.
+tenant, and no word of another. What is changed is told as an event, and holds at every worker when it is answered.
 """
 
 from collections.abc import Callable, Iterable

@@ -10,7 +10,6 @@ One question a connection, one JSON message each way. A socket of a server that 
 import contextlib
 import os
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Final, Literal
 import msgspec
 
 from aias.core.errors import AiasError, StorageFailed
+from aias.core.unix_sockets import connect, listen_as, user_of
 
 FOLDER: Final = "run"
 MESSAGE_BYTES_MAX: Final = 64 << 10
@@ -28,8 +28,6 @@ FAILED_MAX: Final = 50
 
 ANSWER_SECONDS_MAX: Final = 10.0
 """The supervisor looks up every half second. Who has connected asks at once, unless the machine is busy."""
-
-_CALLERS: Final = 16
 
 
 class Deaf(AiasError):
@@ -72,17 +70,10 @@ class ControlSocket:
     def open(self) -> None:
         """From now on whoever asks asks us, whoever was asked before. Raises `StorageFailed`."""
         self.close()
-        fresh = f".{os.getpid()}"
+        path = self._folder / self._name
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with _short(self._folder) as folder:
-                (folder / fresh).unlink(missing_ok=True)
-                listener.bind(f"{folder}/{fresh}")
-                (folder / fresh).chmod(0o600)
-                listener.listen(_CALLERS)
-                (folder / fresh).rename(folder / self._name)
-                self._inode = (folder / self._name).stat().st_ino
+            listener = listen_as(path)
+            self._inode = path.stat().st_ino
         except OSError as fault:
             raise StorageFailed(f"cannot listen in {self._folder}: {fault.strerror}", hint="check the disk") from fault
         self._listener = listener
@@ -122,15 +113,14 @@ def call(path: Path) -> socket.socket | None:
     caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     caller.settimeout(ANSWER_SECONDS_MAX)
     try:
-        with _short(path.parent) as folder:
-            caller.connect(f"{folder}/{path.name}")
+        connect(caller, path)
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
         caller.close()
         return None
     except OSError as fault:
         caller.close()
         raise deaf(path, fault.strerror or str(fault)) from fault
-    if _user_of(caller) not in (os.geteuid(), 0, path.parent.parent.stat().st_uid):
+    if user_of(caller) not in (os.geteuid(), 0, path.parent.parent.stat().st_uid):
         # Others may be able to write into this home; they do not get to be its server.
         caller.close()
         raise deaf(path, "it runs as another user than the home's")
@@ -183,36 +173,11 @@ def _hear(caller: socket.socket, tell: Callable[[socket.socket, Question], None]
 def _heard(caller: socket.socket) -> Question | None:
     """None from another user, from who says nothing, and from who says what we do not know."""
     with contextlib.suppress(OSError, msgspec.MsgspecError):
-        if _user_of(caller) not in (os.geteuid(), 0):
+        if user_of(caller) not in (os.geteuid(), 0):
             return None
         caller.settimeout(ANSWER_SECONDS_MAX)
         return msgspec.json.decode(caller.recv(MESSAGE_BYTES_MAX), type=Question)
     return None
-
-
-def pid_of(other: socket.socket) -> int:
-    """Who is at the other end; 0 where that cannot be seen from here."""
-    return _credentials(other)[0]
-
-
-def _user_of(other: socket.socket) -> int:
-    """As whom runs who is at the other end."""
-    return _credentials(other)[1]
-
-
-def _credentials(other: socket.socket) -> tuple[int, int, int]:
-    process, user, group = struct.unpack("3i", other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return process, user, group
-
-
-@contextlib.contextmanager
-def _short(folder: Path) -> Iterator[Path]:
-    """A path of a folder that is short: the kernel takes 108 bytes for a socket's."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield Path(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)
 
 
 def deaf(path: Path, why: str) -> Deaf:

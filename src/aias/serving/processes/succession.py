@@ -22,6 +22,7 @@ from typing import Final, Self
 import msgspec
 
 from aias.core.errors import Conflict
+from aias.core.unix_sockets import pid_of
 from aias.serving.processes.control_socket import (
     ANSWER_SECONDS_MAX,
     FOLDER,
@@ -31,7 +32,6 @@ from aias.serving.processes.control_socket import (
     deaf,
     exchange,
     name_of,
-    pid_of,
 )
 from aias.serving.survival.adoption import DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Transfer
 from aias.serving.survival.journal import FORMAT

@@ -1,7 +1,7 @@
 """Endpoints over HTTP: who answers, what is tried beside it; and for keys that may deploy, how that is changed.
 
-What is read comes from memory. What changes something is done in a thread, and answered when this very process has
-followed; the other workers follow within a second.
+What is read comes from memory. What changes something is done in a thread, and answered when every worker has
+followed.
 """
 
 from typing import Any

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from aias.core.errors import AiasError
+
 LOOK_SECONDS: Final = 0.02
 """From one look to the next. Each reads one number, in some 10 us, or what is new where that number has moved."""
 
@@ -37,4 +39,6 @@ class CatchingUp:
         async with self._one:
             await asyncio.sleep(self._looked_at + LOOK_SECONDS - time.monotonic())
             self._next, self._looked_at = None, time.monotonic()
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._look)
+            # Who cannot look says what it knows.
+            with contextlib.suppress(AiasError, OSError):
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._look)

@@ -1,38 +1,87 @@
-"""What is deployed is looked at every so often, in a thread of its own."""
+"""What is deployed is followed: when somebody says that it has changed, and looked at every so often all the same."""
 
+import contextlib
 import threading
+from pathlib import Path
 
+from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
+from aias.database.followers import Asked, Ear
 from aias.serving.versions.router import Router
 
 
 class Following:
-    """`router` is refreshed every so many `seconds`, from `start` to `stop`."""
+    """`router` is refreshed every so many `seconds`, and at once when whoever changes a `home` says so, from `start` to
+    `stop`. `open` it before the router looks for the first time: of what changes later it is told."""
 
-    def __init__(self, router: Router, *, watch: Watch, seconds: float) -> None:
+    def __init__(self, router: Router, *, watch: Watch, seconds: float, home: Path | None = None) -> None:
         self._router, self._watch, self._seconds = router, watch, seconds
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="aias-router")
+        self._ear = None if home is None else Ear(home)
+        self._asked: list[Asked] = []
+        self._is_to_stop, self._wake, self._changing = False, threading.Event(), threading.Lock()
+        self._threads = [threading.Thread(target=self._run, name="aias-router")]
+
+    def open(self) -> None:
+        if self._ear is None:
+            return
+        try:
+            self._ear.open()
+        except OSError as fault:
+            said = f"nobody can say that something has changed, which is seen within {self._seconds:g} s: {fault}"
+            self._watch(Event("serve.deaf", said, "warning"))
+            return
+        self._threads.append(threading.Thread(target=self._ear.hear, args=(self._hear,), name="aias-ear"))
 
     def start(self) -> None:
-        self._thread.start()
+        for each in self._threads:
+            each.start()
 
     def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._is_to_stop = True
+        self._wake.set()
+        if self._ear is not None:
+            self._ear.close()
+        for each in self._threads:
+            if each.ident is not None:
+                each.join()
+        for asked in self._taken():
+            asked.leave()
+
+    def _hear(self, asked: Asked) -> None:
+        """Keys are known at once, also while a model is being loaded."""
+        if asked.what == "keys":
+            with contextlib.suppress(AiasError, OSError):
+                self._router.look()
+                return asked.tell()
+        with self._changing:
+            self._asked.append(asked)
+        return self._wake.set()
+
+    def _taken(self) -> list[Asked]:
+        with self._changing:
+            taken, self._asked = self._asked, []
+        return taken
 
     def _run(self) -> None:
         router, told, more = self._router, "", False
-        while not self._stop.wait(0 if more else self._seconds):
+        while not self._is_to_stop:
+            self._wake.wait(0 if more else self._seconds)
+            self._wake.clear()
+            asked = self._taken()
             try:
-                more = router.load_next()
                 router.refresh()
                 if router.stage.report():
                     router.refresh()
-                told = ""
+                for each in asked:
+                    each.tell()
+                asked, told = [], ""
+                more = router.load_next()
             except Exception as fault:  # noqa: BLE001  whatever a disk or a database does, what is loaded goes on
                 message = f"cannot see what is deployed: {fault}"
                 # What stays broken over a weekend should not fill the disk with its log too.
                 if message != told:
                     self._watch(Event("serve.refresh-failed", message, "warning"))
-                told = message
+                told, more = message, False
+            # Who could not be told waits for the next time.
+            with self._changing:
+                self._asked = asked + self._asked

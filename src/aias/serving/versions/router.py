@@ -193,9 +193,10 @@ class Router:
             self._refresh()
 
     def look(self) -> None:
-        """Know new keys and endpoints, however busy `refresh` is with others; these are loaded soon, or when asked."""
-        # Who cannot look says what it knows. What is read is put in its place before anything else is read.
-        with contextlib.suppress(AiasError, OSError), self._changing:
+        """Know new keys and endpoints, however busy `refresh` is with others; these are loaded soon, or when asked.
+        Raises whatever a database does."""
+        # What is read is put in its place before anything else is read.
+        with self._changing:
             if (generation := self._directory.generation()) in (self._generation, self._looked):
                 return
             self._also()

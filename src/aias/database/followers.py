@@ -1,0 +1,126 @@
+"""Processes that answer by what stands in the tables; and whoever has changed that, and goes on when all of them do.
+
+    home/run/follows-<pid>-<n> ◀─ something has moved    a worker (`serving/versions/following.py`)
+                               ─▶ .                      it answers by that
+
+A connection each time. Who has died is found deaf, and forgotten.
+"""
+
+import contextlib
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal
+
+from aias.core.events import Event, Watch, logged
+from aias.core.unix_sockets import connect, listen_as, pid_of, user_of
+
+FOLDER: Final = "run"
+"""In a home."""
+
+FOLLOW_SECONDS_MAX: Final = 60.0
+"""What a change waits for those who follow it: they may have a model to load."""
+
+ASK_SECONDS_MAX: Final = 1.0
+"""Who has connected says at once what has moved."""
+
+What = Literal["keys", "endpoints"]
+
+_SAID: Final[dict[bytes, What]] = {b"k": "keys", b"e": "endpoints"}
+_DONE: Final = b"."
+
+
+class Asked:
+    """Somebody who waits until what has moved is followed here."""
+
+    def __init__(self, caller: socket.socket, what: What) -> None:
+        self.what, self._caller = what, caller
+
+    def tell(self) -> None:
+        with self._caller, contextlib.suppress(OSError):
+            self._caller.send(_DONE)
+
+    def leave(self) -> None:
+        """This process ends: it answers nobody any more."""
+        self._caller.close()
+
+
+class Ear:
+    """Where a process that follows is told. From `open` on whoever moves something waits until it is answered."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / FOLDER / f"follows-{os.getpid()}-{secrets.token_hex(4)}"
+        self._listener: socket.socket | None = None
+
+    def open(self) -> None:
+        """Raises `OSError`. Does nothing where the system has no such sockets: then what moves is seen by looking."""
+        if sys.platform == "linux":
+            self._listener = listen_as(self._path)
+
+    def hear(self, tell: Callable[[Asked], None]) -> None:
+        """`tell` of each who asks, until it is closed."""
+        listener = self._listener
+        while listener is not None:
+            try:
+                caller = listener.accept()[0]
+            except OSError:
+                return
+            caller.settimeout(ASK_SECONDS_MAX)
+            what = None
+            with contextlib.suppress(OSError):
+                what = _SAID.get(caller.recv(8)) if user_of(caller) in (os.geteuid(), 0) else None
+            if what is None:
+                caller.close()
+            else:
+                tell(Asked(caller, what))
+
+    def close(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return
+        self._path.unlink(missing_ok=True)
+        # A thread that waits in `accept` is woken by this, and not by closing alone.
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def wait_for_all(home: Path, what: What, *, seconds: float = FOLLOW_SECONDS_MAX, watch: Watch = logged) -> None:
+    """Until every process that follows this home answers by what it holds now. Those that take longer are told of."""
+    until = time.monotonic() + seconds
+    callers = [caller for path in (home / FOLDER).glob("follows-*") if (caller := _ask(path, what, until)) is not None]
+    for pid in [pid for caller in callers if (pid := _late(caller, until)) is not None]:
+        said = f"process {pid} has not followed within {seconds:g} s, and goes by what was before; its log may say why"
+        watch(Event("database.not-followed", said, "warning", {"pid": pid}))
+
+
+def _ask(path: Path, what: What, until: float) -> socket.socket | None:
+    caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    caller.settimeout(max(0.01, until - time.monotonic()))
+    try:
+        connect(caller, path)
+        if user_of(caller) in (os.geteuid(), 0, path.parent.parent.stat().st_uid):
+            caller.send(next(said for said, each in _SAID.items() if each == what))
+            return caller
+    except ConnectionRefusedError:
+        # It has died. Another that has changed something may have found that out before.
+        path.unlink(missing_ok=True)
+    except OSError:
+        pass
+    caller.close()
+    return None
+
+
+def _late(caller: socket.socket, until: float) -> int | None:
+    """The process, where it does not follow in time; None where it does, or is no more."""
+    with caller, contextlib.suppress(OSError):
+        caller.settimeout(max(0.01, until - time.monotonic()))
+        try:
+            caller.recv(8)
+        except TimeoutError:
+            return pid_of(caller)
+    return None

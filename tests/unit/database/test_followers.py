@@ -1,0 +1,111 @@
+import threading
+from pathlib import Path
+
+import pytest
+
+from aias.core.events import Event
+from aias.core.unix_sockets import listen_as
+from aias.database.engine import Database, changed
+from aias.database.followers import FOLDER, Asked, Ear, What, wait_for_all
+from live_server import PATIENCE
+
+
+class Follower:
+    """Keeps who asks."""
+
+    def __init__(self, home: Path) -> None:
+        self.ear, self.asked, self.came = Ear(home), list[Asked](), threading.Semaphore(0)
+        self.ear.open()
+        self.thread = threading.Thread(target=self.ear.hear, args=(self.hear,))
+        self.thread.start()
+
+    def hear(self, asked: Asked) -> None:
+        self.asked.append(asked)
+        self.came.release()
+
+    def close(self) -> None:
+        self.ear.close()
+        self.thread.join()
+
+
+@pytest.fixture
+def follower(tmp_path: Path):
+    made = Follower(tmp_path)
+    yield made
+    made.close()
+
+
+def waiting(home: Path, what: What = "endpoints", seconds: float = PATIENCE) -> tuple[threading.Thread, list[Event]]:
+    told: list[Event] = []
+    thread = threading.Thread(target=wait_for_all, args=(home, what), kwargs={"seconds": seconds, "watch": told.append})
+    thread.start()
+    return thread, told
+
+
+def sockets(home: Path) -> list[str]:
+    return [each.name for each in (home / FOLDER).iterdir()]
+
+
+def test_a_change_waits_until_every_follower_has_told(tmp_path: Path, follower: Follower):
+    other = Follower(tmp_path)
+    thread, told = waiting(tmp_path)
+    for each in (follower, other):
+        assert each.came.acquire(timeout=PATIENCE)
+        assert thread.is_alive()
+        each.asked[0].tell()
+    thread.join(PATIENCE)
+    other.close()
+
+    assert (thread.is_alive(), told) == (False, [])
+    assert [each.asked[0].what for each in (follower, other)] == ["endpoints", "endpoints"]
+
+
+def test_nobody_waits_for_who_ends_or_has_died(tmp_path: Path, follower: Follower):
+    # As a process leaves it that was killed.
+    listen_as(tmp_path / FOLDER / "follows-1-dead").close()
+    thread, told = waiting(tmp_path, "keys")
+    assert follower.came.acquire(timeout=PATIENCE)
+    follower.asked[0].leave()
+    thread.join(PATIENCE)
+
+    assert (thread.is_alive(), told) == (False, [])
+    assert [each.startswith("follows-1-") for each in sockets(tmp_path)] == [False]
+
+
+def test_who_does_not_follow_in_time_is_told_of(tmp_path: Path, follower: Follower):
+    thread, told = waiting(tmp_path, seconds=0.05)
+    thread.join(PATIENCE)
+
+    assert [(each.name, each.level) for each in told] == [("database.not-followed", "warning")]
+
+
+def test_who_asks_nothing_that_is_known_is_not_kept(tmp_path: Path, follower: Follower):
+    from socket import AF_UNIX, SOCK_SEQPACKET, socket
+
+    from aias.core.unix_sockets import connect
+
+    with socket(AF_UNIX, SOCK_SEQPACKET) as caller:
+        caller.settimeout(PATIENCE)
+        connect(caller, tmp_path / FOLDER / sockets(tmp_path)[0])
+        caller.send(b"what?")
+        assert caller.recv(8) == b""
+    assert follower.asked == []
+
+
+def test_an_ear_that_is_closed_leaves_nothing(tmp_path: Path):
+    Follower(tmp_path).close()
+
+    assert sockets(tmp_path) == []
+    wait_for_all(tmp_path, "endpoints")
+
+
+def test_what_was_not_written_is_not_waited_for(tmp_path: Path):
+    database = Database.open(tmp_path)
+    follower = Follower(tmp_path)
+    with pytest.raises(ZeroDivisionError), database.moving("endpoints") as transaction:
+        changed(transaction)
+        raise ZeroDivisionError
+    follower.close()
+    database.close()
+
+    assert follower.asked == []

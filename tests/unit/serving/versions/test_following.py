@@ -1,0 +1,119 @@
+"""Who has changed something is told when it is followed: keys at once, endpoints when what they need is loaded."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from aias.core.errors import StorageFailed
+from aias.core.events import Event
+from aias.database.followers import FOLDER, What, wait_for_all
+from aias.serving.versions.following import Following
+from live_server import PATIENCE, eventually
+
+
+class Router:
+    """Refreshes when it is let, and counts what it has begun."""
+
+    def __init__(self) -> None:
+        self.gate, self.refreshes, self.looks = threading.Event(), 0, 0
+        self.broken: set[str] = set()
+        self.stage = SimpleNamespace(report=lambda: False)
+        self.gate.set()
+
+    def refresh(self) -> None:
+        self.refreshes += 1
+        self.gate.wait(PATIENCE)
+        if "refresh" in self.broken:
+            raise StorageFailed("the disk is gone", hint="find it")
+
+    def look(self) -> None:
+        self.looks += 1
+        if "look" in self.broken:
+            raise StorageFailed("the disk is gone", hint="find it")
+
+    def load_next(self) -> bool:
+        return False
+
+
+@contextmanager
+def following(home: Path, router: Any, *, seconds: float = PATIENCE) -> Iterator[list[Event]]:
+    told: list[Event] = []
+    made = Following(router, watch=told.append, seconds=seconds, home=home)
+    made.open()
+    made.start()
+    try:
+        yield told
+    finally:
+        router.gate.set()
+        made.stop()
+
+
+def asking(home: Path, what: What) -> threading.Thread:
+    thread = threading.Thread(target=wait_for_all, args=(home, what), kwargs={"seconds": PATIENCE})
+    thread.start()
+    return thread
+
+
+def test_endpoints_are_followed_by_a_refresh_that_began_after_they_were_changed(tmp_path: Path) -> None:
+    router = Router()
+    with following(tmp_path, router):
+        router.gate.clear()
+        first = asking(tmp_path, "endpoints")
+        eventually(lambda: router.refreshes == 1)
+        second = asking(tmp_path, "endpoints")
+        router.gate.set()
+        first.join(PATIENCE)
+        second.join(PATIENCE)
+
+        assert (first.is_alive(), second.is_alive(), router.refreshes) == (False, False, 2)
+
+
+def test_keys_are_followed_while_a_model_is_loaded(tmp_path: Path) -> None:
+    router = Router()
+    with following(tmp_path, router):
+        router.gate.clear()
+        deployed = asking(tmp_path, "endpoints")
+        eventually(lambda: router.refreshes == 1)
+        wait_for_all(tmp_path, "keys", seconds=PATIENCE)
+
+        assert (router.looks, deployed.is_alive()) == (1, True)
+        router.gate.set()
+        deployed.join(PATIENCE)
+
+
+def test_who_could_not_be_told_is_told_when_the_database_answers_again(tmp_path: Path) -> None:
+    router = Router()
+    router.broken = {"refresh", "look"}
+    with following(tmp_path, router, seconds=0.01) as told:
+        waiting = [asking(tmp_path, "endpoints"), asking(tmp_path, "keys")]
+        eventually(lambda: router.looks == 1 and router.refreshes >= 3)
+        assert all(each.is_alive() for each in waiting)
+        router.broken = set()
+        for each in waiting:
+            each.join(PATIENCE)
+
+        assert not any(each.is_alive() for each in waiting)
+        assert [each.name for each in told] == ["serve.refresh-failed"]
+
+
+def test_who_waits_for_a_server_that_ends_goes_on(tmp_path: Path) -> None:
+    router = Router()
+    router.broken = {"refresh"}
+    with following(tmp_path, router):
+        waiting = asking(tmp_path, "endpoints")
+        eventually(lambda: router.refreshes == 1)
+    waiting.join(PATIENCE)
+
+    assert not waiting.is_alive()
+
+
+def test_a_home_that_takes_no_sockets_is_looked_at_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).write_text("a file")
+    router = Router()
+    with following(tmp_path, router, seconds=0.01) as told:
+        eventually(lambda: router.refreshes >= 2)
+
+    assert [each.name for each in told] == ["serve.deaf"]
