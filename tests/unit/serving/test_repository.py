@@ -1,5 +1,6 @@
 """Loading and unloading over the wire is deploying, for whoever may."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -110,9 +111,32 @@ def test_only_who_may_change_things_loads_and_unloads(server: LiveServer, path: 
     assert server.call("POST", path, "{}", key=None).status == 401
 
 
-def test_two_who_refresh_at_once_load_each_version_once(server: LiveServer) -> None:
-    import threading
+def test_others_are_read_while_somebody_waits_for_what_has_been_changed() -> None:
+    shelf, begun, followed = Shelf(), threading.Event(), threading.Event()
+    shelf.deploy("churn", 1, Rule())
 
+    class Slow(Registry):
+        """Has to wait, for a model that is large or for other processes."""
+
+        def undeploy(self, endpoint: str) -> None:
+            begun.set()
+            assert followed.wait(PATIENCE)
+            super().undeploy(endpoint)
+
+    with live_server(shelf, bounds=replace(BOUNDS, light_body_bytes=10), control=Slow(shelf), places=1) as server:
+        asking = threading.Thread(target=lambda: server.call("POST", UNLOAD.format("churn")))
+        asking.start()
+        assert begun.wait(PATIENCE)
+        try:
+            assert server.call("POST", "/predict/churn", [{"age": 50}] * 100).status == 200
+            assert server.call("GET", "/metrics").status == 200
+            assert asking.is_alive()
+        finally:
+            followed.set()
+            asking.join(PATIENCE)
+
+
+def test_two_who_refresh_at_once_load_each_version_once(server: LiveServer) -> None:
     server.shelf.deploy("late", 1, Rule(), model="late")
     threads = [threading.Thread(target=server.gateway.router.retry) for _ in range(4)]
     for each in threads:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from aias.serving.refusals import Busy
 from aias.serving.survival.journal import Runs
 
 T = TypeVar("T")
+
+CHANGES: Final = 4
+"""Changes of endpoints and keys at a time: each may wait long, for a model to be loaded or other workers to follow."""
 
 
 class Rows(NamedTuple):
@@ -115,6 +118,7 @@ class Executor:
         self.batcher = self._runner.batcher
         """Of what runs here."""
         self._steps, self._long_steps = ThreadPoolExecutor(places, "aias-step"), ThreadPoolExecutor(places, "aias-long")
+        self._changes = ThreadPoolExecutor(CHANGES, "aias-change")
         self._stepping: Counter[str] = Counter()
 
     def check(self, request: Request, units: float) -> Ticket:
@@ -155,14 +159,17 @@ class Executor:
         [found] = await self._wait(request, ticket, gone)
         return found, _waited(ticket)
 
-    async def step(self, work: Callable[[], T], *, body_bytes: int = 0, payer: str = "") -> T:
+    async def step(self, work: Callable[[], T], *, body_bytes: int = 0, payer: str = "", changes: bool = False) -> T:
         """What `work` gives, in a thread, without waiting for a turn: reading and writing what is not light. What is
-        large, of so many bytes, waits behind its like only. Raises `Busy`, where its payer has his share waiting."""
+        large, of so many bytes, waits behind its like only, and so does what `changes` something. Raises `Busy`, where
+        its payer has his share waiting."""
         stepping = self._stepping
         if stepping[payer] >= max(1, self._bounds.waiting_requests // len({*stepping, payer})):
             raise Busy("too many requests are waiting", hint="try again in a moment")
         stepping[payer] += 1
-        pool = self._long_steps if body_bytes > self._bounds.large_body_bytes else self._steps
+        pool = self._changes if changes else self._steps
+        if body_bytes > self._bounds.large_body_bytes:
+            pool = self._long_steps
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, work)
         finally:
@@ -186,6 +193,7 @@ class Executor:
             runner.close()
         self._steps.shutdown(cancel_futures=True)
         self._long_steps.shutdown(cancel_futures=True)
+        self._changes.shutdown(cancel_futures=True)
 
     def _batcher_of(self, ticket: Ticket) -> Batcher:
         """What runs apart waits for its like only: a run there that hangs is no neighbour's business. Nor is it noted

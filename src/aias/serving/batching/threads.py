@@ -52,7 +52,8 @@ class Threads:
 
         model, executor = request.model, self._executor
         if model is None:
-            return await executor.step(answer, body_bytes=size_of(request, packed=packed), payer=request.payer)
+            size, changes = size_of(request, packed=packed), route.scope == "admin"
+            return await executor.step(answer, body_bytes=size, payer=request.payer, changes=changes)
         if request.coming is None or request.coming.lane is not model.lane:
             # Refused before it is understood, where so much is waiting that its answer would come too late.
             executor.announce(request, model.units_of(len(request.body)))
