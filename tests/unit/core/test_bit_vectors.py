@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aias.core.bit_vectors import BitVectors
+from aias.core.bit_vectors import WORDS_AT_ONCE, BitVectors
 from aias.core.forest import LESS, LESS_OR_EQUAL, MEMBER, Forest
 from unit.core.test_forest import odd_rows, random_forest
 
@@ -28,6 +28,17 @@ def test_rows_get_the_sums_of_a_walk_to_the_last_bit(modes: tuple[int, ...], lea
     tables = BitVectors.of(forest)
 
     assert tables is not None
+    np.testing.assert_array_equal(forest.sums(x), tables.sums(x))
+    np.testing.assert_array_equal(forest.sums(x[::9]), np.vstack([tables.sums(row[None]) for row in x[::9]]))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, 4, 5, 171, 172])
+def test_however_many_rows_there_are(rows: int) -> None:
+    forest, x = forest_of(), odd_rows()[:rows]
+    tables = BitVectors.of(forest)
+
+    assert tables is not None
+    assert 171 * len(tables.output) <= WORDS_AT_ONCE < 172 * len(tables.output)
     np.testing.assert_array_equal(forest.sums(x), tables.sums(x))
 
 
