@@ -97,7 +97,7 @@ def _summary(manifest: Manifest) -> str:
         _taught(manifest),
         f"This is {_FORMS[manifest.form]}." if manifest.form in _FORMS else "",
         _late(manifest.not_refitted),
-        f"A row takes {manifest.row_us:,.0f} µs, from a dict to the answer, where it was trained."
+        f"A row takes {manifest.row_us:,.0f} µs from a dict to the answer, on the machine that trained it."
         if manifest.row_us else "",
     ]  # fmt: skip
     return "\n\n".join(line for line in lines if line)
@@ -181,8 +181,8 @@ def _importance(manifest: Manifest, report: Report, plots: Sequence[str]) -> str
     )
     which = "given rows" if manifest.judged == "given" else "rows that it was not fitted on"
     said = (
-        f"How much worse {metric} gets when one field is permuted among {report.importance_rows:,} {which}. Of two "
-        "fields that say the same, each hides the other."
+        f"How much worse {metric} gets when one field is permuted among {report.importance_rows:,} {which}. Where "
+        "fields are correlated, each looks less important than it is."
     )
     table = _table(("field", f"worse {metric}", "95 % interval"), rows)
     return f"{said}{_images(name for name in plots if name == 'importance')}\n\n{table}"
@@ -310,7 +310,7 @@ def _limits(manifest: Manifest) -> str:
     rows = _measured_rows(manifest)
     limits = [
         "The figures above hold for rows like those it was tested on, from the same source and the same time.",
-        "It finds what goes together in the data, not what causes what. It was not tested for fairness between groups.",
+        "It learns correlations, not causes. It was not tested for fairness between groups.",
     ]
     if rows < _ROWS_FEW:
         limits.append(f"It was tested on {rows:,} rows only: read the intervals, not the values.")

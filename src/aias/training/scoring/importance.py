@@ -41,7 +41,7 @@ def importance(
 ) -> tuple[FieldImportance, ...]:  # fmt: skip
     """Permutation importance (Breiman 2001; Fisher, Rudin and Dominici 2019), largest first, on rows never fitted on.
 
-    Of two fields that say the same, each hides the other.
+    Where fields are correlated, each looks less important than it is.
     """
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(len(y))[:rows_max])
