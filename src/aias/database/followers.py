@@ -28,6 +28,9 @@ FOLLOW_SECONDS_MAX: Final = 60.0
 ASK_SECONDS_MAX: Final = 1.0
 """Who has connected says at once what has moved."""
 
+CROWD_SECONDS: Final = 0.01
+"""Until who is not let in tries again."""
+
 What = Literal["keys", "endpoints"]
 
 _SAID: Final[dict[bytes, What]] = {b"k": "keys", b"e": "endpoints"}
@@ -68,7 +71,11 @@ class Ear:
             try:
                 caller = listener.accept()[0]
             except OSError:
-                return
+                if self._listener is not listener:
+                    return
+                # There was no descriptor left for it.
+                time.sleep(CROWD_SECONDS)
+                continue
             caller.settimeout(ASK_SECONDS_MAX)
             what = None
             with contextlib.suppress(OSError):
@@ -102,7 +109,7 @@ def _ask(path: Path, what: What, until: float) -> socket.socket | None:
     caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     caller.settimeout(max(0.01, until - time.monotonic()))
     try:
-        connect(caller, path)
+        _join(caller, path, until)
         if user_of(caller) in (os.geteuid(), 0, path.parent.parent.stat().st_uid):
             caller.send(next(said for said, each in _SAID.items() if each == what))
             return caller
@@ -113,6 +120,17 @@ def _ask(path: Path, what: What, until: float) -> socket.socket | None:
         pass
     caller.close()
     return None
+
+
+def _join(caller: socket.socket, path: Path, until: float) -> None:
+    """As `connect`; who finds too many before him tries again."""
+    while True:
+        try:
+            return connect(caller, path)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(CROWD_SECONDS)
 
 
 def _late(caller: socket.socket, until: float) -> int | None:

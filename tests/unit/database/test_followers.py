@@ -1,10 +1,13 @@
+import errno
+import socket
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from aias.core.events import Event
-from aias.core.unix_sockets import listen_as
+from aias.core.unix_sockets import connect, listen_as
 from aias.database.engine import Database, changed
 from aias.database.followers import FOLDER, Asked, Ear, What, wait_for_all
 from live_server import PATIENCE
@@ -13,11 +16,12 @@ from live_server import PATIENCE
 class Follower:
     """Keeps who asks."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, hears: bool = True) -> None:
         self.ear, self.asked, self.came = Ear(home), list[Asked](), threading.Semaphore(0)
         self.ear.open()
         self.thread = threading.Thread(target=self.ear.hear, args=(self.hear,))
-        self.thread.start()
+        if hears:
+            self.thread.start()
 
     def hear(self, asked: Asked) -> None:
         self.asked.append(asked)
@@ -40,6 +44,12 @@ def waiting(home: Path, what: What = "endpoints", seconds: float = PATIENCE) -> 
     thread = threading.Thread(target=wait_for_all, args=(home, what), kwargs={"seconds": seconds, "watch": told.append})
     thread.start()
     return thread, told
+
+
+def caller_of() -> socket.socket:
+    caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    caller.settimeout(PATIENCE)
+    return caller
 
 
 def sockets(home: Path) -> list[str]:
@@ -72,6 +82,50 @@ def test_nobody_waits_for_who_ends_or_has_died(tmp_path: Path, follower: Followe
     assert [each.startswith("follows-1-") for each in sockets(tmp_path)] == [False]
 
 
+def test_who_finds_a_crowd_before_him_waits_too(tmp_path: Path):
+    follower = Follower(tmp_path, hears=False)
+    with ExitStack() as crowd:
+        with pytest.raises(BlockingIOError):
+            while True:
+                connect(crowd.enter_context(caller_of()), tmp_path / FOLDER / sockets(tmp_path)[0])
+        thread, told = waiting(tmp_path)
+        thread.join(0.2)
+        assert thread.is_alive()
+    follower.thread.start()
+    assert follower.came.acquire(timeout=PATIENCE)
+    follower.asked[0].tell()
+    thread.join(PATIENCE)
+    follower.close()
+
+    assert (thread.is_alive(), told) == (False, [])
+
+
+def test_who_could_not_be_let_in_once_is_heard_all_the_same(tmp_path: Path):
+    follower = Follower(tmp_path, hears=False)
+    listener, faults = follower.ear._listener, [OSError(errno.EMFILE, "too many open files")]
+
+    class Short:
+        """For a moment there is no descriptor left."""
+
+        def accept(self) -> object:
+            if faults:
+                raise faults.pop()
+            return listener.accept()
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(listener, name)
+
+    follower.ear._listener = Short()
+    follower.thread.start()
+    thread, _ = waiting(tmp_path)
+    assert follower.came.acquire(timeout=PATIENCE)
+    follower.asked[0].tell()
+    thread.join(PATIENCE)
+    follower.close()
+
+    assert (thread.is_alive(), faults) == (False, [])
+
+
 def test_who_does_not_follow_in_time_is_told_of(tmp_path: Path, follower: Follower):
     thread, told = waiting(tmp_path, seconds=0.05)
     thread.join(PATIENCE)
@@ -80,12 +134,7 @@ def test_who_does_not_follow_in_time_is_told_of(tmp_path: Path, follower: Follow
 
 
 def test_who_asks_nothing_that_is_known_is_not_kept(tmp_path: Path, follower: Follower):
-    from socket import AF_UNIX, SOCK_SEQPACKET, socket
-
-    from aias.core.unix_sockets import connect
-
-    with socket(AF_UNIX, SOCK_SEQPACKET) as caller:
-        caller.settimeout(PATIENCE)
+    with caller_of() as caller:
         connect(caller, tmp_path / FOLDER / sockets(tmp_path)[0])
         caller.send(b"what?")
         assert caller.recv(8) == b""

@@ -4,7 +4,6 @@ import contextlib
 import threading
 from pathlib import Path
 
-from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
 from aias.database.followers import Asked, Ear
 from aias.serving.versions.router import Router
@@ -50,7 +49,8 @@ class Following:
     def _hear(self, asked: Asked) -> None:
         """Keys are known at once, also while a model is being loaded."""
         if asked.what == "keys":
-            with contextlib.suppress(AiasError, OSError):
+            # Whatever the database does; who refreshes says so.
+            with contextlib.suppress(Exception):
                 self._router.look()
                 return asked.tell()
         with self._changing:

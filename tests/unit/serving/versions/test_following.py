@@ -7,6 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from aias.core.errors import StorageFailed
 from aias.core.events import Event
 from aias.database.followers import FOLDER, What, wait_for_all
@@ -20,6 +22,7 @@ class Router:
     def __init__(self) -> None:
         self.gate, self.refreshes, self.looks = threading.Event(), 0, 0
         self.broken: set[str] = set()
+        self.fault: Exception = StorageFailed("the disk is gone", hint="find it")
         self.stage = SimpleNamespace(report=lambda: False)
         self.gate.set()
 
@@ -27,12 +30,12 @@ class Router:
         self.refreshes += 1
         self.gate.wait(PATIENCE)
         if "refresh" in self.broken:
-            raise StorageFailed("the disk is gone", hint="find it")
+            raise self.fault
 
     def look(self) -> None:
         self.looks += 1
         if "look" in self.broken:
-            raise StorageFailed("the disk is gone", hint="find it")
+            raise self.fault
 
     def load_next(self) -> bool:
         return False
@@ -84,8 +87,10 @@ def test_keys_are_followed_while_a_model_is_loaded(tmp_path: Path) -> None:
         deployed.join(PATIENCE)
 
 
-def test_who_could_not_be_told_is_told_when_the_database_answers_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", [StorageFailed("the disk is gone", hint="find it"), ValueError("a row is odd")])
+def test_who_could_not_be_told_is_told_when_the_database_answers_again(tmp_path: Path, fault: Exception) -> None:
     router = Router()
+    router.fault = fault
     router.broken = {"refresh", "look"}
     with following(tmp_path, router, seconds=0.01) as told:
         waiting = [asking(tmp_path, "endpoints"), asking(tmp_path, "keys")]
