@@ -20,7 +20,7 @@ from aias.core.catalog import member
 from aias.core.errors import UserError
 from aias.core.task import Task
 from aias.graph.compile import compile_graph
-from aias.graph.nasty import nasty_rows
+from aias.graph.edge_cases import edge_case_rows
 from aias.graph.parity import prove
 from aias.runtimes.latency import summed_up
 from aias.runtimes.onnxruntime import OnnxRuntime
@@ -82,7 +82,9 @@ def test_each_row_has_the_answer_of_one_of_the_two_and_the_graph_says_the_same(c
             mixture, made.encoder.layout, classes=context.task.classes
         ))  # fmt: skip
         usual = rows_of(context, 300)
-        proof = prove(mixture.scores, made.encoder, runtime, [*usual, *nasty_rows(context.encoder.fields, usual[:20])])
+        proof = prove(
+            mixture.scores, made.encoder, runtime, [*usual, *edge_case_rows(context.encoder.fields, usual[:20])]
+        )
         assert proof.batch_difference_max < 1e-6
 
         encoded = made.encoder.rows(usual)

@@ -24,7 +24,7 @@ from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
 from aias.graph.compile import compile_graph
-from aias.graph.nasty import nasty_rows
+from aias.graph.edge_cases import edge_case_rows
 from aias.graph.parity import ParityBroken, prove
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.ensemble import Ensemble, bagged
@@ -147,10 +147,10 @@ CASES = [
 
 
 @pytest.mark.parametrize(("learner", "task", "columns"), CASES)
-def test_a_graph_answers_nasty_rows_as_its_pipeline(learner: str, task: str, columns: str) -> None:
+def test_a_graph_answers_edge_cases_as_its_pipeline(learner: str, task: str, columns: str) -> None:
     built = build(learner, task, columns)
     usual = [{name: row[name] for name in (field.name for field in ONLY[columns])} for row in sample(60)[0]]
-    proof = prove(built.pipeline.scores, built.encoder, built.runtime, [*usual, *nasty_rows(ONLY[columns], usual)])
+    proof = prove(built.pipeline.scores, built.encoder, built.runtime, [*usual, *edge_case_rows(ONLY[columns], usual)])
     assert proof.label_differences == 0
     assert proof.score_difference_max <= 1e-6
     assert proof.batch_difference_max <= 1e-6

@@ -13,7 +13,7 @@ from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.subwords import AS_PUBLISHED, TOKENIZER, Subwords
 from aias.encoders.text import Text
-from aias.graph.nasty import NASTY
+from aias.graph.edge_cases import EDGE_CASES
 from aias.runtimes.latency import median_us
 from aias.runtimes.onnxruntime import MODEL, OnnxRuntime
 
@@ -27,7 +27,7 @@ USUAL: Final = (
     "def add(a, b):\n    return a + b",
     "Quarterly revenue rose 12.5 % to $4.2 billion; margins narrowed for the third time in a row.",
 )
-ODD: Final = tuple(each for each in NASTY["text"] if isinstance(each, str))
+ODD: Final = tuple(each for each in EDGE_CASES["text"] if isinstance(each, str))
 
 _TABLE: Final = "encoders/0.json"
 _UNBOUNDED: Final = 1 << 30

@@ -4,7 +4,7 @@ recognise   by its first bytes: what could run code is never opened
 read        in a process apart
 match       its inputs with the columns of the rows
 write       its graph, still in that process
-prove       by the library that made it, on the rows and on nasty ones
+prove       by the library that made it, on the rows and on edge cases
 measure     where the rows hold the answers
 """
 
@@ -34,7 +34,7 @@ from aias.data.errors import BadTarget
 from aias.data.read import read
 from aias.data.target import labels_for
 from aias.encoders.category import text_of
-from aias.graph.nasty import nasty_rows
+from aias.graph.edge_cases import edge_case_rows
 from aias.importing.formats.contract import Description, Plan, UnfitModel
 from aias.importing.matching import Matched, matched
 from aias.importing.process import BY_ROWS
@@ -51,7 +51,7 @@ from aias.training.scoring import metrics
 from aias.training.scoring.report import Judged, at_once, report
 
 PROVED_ROWS_MAX: Final = 1_000
-"""Of those that were given; beside them stand up to 600 nasty ones."""
+"""Of those that were given; beside them stand up to 600 edge cases."""
 
 REPORT_SECONDS: Final = 6.0
 
@@ -239,18 +239,18 @@ class _Job:
                 f"the model has no answer (NaN) for any of the {gaps:,} given rows, so nothing can be compared",
                 hint="nothing was published; give rows without missing values, if it takes none",
             )
-        nasty = nasty_rows(runtime.manifest.inputs, usual[:50])
-        second, nasty_gaps = prove(box, plan, self.match, runtime, nasty)
+        edge_cases = edge_case_rows(runtime.manifest.inputs, usual[:50])
+        second, edge_case_gaps = prove(box, plan, self.match, runtime, edge_cases)
         proof = merged(first, second)
         where = ", ".join(f"{name} {version}" for name, version in self.description.libraries.items())
         message = f"the graph answers as {where} on {proof.rows:,} given and difficult rows"
         self.watch(Event("import.proved", message, facts=msgspec.to_builtins(proof)))
-        if gaps or nasty_gaps:
+        if gaps or edge_case_gaps:
             message = (
-                f"the model has no answer (NaN) for {gaps} of {first.rows:,} given rows and {nasty_gaps} of "
+                f"the model has no answer (NaN) for {gaps} of {first.rows:,} given rows and {edge_case_gaps} of "
                 f"{second.rows:,} difficult ones, such as those with missing values; nor has the version"
             )
-            self.watch(Event("import.no-answer", message, "warning", {"given": gaps, "nasty": nasty_gaps}))
+            self.watch(Event("import.no-answer", message, "warning", {"given": gaps, "nasty": edge_case_gaps}))
         return proof
 
     def _measured(self, trained: Trained, rows: Dataset) -> Trained:

@@ -57,7 +57,7 @@ WHOLE_SHARE_MAX: Final = 0.75
 FORMS: Final = 2
 
 PROVED_CALLS: Final = 400
-"""Times the sentence encoder reads a row while a form is proved: 100 rows, nasty ones, three times each."""
+"""Times the sentence encoder reads a row while a form is proved: 100 rows, edge cases, three times each."""
 
 SEALED_BYTES_A_SECOND: Final = 100e6
 """Copied, hashed, written and flushed."""

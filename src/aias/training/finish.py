@@ -20,7 +20,7 @@ from aias.data.dataset import Dataset
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import Subwords
 from aias.graph.compile import compile_graph
-from aias.graph.nasty import nasty_rows
+from aias.graph.edge_cases import edge_case_rows
 from aias.graph.parity import prove
 from aias.runtimes.latency import median_us
 from aias.runtimes.onnxruntime import OnnxRuntime
@@ -160,5 +160,5 @@ def _prove(
     affordable = int(PARITY_SECONDS_MAX / max(row_us * 4e-6, 1e-9))
     least = SENTENCES_PARITY_ROWS_MIN if runtime.session.reads_tokens else PARITY_ROWS_MIN
     count = min(PARITY_ROWS_MAX, max(least, affordable))
-    rows = [*usual[:count], *nasty_rows(inputs, usual[:50])]
+    rows = [*usual[:count], *edge_case_rows(inputs, usual[:50])]
     return prove(expected, runtime.encoder, runtime, rows)

@@ -24,9 +24,9 @@ from aias.encoders.text import Text
 from aias.graph.activation_ranges import activation_ranges
 from aias.graph.builder import Builder
 from aias.graph.compile import compile_graph
+from aias.graph.edge_cases import edge_case_rows
 from aias.graph.int4 import Int4
 from aias.graph.int8 import Int8
-from aias.graph.nasty import nasty_rows
 from aias.graph.parity import prove
 from aias.graph.reference import reference
 from aias.graph.sentences import SentenceEncoder, Texts, folder_of
@@ -289,7 +289,7 @@ def manifest_for(fields: tuple[Field, ...], *, subwords: bool) -> Manifest:
     )
 
 
-def test_words_and_sentences_together_are_proved_on_nasty_rows(folder: Path) -> None:
+def test_words_and_sentences_together_are_proved_on_edge_cases(folder: Path) -> None:
     fields = (FIELD, Field("title", "text"))
     sentences = SentenceEncoder.read(str(folder), texts=2)
     texts = {"note": TEXTS * 6, "title": ["a b", "c d", "b"] * 10}
@@ -306,7 +306,7 @@ def test_words_and_sentences_together_are_proved_on_nasty_rows(folder: Path) -> 
     files |= {"model.onnx": graph, "encoders/tokenizer.json": msgspec.json.encode(encoder.subwords.table())}
     served = runtime.OnnxRuntime.from_files(files, manifest)
     usual = [{"note": note, "title": title} for note, title in zip(texts["note"], texts["title"], strict=True)]
-    rows = [*usual, *nasty_rows(fields, usual)]
+    rows = [*usual, *edge_case_rows(fields, usual)]
     proof = prove(lambda encoded: pipeline.scores(sentences.embedded(encoded)), encoder, served, rows)
     assert proof.label_differences == 0
     assert max(proof.score_difference_max, proof.batch_difference_max) <= 1e-6

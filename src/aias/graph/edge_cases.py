@@ -1,4 +1,4 @@
-"""Values that break exporters: every model must answer them as its pipeline does before it is published."""
+"""Edge cases: values that break exporters. A graph must answer them as its pipeline does before it is published."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Final
 
 from aias.core.schema import Field, Kind
 
-NASTY: Final[Mapping[Kind, Sequence[object]]] = {
+EDGE_CASES: Final[Mapping[Kind, Sequence[object]]] = {
     "number": (None, float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1e308, -1e308, 5e-324, 16777217, "", " 7 "),
     "category": (None, "", "\x00", "never seen before", "ΣΊΣΥΦΟΣ", "ẞ", "İ", "🦊", 3, 3.0, True, "x" * 10_000),
     "time": (None, "", "1970-01-01", "2024-02-29T23:59:59", "0001-01-01", "9999-12-31", dt.date(2000, 1, 1)),
@@ -18,16 +18,17 @@ NASTY: Final[Mapping[Kind, Sequence[object]]] = {
 }  # fmt: skip
 
 
-def nasty_rows(fields: Sequence[Field], usual: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
-    """Rows with one nasty value each beside usual ones, one row of nothing, and one for each place in the lists."""
+def edge_case_rows(fields: Sequence[Field], usual: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    """Usual rows with one edge case each, an empty row, and one row for each place in the lists."""
+    cases = [EDGE_CASES[field.kind] for field in fields]
     rows: list[dict[str, object]] = [{}]
-    deepest = max((len(NASTY[field.kind]) for field in fields), default=0)
     rows.extend(
-        {field.name: NASTY[field.kind][place % len(NASTY[field.kind])] for field in fields} for place in range(deepest)
+        {field.name: values[place % len(values)] for field, values in zip(fields, cases, strict=True)}
+        for place in range(max(map(len, cases), default=0))
     )
     spread, most = usual or [{}], min(ROWS_MAX, CELLS_MAX // max(len(fields), 1))
-    for turn, field in enumerate(fields):
-        for place, value in enumerate(NASTY[field.kind]):
+    for turn, (field, values) in enumerate(zip(fields, cases, strict=True)):
+        for place, value in enumerate(values):
             if len(rows) >= most:
                 return rows
             rows.append({**spread[(turn + place) % len(spread)], field.name: value})
