@@ -8,7 +8,7 @@ from typing import Any, Final
 from aias.access.quotas import Quota, checked, parse_quota
 from aias.core.errors import Conflict, NotFound
 from aias.core.names import check_name
-from aias.core.near import did_you_mean
+from aias.core.suggestions import did_you_mean
 from aias.database import tenants
 
 _OF: Final = "tenant "

@@ -12,7 +12,7 @@ import click
 from aias import __version__
 from aias.cli.memory_limit import in_child, is_short_of_memory, out_of_memory
 from aias.core.errors import AiasError, OutOfMemory, StorageFailed
-from aias.core.near import nearest
+from aias.core.suggestions import nearest
 
 COMMANDS: Final = {
     "demo": ("aias.cli.demo", "Train, deploy and query two models on real data that is already here."),

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Final
 
 from aias.core.errors import NotFound
-from aias.core.near import choices
+from aias.core.suggestions import choices
 
 MACHINERY: Final = {
     "arrival", "boosting", "contract", "engine_choice", "golden", "json_row", "latency", "lengths", "mapped",

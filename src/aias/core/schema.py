@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Final, Literal, get_args
 
 from aias.core.errors import UserError
-from aias.core.near import did_you_mean
+from aias.core.suggestions import did_you_mean
 
 Kind = Literal["number", "category", "time", "text"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)

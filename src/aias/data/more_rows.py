@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from aias.core.errors import UserError
-from aias.core.near import did_you_mean
 from aias.core.schema import Schema, SchemaMismatch
+from aias.core.suggestions import did_you_mean
 
 FROM_OTHERS: Final = 0.25
 """Of the columns of a made-up row; an eighth did no better and no worse."""

@@ -8,8 +8,8 @@ from typing import Final
 import polars as pl
 
 from aias.core.events import Event, Watch, nobody
-from aias.core.near import did_you_mean
 from aias.core.schema import Field, Schema, SchemaMismatch
+from aias.core.suggestions import did_you_mean
 from aias.data.dataset import Dataset
 from aias.data.documents import document_names, folder_files, folder_names, table_of
 from aias.data.errors import NoSuchFile, Unreadable

@@ -14,8 +14,8 @@ from aias.core.arrays import Floats, Ints
 from aias.core.errors import BadValue, shown
 from aias.core.events import Event
 from aias.core.limits import CLASSES_MAX
-from aias.core.near import choices
 from aias.core.schema import Field
+from aias.core.suggestions import choices
 from aias.core.task import DEFAULT_METRIC, METRICS, Task, TaskType, is_metric, tasks_of
 from aias.data.dataset import Dataset
 from aias.data.errors import BadTarget, NoInputs

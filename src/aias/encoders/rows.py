@@ -20,9 +20,9 @@ import numpy as np
 from aias.core.arrays import Flags, Floats, Floats32, Ints
 from aias.core.catalog import member
 from aias.core.errors import BadValue
-from aias.core.near import did_you_mean
 from aias.core.nested import flat, is_nested, is_nothing, parents
 from aias.core.schema import Field
+from aias.core.suggestions import did_you_mean
 from aias.encoders.contract import ColumnEncoder
 from aias.encoders.json_row import JsonRow
 from aias.encoders.subwords import Subwords

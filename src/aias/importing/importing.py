@@ -26,8 +26,8 @@ from aias.core.errors import BadValue, Damaged, UserError
 from aias.core.evenly import evenly
 from aias.core.events import Event, Watch
 from aias.core.limits import CATEGORIES_MAX, CLASSES_MAX
-from aias.core.near import choices
 from aias.core.schema import Field, Schema
+from aias.core.suggestions import choices
 from aias.core.task import DEFAULT_METRIC, METRICS, Task, TaskType, is_metric, tasks_of
 from aias.data.dataset import Dataset
 from aias.data.errors import BadTarget

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from aias.core.near import did_you_mean
+from aias.core.suggestions import did_you_mean
 from aias.data.errors import NoSuchFile
 from aias.importing.formats.contract import UnreadableModel, UnsafeModel
 

@@ -15,7 +15,7 @@ from aias.core.errors import UserError, shown
 from aias.core.events import Event, Watch
 from aias.core.forest import Forest
 from aias.core.graph import GraphWriter
-from aias.core.near import choices, did_you_mean
+from aias.core.suggestions import choices, did_you_mean
 from aias.core.task import Task
 
 State = Mapping[str, npt.NDArray[Any]]

@@ -2,7 +2,7 @@
 
 from aias.core.errors import Conflict, NotFound
 from aias.core.names import Ref
-from aias.core.near import did_you_mean
+from aias.core.suggestions import did_you_mean
 from aias.database import endpoints, versions
 from aias.database.engine import Transaction
 from aias.registry.values import Endpoint, Version

@@ -13,8 +13,8 @@ from aias.core.arrays import Floats
 from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch
-from aias.core.near import did_you_mean
 from aias.core.schema import Field, Schema
+from aias.core.suggestions import did_you_mean
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit, NoSuchFile
 from aias.data.read import read

@@ -23,8 +23,8 @@ from aias.core.errors import UserError, shown
 from aias.core.events import Event, Watch, nobody
 from aias.core.load import Load, family
 from aias.core.locks import locked
-from aias.core.near import choices
 from aias.core.schema import Field
+from aias.core.suggestions import choices
 from aias.core.task import METRICS, is_metric
 from aias.data.dataset import Dataset
 from aias.data.opinions import Opinions

@@ -7,8 +7,8 @@ import pytest
 import aias
 from aias.core.catalog import member, members
 from aias.core.errors import NotFound
-from aias.core.near import ELSEWHERE, nearest
 from aias.core.schema import KINDS
+from aias.core.suggestions import ELSEWHERE, nearest
 from aias.core.task import METRICS
 
 

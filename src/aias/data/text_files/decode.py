@@ -11,7 +11,7 @@ import unicodedata
 from typing import Final
 
 from aias.core.events import Event
-from aias.core.near import did_you_mean
+from aias.core.suggestions import did_you_mean
 from aias.data.errors import Unreadable
 from aias.data.text_files.charsets import USED, codec, is_sure, likely
 

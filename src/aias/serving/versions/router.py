@@ -15,7 +15,7 @@ from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
 from aias.core.limits import LOADS_MAX
 from aias.core.memory import give_back
-from aias.core.near import did_you_mean
+from aias.core.suggestions import did_you_mean
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Sharing
 from aias.serving.bounds import Bounds

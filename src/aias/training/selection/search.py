@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from aias.core.arrays import Floats
 from aias.core.catalog import member, members
 from aias.core.errors import NotFound, UserError
-from aias.core.near import choices
+from aias.core.suggestions import choices
 from aias.core.task import Task
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member

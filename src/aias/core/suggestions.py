@@ -1,4 +1,4 @@
-"""Which known name somebody meant, for "did you mean"."""
+"""Suggestions: the known name that is most like an unknown one, for "did you mean"."""
 
 import difflib
 from collections.abc import Iterable
