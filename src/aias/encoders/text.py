@@ -19,7 +19,7 @@ from typing import ClassVar, Final
 
 from aias.core import limits
 from aias.core.errors import BadValue, Damaged
-from aias.core.packed import pack, unpack
+from aias.core.front_coding import pack, unpack
 from aias.core.schema import Field, Kind
 
 __all__ = ["Text"]

@@ -1,4 +1,4 @@
-"""Many terms as one short string: sorted, each without the beginning it shares with the one before, then DEFLATE.
+"""Front coding: sorted terms as one short string, each without the prefix it shares with the one before; then DEFLATE.
 
     car, card, care   →   " car" "#d" "#e"        the first character tells how many are shared (plus 32)
 
@@ -20,7 +20,7 @@ _BASE = 32
 
 def pack(terms: Sequence[str]) -> str:
     """Of terms without line ends, in their order; sorted ones take least. Raises `ValueError`."""
-    raw = "\n".join(_without_beginnings(terms)).encode()
+    raw = "\n".join(_without_prefixes(terms)).encode()
     if len(terms) > VOCABULARY_MAX or len(raw) > VOCABULARY_BYTES_MAX or any("\n" in term for term in terms):
         raise ValueError(f"{len(terms):,} terms of {len(raw):,} bytes cannot be packed")
     return base64.b85encode(zlib.compress(raw, 9)).decode()
@@ -45,7 +45,7 @@ def unpack(packed: str) -> list[str]:
     return terms
 
 
-def _without_beginnings(terms: Sequence[str]) -> Iterator[str]:
+def _without_prefixes(terms: Sequence[str]) -> Iterator[str]:
     before = ""
     for term in terms:
         most = min(len(before), len(term), SHARED_MAX)

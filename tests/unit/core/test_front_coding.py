@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aias.core import packed
-from aias.core.packed import pack, unpack
+from aias.core import front_coding
+from aias.core.front_coding import pack, unpack
 
 TERMS = st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\n"), max_size=120), max_size=30)
 
@@ -34,10 +34,10 @@ def test_a_term_without_its_first_character_is_refused() -> None:
 
 def test_what_would_fill_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = base64.b85encode(zlib.compress(b" a" * 5_000_000, 9)).decode()
-    monkeypatch.setattr(packed, "VOCABULARY_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr(front_coding, "VOCABULARY_BYTES_MAX", 1 << 20)
     with pytest.raises(ValueError, match="more than 1,048,576 bytes"):
         unpack(bomb)
-    monkeypatch.setattr(packed, "VOCABULARY_MAX", 3)
+    monkeypatch.setattr(front_coding, "VOCABULARY_MAX", 3)
     with pytest.raises(ValueError, match="cannot be packed"):
         pack(["a", "b", "c", "d"])
     with pytest.raises(ValueError, match="cannot be packed"):
