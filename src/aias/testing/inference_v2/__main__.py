@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from aias.testing.inference_v2 import answers, calls, descriptions, extensions, lies
+from aias.testing.inference_v2 import answers, calls, descriptions, extensions, malformed
 from aias.testing.inference_v2.checks import Check, Failed, Outcome, run
 from aias.testing.inference_v2.probe import Probe, check_admitted
 from aias.testing.inference_v2.remote import Remote
@@ -30,9 +30,9 @@ SECTIONS = (
     extensions.configuration,
     extensions.repository,
     extensions.classification,
-    lies.wrong,
-    lies.framing,
-    lies.transport,
+    malformed.wrong,
+    malformed.framing,
+    malformed.transport,
     calls.calls,
 )
 

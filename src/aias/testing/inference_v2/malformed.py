@@ -1,4 +1,4 @@
-"""Requests that are wrong, lie or attack: each is refused in words, and the server lives."""
+"""Requests that are malformed, inconsistent or hostile: each is refused with a message, and the server lives."""
 
 import gzip
 import json
