@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from aias.core.arrays import Floats
-from aias.data.opinions import AMOUNT, Opinions
+from aias.data.teacher_labels import AMOUNT, TeacherLabels
 from aias.teaching.agreement import number_of
 from aias.teaching.teachers.contract import Said
 
@@ -20,11 +20,13 @@ TRUTH: Final = 0.5
 """Of what is learned of a row that has both."""
 
 
-def mixed(own: Sequence[str | None], said: Mapping[int, Said | None], *, numbers: bool, temperature: float) -> Opinions:
+def mixed(
+    own: Sequence[str | None], said: Mapping[int, Said | None], *, numbers: bool, temperature: float
+) -> TeacherLabels:
     """Of all rows; `said` by their places. Raises `BadValue` where an amount is none."""
     mine = np.array([each is not None for each in own], bool)
     if numbers:
-        return Opinions(mine, (AMOUNT,), _amounts(own, said))
+        return TeacherLabels(mine, (AMOUNT,), _amounts(own, said))
     known = {row: softened(told.chances, temperature) for row, told in said.items() if told and told.chances}
     labels = sorted({label for each in known.values() for label in each} | {own[row] or "" for row in known} - {""})
     places = {label: at for at, label in enumerate(labels)}
@@ -36,7 +38,7 @@ def mixed(own: Sequence[str | None], said: Mapping[int, Said | None], *, numbers
             chances[row, places[label]] = chance if answer is None else (1 - TRUTH) * chance
         if answer is not None:
             chances[row, places[answer]] += TRUTH
-    return Opinions(mine, tuple(labels), chances)
+    return TeacherLabels(mine, tuple(labels), chances)
 
 
 def _amounts(own: Sequence[str | None], said: Mapping[int, Said | None]) -> Floats:

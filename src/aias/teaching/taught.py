@@ -24,10 +24,10 @@ from aias.core.schema import Schema
 from aias.data.answered import columns_of, keep_answered, raw
 from aias.data.dataset import Dataset
 from aias.data.more_rows import below, beneath, made_up
-from aias.data.opinions import Opinions
 from aias.data.read import read
 from aias.data.schema_file import read_schema
 from aias.data.target import label_of, task_for
+from aias.data.teacher_labels import TeacherLabels
 from aias.teaching.agreement import compared_on, number_of
 from aias.teaching.answer_cache import AnswerCache
 from aias.teaching.asking import KEPT, Answers, ask
@@ -310,7 +310,7 @@ class _Job:
         return facts
 
     def _parted(
-        self, answers: list[str | float | None], test: Ints, held: Opinions, facts: dict[str, object], *,
+        self, answers: list[str | float | None], test: Ints, held: TeacherLabels, facts: dict[str, object], *,
         set_aside: bool,
     ) -> Taught:  # fmt: skip
         have = np.array([each is not None for each in answers])

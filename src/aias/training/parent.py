@@ -112,7 +112,8 @@ class Parent:
             dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
             seconds=seconds, folds=self.manifest.rows["folds"], class_weights=recipe.class_weights,
             sentences=recipe.encoder, tokens=subwords.length_max if subwords else None, ledger=ledger,
-            judging=self.manifest.rows.get("judging"), opinions=recipe.opinions, seed=recipe.seed, watch=watch,
+            judging=self.manifest.rows.get("judging"), teacher_labels=recipe.teacher_labels, seed=recipe.seed,
+            watch=watch,
         )  # fmt: skip
         self._check_sentences(prepared)
         if prepared.dataset.digest != self.manifest.lineage.dataset:

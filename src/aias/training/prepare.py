@@ -18,9 +18,9 @@ from aias.data.check import findings
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
 from aias.data.given import apart
-from aias.data.opinions import Opinions
 from aias.data.split import clusters_of, split
 from aias.data.target import check_inputs, labels_for, task_for
+from aias.data.teacher_labels import TeacherLabels
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.training.embedding import (
     Embedding,
@@ -94,7 +94,7 @@ def prepare(
     dataset: Dataset, *, target: str, metric: str | None, how: str, test: float | None, given: Dataset | None,
     seconds: float, folds: int | None, class_weights: ClassWeights = None, sentences: str | None = None,
     tokens: int | None = None, ledger: Ledger | None = None, judging: int | None = None,
-    opinions: Opinions | None = None, seed: int, watch: Watch, spent: float = 0.0,
+    teacher_labels: TeacherLabels | None = None, seed: int, watch: Watch, spent: float = 0.0,
 ) -> Prepared:  # fmt: skip
     """`seconds`: for all of training, by which folds are chosen, so that a busy machine parts the same rows alike;
     `spent`: of them, by now; `judging`: how many of the folds judge, where not all do; `sentences`: the name of a
@@ -104,7 +104,7 @@ def prepare(
     """
     deadline = Deadline.after(seconds - spent)
     dataset = _aside(dataset, target, how)
-    said = _said(opinions, dataset.rows)
+    said = _said(teacher_labels, dataset.rows)
     labels = task_for(dataset, target, metric)
     for note in labels.notes:
         watch(note)
@@ -149,20 +149,20 @@ def prepare(
     return Prepared(learned, table, held, held_y, reason, embedding, test_clusters=clusters_of(held, how))
 
 
-def _said(opinions: Opinions | None, rows: int) -> Opinions:
+def _said(teacher_labels: TeacherLabels | None, rows: int) -> TeacherLabels:
     """Without a teacher all rows answer for themselves."""
-    if opinions is None:
-        return Opinions(np.ones(rows, bool), (), np.zeros((rows, 0)))
-    if opinions.rows != rows:
+    if teacher_labels is None:
+        return TeacherLabels(np.ones(rows, bool), (), np.zeros((rows, 0)))
+    if teacher_labels.rows != rows:
         raise UserError(
-            f"a teacher was asked about {opinions.rows:,} rows, and these are {rows:,}",
+            f"a teacher was asked about {teacher_labels.rows:,} rows, and these are {rows:,}",
             hint="give the very rows that it was asked about",
         )
-    return opinions
+    return teacher_labels
 
 
 def _part(
-    encoded: Encoded, y: Any, said: Opinions, judged: Any, task: Task, class_weights: ClassWeights, *, seed: int
+    encoded: Encoded, y: Any, said: TeacherLabels, judged: Any, task: Task, class_weights: ClassWeights, *, seed: int
 ) -> Part:
     """The rows with what is learned of each: its label, what a teacher says, and how much it counts."""
     told = said.of(task.classes)
@@ -233,9 +233,9 @@ def _aside(dataset: Dataset, target: str, how: str) -> Dataset:
 
 
 def _parted(
-    dataset: Dataset, y: Any, said: Opinions, *, task: Task, how: str, test: float | None, given: Dataset | None,
+    dataset: Dataset, y: Any, said: TeacherLabels, *, task: Task, how: str, test: float | None, given: Dataset | None,
     seed: int, watch: Watch,
-) -> tuple[Dataset, Any, Opinions, Dataset, Any, str]:  # fmt: skip
+) -> tuple[Dataset, Any, TeacherLabels, Dataset, Any, str]:  # fmt: skip
     """The rows that are learned from, their labels and what a teacher says of them; rows to measure on, and their
     labels; and why it is these."""
     if given is not None:

@@ -27,7 +27,7 @@ from aias.core.schema import Field
 from aias.core.suggestions import choices
 from aias.core.task import METRICS, is_metric
 from aias.data.dataset import Dataset
-from aias.data.opinions import Opinions
+from aias.data.teacher_labels import TeacherLabels
 from aias.learners.contract import SettingRefused, check_settings
 from aias.training.finish import Trained
 from aias.training.forms import Forms
@@ -104,10 +104,10 @@ class Recipe:
     the file of what it holds of each row."""
 
     @property
-    def opinions(self) -> Opinions | None:
+    def teacher_labels(self) -> TeacherLabels | None:
         """Raises `NoSuchFile`."""
         path = self.teacher.get("opinions")
-        return Opinions.load(Path(path)) if path else None
+        return TeacherLabels.load(Path(path)) if path else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def train(
             rows.pop(), target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
             seconds=recipe.seconds, spent=recipe.seconds - deadline.left, folds=recipe.folds,
             class_weights=recipe.class_weights, sentences=recipe.encoder,
-            ledger=ledger, opinions=recipe.opinions, seed=recipe.seed, watch=watch,
+            ledger=ledger, teacher_labels=recipe.teacher_labels, seed=recipe.seed, watch=watch,
         )  # fmt: skip
         if learned is not None:
             learned(prepared.dataset, prepared.encoder.fields)

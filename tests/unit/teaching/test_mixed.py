@@ -9,8 +9,8 @@ import pytest
 from aias.core.errors import BadValue, UserError
 from aias.core.schema import SchemaMismatch
 from aias.data.more_rows import FROM_OTHERS, below, made_up
-from aias.data.opinions import AMOUNT
 from aias.data.read import read
+from aias.data.teacher_labels import AMOUNT
 from aias.teaching.mixed import mixed, softened
 from aias.teaching.teacher import Teacher
 from aias.teaching.teachers.contract import BadTeacher, Said, likely

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from aias.core.errors import UserError
-from aias.data.opinions import Opinions
+from aias.data.teacher_labels import TeacherLabels
 from aias.teaching.teacher import Teacher
 from aias.teaching.teachers.contract import BadTeacher, TeacherRefused
 from aias.teaching.wire import KEY
@@ -52,8 +52,8 @@ def test_an_endpoint_without_the_key_says_so_before_anything_is_asked(tmp_path: 
               target="left")  # fmt: skip
 
 
-def known(path: Any) -> Opinions:
-    return Opinions.load(Path(path))
+def known(path: Any) -> TeacherLabels:
+    return TeacherLabels.load(Path(path))
 
 
 def test_an_endpoint_teaches_how_sure_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

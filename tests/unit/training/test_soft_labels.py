@@ -6,8 +6,8 @@ import pytest
 
 from aias.core.events import Event
 from aias.core.task import Task
-from aias.data.opinions import Opinions
 from aias.data.read import read
+from aias.data.teacher_labels import TeacherLabels
 from aias.encoders.rows import Encoded
 from aias.learners.contract import Examples
 from aias.training.own_answers import drawn, folds_of, test_of
@@ -123,11 +123,11 @@ def test_a_share_that_is_set_aside_holds_own_answers_only() -> None:
     frame, y = rows(600)
     frame = frame.with_columns(y=pl.Series(np.where(y, "yes", "no")))
     own = np.arange(600) % 2 == 0
-    said = Opinions(own, ("no", "yes"), np.where(own[:, None], np.nan, np.array([[0.25, 0.75]])))
+    said = TeacherLabels(own, ("no", "yes"), np.where(own[:, None], np.nan, np.array([[0.25, 0.75]])))
 
     found = prepare(
         read(frame, target="y"), target="y", metric=None, how="random", test=0.2, given=None, seconds=5.0, folds=3,
-        opinions=said, seed=0, watch=lambda _: None,
+        teacher_labels=said, seed=0, watch=lambda _: None,
     )  # fmt: skip
 
     known = set(frame["x"].to_numpy()[own].tolist())
@@ -144,9 +144,9 @@ def test_a_share_that_is_set_aside_holds_own_answers_only() -> None:
 
 
 def test_opinions_come_back_from_their_file_as_they_were(tmp_path) -> None:
-    said = Opinions(np.array([True, False]), ("a", "b"), np.array([[np.nan, np.nan], [0.3, 0.7]]))
+    said = TeacherLabels(np.array([True, False]), ("a", "b"), np.array([[np.nan, np.nan], [0.3, 0.7]]))
 
-    back = Opinions.load(said.keep(tmp_path))
+    back = TeacherLabels.load(said.keep(tmp_path))
 
     assert back.own.tolist() == [True, False] and back.labels == ("a", "b")
     assert np.array_equal(back.chances, said.chances, equal_nan=True)

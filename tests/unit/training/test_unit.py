@@ -8,8 +8,8 @@ import pytest
 
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
-from aias.data.opinions import Opinions
 from aias.data.read import read
+from aias.data.teacher_labels import TeacherLabels
 from aias.training.ledger import Ledger
 from aias.training.prepare import prepare
 from aias.training.selection.configuration import ALL, Configuration, Unit
@@ -152,7 +152,7 @@ def test_every_learner_learns_from_a_teachers_doubts(tmp_path, learner):
     said = np.where(own[:, None], np.nan, np.column_stack([1 - chance, chance]))
     prepared = prepare(
         read(pl.DataFrame({"a": a, "b": b, "y": y}), target="y"), target="y", metric="roc_auc", how="random", test=0.0,
-        given=None, seconds=10, folds=3, opinions=Opinions(own, ("no", "yes"), said), seed=0, watch=nobody,
+        given=None, seconds=10, folds=3, teacher_labels=TeacherLabels(own, ("no", "yes"), said), seed=0, watch=nobody,
     )  # fmt: skip
 
     unit, entry = fit(UnitFitter(prepared.table, Ledger(tmp_path)), {}, learner=learner)

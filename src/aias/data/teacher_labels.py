@@ -1,5 +1,7 @@
-"""What a teacher holds of rows, in a file beside theirs: which of them have answers of their own, and for the others,
-and for some of these, how likely each label is; of amounts, what is to be learned in place of the answer."""
+"""A teacher's soft labels, in a file beside the rows: the probability of each label, or the amount to learn.
+
+Rows with an answer of their own are marked; some of them have a teacher's label besides.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +21,9 @@ AMOUNT: Final = ""
 
 
 @dataclass(frozen=True, eq=False)
-class Opinions:
-    """`own`: which rows answer for themselves. `chances`: of each label, NaN where nothing is known but an answer;
-    amounts have the one label `AMOUNT`."""
+class TeacherLabels:
+    """`own`: which rows have an answer of their own. `chances`: the probability of each label, NaN where the teacher
+    gave only an answer; amounts have the one label `AMOUNT`."""
 
     own: Flags  # (rows,)
     labels: tuple[str, ...]
@@ -31,12 +33,12 @@ class Opinions:
     def rows(self) -> int:
         return len(self.own)
 
-    def take(self, rows: Any) -> "Opinions":
-        return Opinions(self.own[rows], self.labels, self.chances[rows])
+    def take(self, rows: Any) -> "TeacherLabels":
+        return TeacherLabels(self.own[rows], self.labels, self.chances[rows])
 
     def of(self, classes: Sequence[str]) -> Floats | None:
-        """(rows, classes), each row of sum 1 or NaN, or amounts, (rows, 1); None where a teacher told labels only. What
-        it holds of labels that no row has is left out."""
+        """(rows, classes), each row of sum 1 or NaN, or amounts, (rows, 1); None where the teacher gave labels only.
+        Labels that no row has are left out."""
         if not classes:
             return self.chances if self.labels == (AMOUNT,) else None
         places = {label: at for at, label in enumerate(self.labels)}
@@ -53,7 +55,7 @@ class Opinions:
         return keep(pl.DataFrame({OWN: self.own, **held}), folder)
 
     @classmethod
-    def load(cls, path: Path) -> "Opinions":
+    def load(cls, path: Path) -> "TeacherLabels":
         """Raises `NoSuchFile`."""
         try:
             frame = pl.read_parquet(path)
