@@ -29,24 +29,24 @@ class BadMember(UserError):
 
 
 def seal(
-    shelf: Path, files: Mapping[str, bytes], manifest: Manifest, *, disk: Disk = DISK, watch: Watch = nobody
+    artifacts: Path, files: Mapping[str, bytes], manifest: Manifest, *, disk: Disk = DISK, watch: Watch = nobody
 ) -> Manifest:
-    """Write an artifact into `shelf` and return its manifest with `files` filled in; its digest is the folder's name.
+    """Write an artifact as a folder of `artifacts`, named by its digest; return its manifest with `files` filled in.
 
-    On return everything is on the disk: files → their folders → rename → `shelf`. Sealing the same again is sealing
+    On return everything is on the disk: files → their folders → rename → `artifacts`. Sealing the same again is sealing
     once. Raises `BadMember`, `Damaged` on a manifest that cannot be read back, and `StorageFailed` after which nothing
     of it is visible under a digest, or all of it.
     """
     complete = replace(manifest, files=entries(files))
     read_manifest(complete.as_bytes())  # NaN is no JSON: what nobody could load is not sealed
-    final = shelf / folder_name(complete.digest)
-    temporary = temporary_in(shelf)
+    final = artifacts / folder_name(complete.digest)
+    temporary = temporary_in(artifacts)
     try:
         _write(temporary, {**files, MANIFEST: complete.as_bytes()}, disk)
         failpoint("seal.before_rename")
         _place(temporary, final, complete.digest, disk=disk, watch=watch)
         failpoint("seal.after_rename")
-        disk.sync_folder(shelf)
+        disk.sync_folder(artifacts)
     except BaseException as fault:
         _forget(temporary, disk)
         if isinstance(fault, OSError):
@@ -68,9 +68,9 @@ def entries(files: Mapping[str, bytes]) -> tuple[FileEntry, ...]:
     )
 
 
-def temporary_in(shelf: Path) -> Path:
+def temporary_in(artifacts: Path) -> Path:
     """A name in the same file system that nobody else has."""
-    return shelf / f"{TEMPORARY}{secrets.token_hex(8)}"
+    return artifacts / f"{TEMPORARY}{secrets.token_hex(8)}"
 
 
 def _write(folder: Path, files: Mapping[str, bytes], disk: Disk) -> None:

@@ -36,7 +36,7 @@ class DiskStore:
 
     def put(self, files: Mapping[str, bytes], manifest: Manifest) -> Manifest:
         try:
-            # The shelf's own name may be as new as the artifact.
+            # The folder's own name may be as new as the artifact.
             self.disk.sync_folder(self.root.parent)
         except OSError as fault:
             raise storage_failed(self.root, fault) from fault
