@@ -1,4 +1,4 @@
-"""The last rows: the candidates that were nominated are finished as they would be served, and judged once."""
+"""Certification: nominated candidates are finished as they would be served, and judged once on rows kept for that."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -89,9 +89,9 @@ def by_other_engine(runtime: OnnxRuntime, files: Mapping[str, bytes], made: Made
 
 
 @dataclass(eq=False)
-class Last:
-    """The rows that certify: those of the test, which the published graphs answer, then those reserved, which are
-    answered by what was fitted without the fold of each."""
+class Certification:
+    """The certification rows: first the test rows, which the published graphs answer; then the reserved rows, each
+    answered by a fit that did not see its fold."""
 
     judged: Judged
 

@@ -12,7 +12,7 @@ from aias.artifact.card import card
 from aias.artifact.manifest import Candidate as Line
 from aias.artifact.manifest import Manifest
 from aias.artifact.report import PLOTS
-from aias.compress.certification import Finished, Last, certified_point
+from aias.compress.certification import Certification, Finished, certified_point
 from aias.compress.comparison import Answered
 from aias.compress.context import BY_UNLABELLED
 from aias.compress.footprint import Footprint
@@ -83,7 +83,7 @@ class Conclusion:
     judged: Judged
     trials: Sequence[Trial]
     decided: Sequence[Decided]
-    last: Last
+    last: Certification
     power: Power
     """As guessed before anything was compared."""
     wanted: Goals

@@ -14,7 +14,7 @@ import numpy as np
 
 from aias.artifact.manifest import is_served
 from aias.compress.cascading import fair
-from aias.compress.certification import Finished, Last, by_other_engine, finish, served_bytes
+from aias.compress.certification import Certification, Finished, by_other_engine, finish, served_bytes
 from aias.compress.checkpoint import Checkpoint
 from aias.compress.compressed_parent import stacked
 from aias.compress.conclusion import Conclusion, Decided, Outcome
@@ -138,7 +138,7 @@ class Job:
     def _measure_parent(self) -> None:
         """Its metric, from which the margin follows; and what the rows can say of such a margin."""
         judged, task = self.judged, self.context.task
-        rows, self.last = judged.searched, Sealed(Last(judged))
+        rows, self.last = judged.searched, Sealed(Certification(judged))
         parent = judged.parent.take(rows)
         value = metrics.measure(task, judged.y[rows], parent.scores, label_weights=parent.label_weights).value
         self.margin = self.wanted.margin(task.metric, value, rows=len(rows))

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 import aias
-from aias.compress.certification import Last
+from aias.compress.certification import Certification
 from aias.compress.parts import columns_of, unevenness
 from aias.compress.techniques.contract import Candidate
 from aias.compress.trial import Judged, Trial
@@ -41,7 +41,7 @@ def test_a_part_that_is_sacrificed_is_found_in_the_last_of_many_columns(tmp_path
     trial = Trial(Candidate("worse", lambda _: None, scores), "")  # type: ignore[arg-type, return-value]
     finished: Any = SimpleNamespace(trial=trial, trained=SimpleNamespace(manifest=SimpleNamespace(label_weights=())))
 
-    ((verdict, _),) = Last(judged).judge([finished], margin=0.13)
+    ((verdict, _),) = Certification(judged).judge([finished], margin=0.13)
 
     assert columns_of(judged, trial)[0] == "five"
     assert verdict.p < 0.04 and verdict.loss.value < 0.13  # all rows together would certify it

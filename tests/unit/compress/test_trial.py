@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import aias
-from aias.compress.certification import Last
+from aias.compress.certification import Certification
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.trial import Judged, Trial
 from compression_contexts import opened
@@ -31,10 +31,12 @@ def test_what_is_made_for_each_fold_gains_nothing_by_where_the_fold_stopped_it(t
     trial = Trial(Candidate("itself", lambda fold: Made(context.whole(fold), context.encoder)), "")
     finished: Any = SimpleNamespace(trial=trial, trained=SimpleNamespace(manifest=SimpleNamespace(label_weights=())))
 
-    ((verdict, _),) = Last(judged).judge([finished], margin=0.01)
+    ((verdict, _),) = Certification(judged).judge([finished], margin=0.01)
 
-    assert Last(judged).stopped_it(trial)  # its card says so
-    assert not Last(judged).stopped_it(Trial(Candidate("known", trial.candidate.make, judged.parent.scores), ""))
+    assert Certification(judged).stopped_it(trial)  # its card says so
+    assert not Certification(judged).stopped_it(
+        Trial(Candidate("known", trial.candidate.make, judged.parent.scores), "")
+    )
     assert verdict.loss.value == pytest.approx(0, abs=1e-9)
     rows = judged.searched
     assert not np.allclose(trial.scores(judged, rows), judged.before(rows, by_fold=False).scores)
@@ -49,7 +51,7 @@ def test_rows_that_certify_are_of_their_groups_or_stand_alone(tested: Any, judge
     held = np.array([False, True, True, True, True])
     rows: Any = SimpleNamespace(context=SimpleNamespace(prepared=prepared), held=held, y=np.zeros(5), groups=judged)
 
-    found = Last(rows).groups
+    found = Certification(rows).groups
 
     if tested is None and judged is None:
         assert found is None
