@@ -15,9 +15,9 @@ import aias
 from aias.compress.cascading import Unsure, fair
 from aias.compress.context import Context
 from aias.compress.fitting import fitted
-from aias.compress.made_up_texts import made_up
 from aias.compress.searched import Known
 from aias.compress.sentences import reader
+from aias.compress.synthetic_texts import synthetic_texts
 from aias.compress.techniques import static_windows
 from aias.compress.techniques.cascade import Split, _candidate
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
@@ -150,20 +150,20 @@ def test_several_who_learned_the_same_say_what_one_says(context, monkeypatch):
     assert _said(context, three) == pytest.approx(_said(context, one), abs=0.02)
 
 
-def test_windows_learn_from_made_up_texts_too_but_not_from_those_of_rows_that_judge(context):
-    found = made_up(context)
+def test_windows_learn_from_synthetic_texts_too_but_not_from_those_of_rows_that_judge(context):
+    found = synthetic_texts(context)
 
     assert found is not None and len(found.rows) == ROWS
     whole = encoded_of(context.prepared.dataset, context.encoder)
     assert 0.6 < found.encoded.token_mask.sum() / whole.token_mask.sum() < 0.9
     for fold in (0, 1):
         inside = context.inside(fold)
-        lesson, epochs, _ = static_windows._lesson(context, reader(context), fold)
+        examples, epochs, _ = static_windows._examples(context, reader(context), fold)
         others, rows = found.of(inside)
         assert np.array_equal(rows, inside)
-        assert lesson.rows == 2 * len(inside) and epochs == 7
-        assert np.array_equal(lesson.mask[len(inside) :].sum(axis=1), found.encoded.token_mask[inside].sum(axis=1))
-        assert np.allclose(lesson.targets[len(inside) :], context.teacher(fold).scores(others))
+        assert examples.rows == 2 * len(inside) and epochs == 7
+        assert np.array_equal(examples.mask[len(inside) :].sum(axis=1), found.encoded.token_mask[inside].sum(axis=1))
+        assert np.allclose(examples.targets[len(inside) :], context.teacher(fold).scores(others))
 
 
 def test_windows_begin_with_what_words_say_of_rows_that_they_do_not_know(context):
@@ -178,8 +178,8 @@ def test_windows_begin_with_what_words_say_of_rows_that_they_do_not_know(context
         assert 1 / (1 + np.exp(-said[own, 0])) == pytest.approx(alone)
         others = np.flatnonzero(beside.parts != part)
         assert 0 < len(others) < len(inside)
-    lesson, _, _ = static_windows._lesson(context, reader(context), 0)
-    assert np.array_equal(lesson.known[: len(inside)][::3, 1:] - lesson.known[: len(inside)][::3, :1], 0.5 * said)
+    examples, _, _ = static_windows._examples(context, reader(context), 0)
+    assert np.array_equal(examples.known[: len(inside)][::3, 1:] - examples.known[: len(inside)][::3, :1], 0.5 * said)
 
 
 def test_what_is_nominated_may_read_texts_in_the_time_kept_free_for_it(context):
@@ -195,10 +195,10 @@ def test_what_is_nominated_may_read_texts_in_the_time_kept_free_for_it(context):
 
 def test_where_there_is_no_time_windows_learn_from_real_texts_alone(context, monkeypatch):
     monkeypatch.setitem(context.memo, "made up", None)
-    monkeypatch.delitem(context.memo, ("windows' lesson", 0), raising=False)
-    lesson, epochs, _ = static_windows._lesson(context, reader(context), 0)
-    assert len(lesson.tokens) == lesson.rows == len(context.inside(0)) and epochs == 12
-    del context.memo["windows' lesson", 0]
+    monkeypatch.delitem(context.memo, ("windows' examples", 0), raising=False)
+    examples, epochs, _ = static_windows._examples(context, reader(context), 0)
+    assert len(examples.tokens) == examples.rows == len(context.inside(0)) and epochs == 12
+    del context.memo["windows' examples", 0]
 
 
 def test_what_an_encoder_read_is_not_read_again(context, monkeypatch):

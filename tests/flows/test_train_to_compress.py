@@ -45,7 +45,7 @@ def amounts(rows: int = 1_500) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _few_made_up() -> Iterator[None]:
+def _few_synthetic() -> Iterator[None]:
     """To be taught on: four times as many as there are, in place of twenty."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(distillation, "AMOUNTS", replace(distillation.AMOUNTS, times=4))

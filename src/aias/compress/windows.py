@@ -32,9 +32,9 @@ TINY: Final = 1e-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
-    """`tokens`, `mask`: of the texts of one row after another, (rows * texts, length); `targets`: probabilities, or
-    standardised amounts, (rows, outputs); `known`: what others say of the rows, as it is added up, (rows, outputs)."""
+class Examples:
+    """`tokens`, `mask`: the texts of one row after another, (rows * texts, length); `targets`: probabilities, or
+    standardised amounts, (rows, outputs); `known`: the sum of the other models' scores, (rows, outputs)."""
 
     tokens: Ints
     mask: Flags
@@ -49,11 +49,11 @@ class Lesson:
     def texts(self) -> int:
         return len(self.tokens) // len(self.targets)
 
-    def some(self, rows: Ints) -> "Lesson":
+    def some(self, rows: Ints) -> "Examples":
         texts = (rows[:, None] * self.texts + np.arange(self.texts)).ravel()
         mask = self.mask[texts]
         length = int(mask.sum(axis=1).max(initial=1))
-        return Lesson(self.tokens[texts, :length], mask[:, :length], self.targets[rows], self.known[rows])
+        return Examples(self.tokens[texts, :length], mask[:, :length], self.targets[rows], self.known[rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,22 +67,22 @@ class Kernel:
 
 
 def learned(
-    lesson: Lesson, vectors: Floats32, *, filters: int, classes: bool, seed: int, deadline: Deadline,
+    examples: Examples, vectors: Floats32, *, filters: int, classes: bool, seed: int, deadline: Deadline,
     epochs: int = EPOCHS,
 ) -> Kernel:  # fmt: skip
     """`vectors`: (vocabulary, width). Where the deadline passes, what was learned by then."""
-    rng, width, outputs = np.random.default_rng(seed), vectors.shape[1], lesson.targets.shape[1]
+    rng, width, outputs = np.random.default_rng(seed), vectors.shape[1], examples.targets.shape[1]
     spread = 1 / np.sqrt(PLACES * width)
     state = [
         rng.uniform(-spread, spread, (PLACES * width, filters)).astype(np.float32), np.zeros(filters, np.float32),
-        np.zeros((lesson.texts * filters, outputs), np.float32), np.zeros(outputs, np.float32),
+        np.zeros((examples.texts * filters, outputs), np.float32), np.zeros(outputs, np.float32),
     ]  # fmt: skip
     moments = [[np.zeros_like(each) for each in state] for _ in BETAS]
-    batches = list(_batches(lesson, max(epochs, ceil(STEPS_MIN * BATCH / lesson.rows)), rng))
+    batches = list(_batches(examples, max(epochs, ceil(STEPS_MIN * BATCH / examples.rows)), rng))
     for step, rows in enumerate(batches):
         if deadline.passed:
             break
-        gradients = _gradients(state, lesson.some(rows), vectors, classes=classes, rng=rng)
+        gradients = _gradients(state, examples.some(rows), vectors, classes=classes, rng=rng)
         rate = RATE * (1 - step / len(batches))
         rate *= np.sqrt(1 - BETAS[1] ** (step + 1)) / (1 - BETAS[0] ** (step + 1))
         for place, gradient in enumerate(gradients):
@@ -95,9 +95,9 @@ def learned(
     return Kernel(*state)
 
 
-def _batches(lesson: Lesson, epochs: int, rng: np.random.Generator) -> Iterator[Ints]:
+def _batches(examples: Examples, epochs: int, rng: np.random.Generator) -> Iterator[Ints]:
     """Rows whose texts are about as long together, or most of a batch would be padding."""
-    lengths = lesson.mask.sum(axis=1).reshape(lesson.rows, lesson.texts).max(axis=1)
+    lengths = examples.mask.sum(axis=1).reshape(examples.rows, examples.texts).max(axis=1)
     for _ in range(epochs):
         order = np.argsort(lengths + rng.uniform(0, 3, len(lengths)), kind="stable")
         parts = np.array_split(order, max(1, round(len(order) / BATCH)))
@@ -105,12 +105,12 @@ def _batches(lesson: Lesson, epochs: int, rng: np.random.Generator) -> Iterator[
 
 
 def _gradients(
-    state: list[Floats32], lesson: Lesson, vectors: Floats32, *, classes: bool, rng: np.random.Generator
+    state: list[Floats32], examples: Examples, vectors: Floats32, *, classes: bool, rng: np.random.Generator
 ) -> list[Floats32]:
     from scipy import sparse
 
     kernel, bias, head, intercept = state
-    tokens, mask, filters = lesson.tokens, lesson.mask, len(bias)
+    tokens, mask, filters = examples.tokens, examples.mask, len(bias)
     kept = mask & (rng.random(mask.shape) >= TOKENS_GONE)
     used, which = np.unique(tokens, return_inverse=True)
     e = np.vstack([vectors[used], np.zeros_like(vectors[:1])])  # the last for what is gone, and beyond the ends
@@ -123,9 +123,9 @@ def _gradients(
     at = sums.argmax(axis=1)  # (texts, filters)
     most = np.take_along_axis(sums, at[:, None], axis=1)[:, 0]
     there = (rng.random(most.shape) >= FILTERS_GONE) / np.float32(1 - FILTERS_GONE)
-    r = (np.maximum(most, 0) * there).reshape(lesson.rows, -1).astype(np.float32)
-    off = lesson.known + r @ head + intercept
-    off = (((softmax(off) if classes else off) - lesson.targets) / lesson.rows).astype(np.float32)
+    r = (np.maximum(most, 0) * there).reshape(examples.rows, -1).astype(np.float32)
+    off = examples.known + r @ head + intercept
+    off = (((softmax(off) if classes else off) - examples.targets) / examples.rows).astype(np.float32)
     back = ((off @ head.T).reshape(most.shape) * there * (most > 0)).astype(np.float32)
     text = np.arange(len(at))[:, None]
     places = np.arange(PLACES)[:, None, None] * filters + np.arange(filters)  # (PLACES, 1, filters)

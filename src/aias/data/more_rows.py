@@ -1,7 +1,7 @@
-"""More rows to ask about than there are answers for: a file of others, and rows that are made up.
+"""Rows beyond the labelled ones, for a teacher to answer: unlabelled rows from a file, and synthetic rows.
 
-A made-up row is a real one in which a quarter of the columns come from another row. A student is limited by how often
-it may ask (Fakoor et al. 2020); of a few thousand rows it learns what the teacher knows of them, and no more.
+A synthetic row is a real one in which a quarter of the columns come from another row. A student is limited by how often
+it may ask (Fakoor et al. 2020): from a few thousand rows it learns what the teacher knows of these, and no more.
 """
 
 from typing import Any, Final
@@ -14,14 +14,14 @@ from aias.core.schema import Schema, SchemaMismatch
 from aias.core.suggestions import did_you_mean
 
 FROM_OTHERS: Final = 0.25
-"""Of the columns of a made-up row; an eighth did no better and no worse."""
+"""The share of the columns of a synthetic row; an eighth did no better and no worse."""
 
 SWAPPED: Final = ("number", "category", "time")
 """Kinds of columns that may come from another row: a text belongs to its own."""
 
 
 def below(rows: pl.DataFrame, more: pl.DataFrame, *, target: str) -> pl.DataFrame:
-    """The rows and others of the same columns, which are asked about whatever their `target` holds."""
+    """The rows, and below them others of the same columns; what these hold in `target` is ignored."""
     wanted = [name for name in rows.columns if name != target]
     if missing := [name for name in wanted if name not in more.columns]:
         raise SchemaMismatch(
@@ -36,8 +36,8 @@ def below(rows: pl.DataFrame, more: pl.DataFrame, *, target: str) -> pl.DataFram
         ) from None
 
 
-def made_up(rows: pl.DataFrame, schema: Schema, *, count: int, target: str, seed: int) -> pl.DataFrame:
-    """So many, without their `target`. Raises `UserError` where there are no two columns that can be mixed."""
+def synthetic(rows: pl.DataFrame, schema: Schema, *, count: int, target: str, seed: int) -> pl.DataFrame:
+    """`count` synthetic rows without a `target`. Raises `UserError` where no two columns can be mixed."""
     swapped = [each.name for each in schema.inputs if each.kind in SWAPPED and each.name != target]
     if len(swapped) < 2:
         raise UserError(

@@ -23,7 +23,7 @@ from aias.core.events import Event, Watch
 from aias.core.schema import Schema
 from aias.data.answered import columns_of, keep_answered, raw
 from aias.data.dataset import Dataset
-from aias.data.more_rows import below, beneath, made_up
+from aias.data.more_rows import below, beneath, synthetic
 from aias.data.read import read
 from aias.data.schema_file import read_schema
 from aias.data.target import label_of, task_for
@@ -46,7 +46,7 @@ OWN_TEST_ROWS: Final = (20, 2_000)
 """Of one's own answers that judge, where most are the teacher's; fewer tell nothing."""
 
 OWN_TEST_SHARES: Final = (0.5, 0.2)
-"""Of these, where most real rows have none; and where it is rows that are made up that outnumber them."""
+"""Of these, where most real rows have none; and where synthetic rows outnumber them."""
 
 EXAMPLES_EACH: Final = 2
 EXAMPLES_MAX: Final = 20
@@ -187,11 +187,11 @@ class _Job:
         return np.sort(known[:count])
 
     def _more(self, own: list[str | None], test: Ints) -> tuple[list[str | None], Any]:
-        """With rows that are made up of those that are learned from, below the others."""
+        """With synthetic rows, made of those that are learned from, below the others."""
         rows = raw(self.source, self.schema, self.target)
         learned = rows[np.setdiff1d(np.arange(rows.height), test)]
         count = max(1, round(self.asked.synthetic * learned.height))
-        more = made_up(learned, self.dataset.schema, count=count, target=self.target, seed=self.seed)
+        more = synthetic(learned, self.dataset.schema, count=count, target=self.target, seed=self.seed)
         self.source = beneath(rows, more)
         self.dataset = read(self.source, target=self.target if self.has_target else None, schema=self.schema)
         own = [*own, *[None] * count]

@@ -9,7 +9,7 @@ from aias.teaching.teachers.contract import BadTeacher
 CALLS: Final = 1_000
 """Of a service, unless more are allowed: a small price, and a quarter of an hour."""
 
-MADE_UP_MAX: Final = 20
+SYNTHETIC_MAX: Final = 20
 """Times the real rows; of trees that were taught so 12 times gained nothing on 6."""
 
 TEMPERATURES: Final = (0.1, 20.0)
@@ -52,10 +52,10 @@ class Teacher:
                 f"the classes {named} must be two labels or more, each once",
                 hint='`--classes spam,ham`, or `classes=("spam", "ham")`',
             )
-        if not 0 <= self.synthetic <= MADE_UP_MAX:
+        if not 0 <= self.synthetic <= SYNTHETIC_MAX:
             raise BadTeacher(
                 f"{self.synthetic:g} times as many synthetic rows cannot be made",
-                hint=f"from 0 to {MADE_UP_MAX}, for example 3",
+                hint=f"from 0 to {SYNTHETIC_MAX}, for example 3",
             )
         least, most = TEMPERATURES
         if not least <= self.temperature <= most:

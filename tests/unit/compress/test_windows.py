@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aias.compress import windows
-from aias.compress.windows import Lesson, learned
+from aias.compress.windows import Examples, learned
 from aias.core.deadline import Deadline
 from aias.encoders.rows import Encoded
 from aias.graph.builder import Builder
@@ -28,7 +28,7 @@ def test_two_tokens_in_the_other_order_are_another_answer() -> None:
     for row in range(600):
         tokens[row, place[row] : place[row] + 2] = (0, 1) if y[row] else (1, 0)
 
-    first = Lesson(tokens[:400], mask[:400], np.eye(2)[y[:400]], np.zeros((400, 2)))
+    first = Examples(tokens[:400], mask[:400], np.eye(2)[y[:400]], np.zeros((400, 2)))
     kernel = learned(first, VECTORS, filters=48, classes=True, seed=0, deadline=Deadline.after(600))
 
     assert (said(kernel, tokens[400:], mask[400:]).argmax(axis=1) == y[400:]).mean() > 0.9
@@ -54,7 +54,7 @@ def test_they_learn_what_others_leave_unsaid() -> None:
     y = (first.astype(int) + second > 0).astype(int)
     known = np.stack([np.zeros(600), np.where(first, 9.0, 0.0)], axis=1)
 
-    found = [learned(Lesson(tokens, mask, np.eye(2)[y], each), VECTORS, filters=24, classes=True, seed=0,
+    found = [learned(Examples(tokens, mask, np.eye(2)[y], each), VECTORS, filters=24, classes=True, seed=0,
                      deadline=Deadline.after(600)) for each in (known, 0 * known)]  # fmt: skip
 
     only = first & ~second
@@ -72,8 +72,8 @@ def test_of_a_row_of_two_texts_each_has_weights_of_its_own() -> None:
     mask = np.ones((800, 4), bool)
     y = (tokens.reshape(400, 2, 4)[:, 0] == 0).any(axis=1).astype(int)
 
-    kernel = learned(Lesson(tokens, mask, np.eye(2)[y], np.zeros((400, 2))), VECTORS, filters=24, classes=True, seed=0,
-                     deadline=Deadline.after(600))  # fmt: skip
+    examples = Examples(tokens, mask, np.eye(2)[y], np.zeros((400, 2)))
+    kernel = learned(examples, VECTORS, filters=24, classes=True, seed=0, deadline=Deadline.after(600))
 
     assert kernel.head.shape == (48, 2)
     assert (said(kernel, tokens, mask).argmax(axis=1) == y).mean() > 0.8
@@ -98,8 +98,8 @@ def test_gradients_are_those_of_the_loss(classes: bool, monkeypatch: pytest.Monk
             return float(((off - wanted) ** 2).sum() / 2 / len(wanted))
         return float((np.log(np.exp(off).sum(axis=1)) - (wanted * off).sum(axis=1)).mean())
 
-    lesson = Lesson(tokens, mask, wanted, known)
-    found = windows._gradients(state, lesson, VECTORS, classes=classes, rng=np.random.default_rng(0))
+    examples = Examples(tokens, mask, wanted, known)
+    found = windows._gradients(state, examples, VECTORS, classes=classes, rng=np.random.default_rng(0))
 
     for each, gradient in zip(state, found, strict=True):
         for place in [0, each.size // 2, each.size - 1]:

@@ -8,7 +8,7 @@ import pytest
 
 from aias.core.errors import BadValue, UserError
 from aias.core.schema import SchemaMismatch
-from aias.data.more_rows import FROM_OTHERS, below, made_up
+from aias.data.more_rows import FROM_OTHERS, below, synthetic
 from aias.data.read import read
 from aias.data.teacher_labels import AMOUNT
 from aias.teaching.mixed import mixed, softened
@@ -67,10 +67,10 @@ def table() -> pl.DataFrame:
     })  # fmt: skip
 
 
-def test_made_up_rows_are_real_ones_with_some_columns_of_others() -> None:
+def test_synthetic_rows_are_real_ones_with_some_columns_of_others() -> None:
     rows = table()
 
-    found = made_up(rows, read(rows, target="y").schema, count=2_000, target="y", seed=0)
+    found = synthetic(rows, read(rows, target="y").schema, count=2_000, target="y", seed=0)
 
     assert found.columns == ["a", "b", "c"] and found.height == 2_000
     assert set(found["a"]) <= set(rows["a"])
@@ -83,7 +83,7 @@ def test_texts_are_not_mixed_with_columns_of_others() -> None:
     rows = pl.DataFrame({"text": [f"the {i}th of many words in a row" for i in range(60)], "y": ["a", "b"] * 30})
 
     with pytest.raises(UserError, match="none that could be mixed"):
-        made_up(rows, read(rows, target="y").schema, count=10, target="y", seed=0)
+        synthetic(rows, read(rows, target="y").schema, count=10, target="y", seed=0)
 
 
 def test_more_rows_go_below_whatever_their_target_holds() -> None:

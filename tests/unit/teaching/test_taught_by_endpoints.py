@@ -192,7 +192,7 @@ def test_a_stray_label_is_left_out_and_one_that_nobody_named_is_told_early(
     assert f"{strays} answers were none that counts, such as 'maybe'" in warning
 
 
-def test_rows_are_made_up_of_those_that_are_learned_from_and_are_nobodys_own(
+def test_synthetic_rows_are_made_of_those_that_are_learned_from_and_are_nobodys_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(KEY, "predict-key")

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from aias.compress.context import Context, check_whole
-from aias.compress.distillation import Lesson, lesson
+from aias.compress.distillation import TransferSet, transfer_set
 from aias.compress.plain_network import plain_network
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.core.catalog import member
@@ -51,7 +51,7 @@ def distill_network(context: Context) -> Iterator[Candidate]:
 
 
 def _make(context: Context, width: int, fold: int) -> Made:
-    told, layout, deadline = lesson(context, fold), context.encoder.layout, context.fit_deadline()
+    told, layout, deadline = transfer_set(context, fold), context.encoder.layout, context.fit_deadline()
     epochs = _epochs(told, width, deadline.seconds * context.threads / 2)
     settings = {**SETTINGS, "width": width, "epochs": epochs}
     how = Fit(
@@ -65,7 +65,7 @@ def _make(context: Context, width: int, fold: int) -> Made:
     return Made(ColumnsPipeline([], plain), context.encoder)
 
 
-def _epochs(told: Lesson, width: int, seconds: float) -> int:
+def _epochs(told: TransferSet, width: int, seconds: float) -> int:
     """That so many seconds of one thread are enough for."""
     least, most = EPOCHS
     return min(max(least, int(seconds * ROWS_A_SECOND[width] / len(told.said))), most)

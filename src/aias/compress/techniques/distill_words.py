@@ -15,7 +15,7 @@ import numpy as np
 
 from aias.compress.context import Context, Teacher, check_whole
 from aias.compress.distillation import own_answers
-from aias.compress.made_up_texts import GONE
+from aias.compress.synthetic_texts import GONE
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.core.arrays import Floats
 from aias.core.catalog import member
@@ -31,11 +31,11 @@ from aias.training.soft_labels import soft
 __all__ = ["distill_words"]
 
 WIDTHS: Final = (8, 6, 4)
-MADE_UP: Final = 3
+SYNTHETIC: Final = 3
 """Texts, for each real one."""
 
 SMALLER: Final = 0.8
-"""Of the numbers that the parent holds for a term, at most, for a student to be worth its lessons."""
+"""The share of the numbers that the parent holds for a term, at most, for a student to be worth fitting."""
 
 TRUTH: Final = 0.5
 """How much of the target of a real text is its own answer: where the parent errs, the student need not."""
@@ -51,8 +51,8 @@ TOO_LONG: Final = 1.5
 CHANCE_MIN: Final = 0.02
 """A class less likely than this is not worth a row."""
 
-Lesson = tuple[Any, Floats]
-"""Features, (rows, width) CSR, and what the parent says of them, (rows, outputs)."""
+TransferSet = tuple[Any, Floats]
+"""Features, (rows, width) CSR, and the answers of the parent to them, (rows, outputs)."""
 
 
 def distill_words(context: Context) -> Iterator[Candidate]:
@@ -78,7 +78,7 @@ def _numbers(context: Context, member: Member) -> int:
 
 
 def _student(context: Context, width: int, fold: int) -> Made:
-    held = context.once(("lesson of words", fold), lambda: _lesson(context, fold))
+    held = context.once(("transfer set of words", fold), lambda: _transfer_set(context, fold))
     settings: dict[str, Any] = {"width": width, "epochs": EPOCHS}
     how = Fit(context.task, context.seed + fold + 1, context.fit_deadline(), context.threads, nobody, settings)
     examples = soft(context.task, *held, least=CHANCE_MIN)
@@ -101,14 +101,14 @@ def _check_pace(examples: Examples, how: Fit) -> None:
         raise NoTime(said, hint="give more time")
 
 
-def _lesson(context: Context, fold: int) -> Lesson:
+def _transfer_set(context: Context, fold: int) -> TransferSet:
     from scipy import sparse
 
     rows = context.inside(fold)
     real, teacher = context.encoded(rows), _teacher(context, fold)
     rng = np.random.default_rng(context.seed + fold - ALL)
     asked = [real] if context.extra is None else [real, context.extra]
-    texts = [*asked, *(_made_up(each, rng) for each in asked for _ in range(MADE_UP))]
+    texts = [*asked, *(_synthetic_texts(each, rng) for each in asked for _ in range(SYNTHETIC))]
     features = context.fitter.features.some(WITHOUT_SENTENCES)
     x = [sparse.hstack([feature.matrix(each) for feature in features], format="csr") for each in texts]
     said = np.vstack([teacher.scores(each) for each in texts])
@@ -123,6 +123,6 @@ def _teacher(context: Context, fold: int) -> Teacher:
     return context.mixed(list(context.members), context.weights, fold)
 
 
-def _made_up(real: Encoded, rng: np.random.Generator) -> Encoded:
+def _synthetic_texts(real: Encoded, rng: np.random.Generator) -> Encoded:
     kept = rng.random(len(real.term_ids)) >= GONE
     return replace(real, term_ids=real.term_ids[kept], term_segments=real.term_segments[kept])

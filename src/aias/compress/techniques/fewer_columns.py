@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from aias.compress.context import Context
-from aias.compress.distillation import Size, able, lesson, taught
+from aias.compress.distillation import Size, able, taught, transfer_set
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.core.arrays import Floats
 from aias.encoders.rows import RowEncoder
@@ -69,7 +69,7 @@ def _importance(context: Context, fold: int) -> Floats:
 
 def _moved(context: Context, fold: int) -> Floats:
     student: Any = taught(context, ALL_COLUMNS, fold).fitted
-    told, rng = lesson(context, fold), np.random.default_rng(context.seed)
+    told, rng = transfer_set(context, fold), np.random.default_rng(context.seed)
     x = told.columns[rng.permutation(told.real)[:ROWS_MAX]]
     before = student.scores(x)
     moved = []

@@ -19,10 +19,10 @@ from threadpoolctl import threadpool_limits
 
 from aias.compress.context import Context, check_whole
 from aias.compress.distillation import own_answers
-from aias.compress.made_up_texts import MadeUp, made_up, planned
 from aias.compress.sentences import Reader, reader
+from aias.compress.synthetic_texts import SyntheticTexts, planned, synthetic_texts
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.windows import EPOCHS, Kernel, Lesson, learned
+from aias.compress.windows import EPOCHS, Examples, Kernel, learned
 from aias.core.arrays import Floats, Floats32
 from aias.core.deadline import Deadline
 from aias.encoders.rows import Encoded
@@ -73,7 +73,7 @@ def static_windows(context: Context) -> Iterator[Candidate]:
 
 def _make(context: Context, found: Reader, vectors: Floats32, filters: int, times: int, fold: int) -> Made:
     """The windows, and what reads all else, without the rows of the fold."""
-    _made_up(context)  # read once for all
+    _synthetic_texts(context)  # read once for all
     until, began = context.fit_deadline(), time.monotonic()
     kernels, known = [], 0.0
     for number in range(times):
@@ -89,7 +89,7 @@ def _make(context: Context, found: Reader, vectors: Floats32, filters: int, time
     heads = np.stack([each.head.reshape(-1, filters, each.head.shape[1]) for each in kernels], axis=1)
     weights = _as_added(context, heads.reshape(-1, heads.shape[3]).astype(np.float64) / times)
     intercept = _as_added(context, np.mean([each.intercept for each in kernels], axis=0, dtype=np.float64))
-    _, _, (middle, spread) = _lesson(context, found, fold)
+    _, _, (middle, spread) = _examples(context, found, fold)
     start = spread * intercept + (middle if found.beside(fold) is None else 0.0)
     made = found.read_beside(embedding, fold, weights=spread * weights, intercept=start)
     return replace(made, seconds=known + time.monotonic() - began)
@@ -113,10 +113,10 @@ def _kernel(
     learned_before = key in context.memo
     if not learned_before:
         began = time.monotonic()
-        lesson, epochs, _ = _lesson(context, found, fold)
+        examples, epochs, _ = _examples(context, found, fold)
         with threadpool_limits(THREADS, "blas"):
             kernel = learned(
-                lesson, vectors, filters=filters, classes=bool(context.task.classes), seed=context.seed + number,
+                examples, vectors, filters=filters, classes=bool(context.task.classes), seed=context.seed + number,
                 deadline=until, epochs=epochs,
             )  # fmt: skip
         check_whole(until.seconds, left=until.left, less=until.passed)
@@ -125,19 +125,19 @@ def _kernel(
     return held, seconds if learned_before else 0.0
 
 
-def _made_up(context: Context) -> MadeUp | None:
+def _synthetic_texts(context: Context) -> SyntheticTexts | None:
     """Of 47 classes those who learned from made-up texts too got .6 % less right, of eight .8 % more (docs/log.md)."""
-    return made_up(context) if context.task.outputs < MANY else None
+    return synthetic_texts(context) if context.task.outputs < MANY else None
 
 
-def _lesson(context: Context, found: Reader, fold: int) -> tuple[Lesson, int, tuple[float, float]]:
+def _examples(context: Context, found: Reader, fold: int) -> tuple[Examples, int, tuple[float, float]]:
     """How often all are read, and by what amounts were standardised: mean and spread, of classes 0 and 1."""
-    return context.once(("windows' lesson", fold), lambda: _made_lesson(context, found, fold))
+    return context.once(("windows' examples", fold), lambda: _made_examples(context, found, fold))
 
 
-def _made_lesson(context: Context, found: Reader, fold: int) -> tuple[Lesson, int, tuple[float, float]]:
+def _made_examples(context: Context, found: Reader, fold: int) -> tuple[Examples, int, tuple[float, float]]:
     tokens: Any = context.once("tokens", lambda: encoded_of(context.prepared.dataset, context.encoder))
-    rows, more, said = context.inside(fold), _made_up(context), context.teacher(fold).scores
+    rows, more, said = context.inside(fold), _synthetic_texts(context), context.teacher(fold).scores
     real, beside = context.encoded(rows), found.beside(fold)
     targets, texts, epochs = [TRUTH * own_answers(context, rows) + (1 - TRUTH) * said(real)], tokens.take(rows), EPOCHS
     known = [] if beside is None else [found.share * beside.of(real, rows)]
@@ -153,4 +153,4 @@ def _made_lesson(context: Context, found: Reader, fold: int) -> tuple[Lesson, in
     if not context.task.classes:
         middle, spread = float(wanted.mean()), float(wanted.std()) or 1.0
         wanted, begun = (wanted - middle) / spread, (begun - middle) / spread if known else begun
-    return Lesson(texts.tokens, texts.token_mask, wanted, begun), epochs, (middle, spread)
+    return Examples(texts.tokens, texts.token_mask, wanted, begun), epochs, (middle, spread)

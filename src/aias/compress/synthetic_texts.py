@@ -1,7 +1,7 @@
-"""Texts of which some words are gone, as the parent's sentence encoder reads them: what it says of those is a lesson.
+"""Synthetic texts: texts without some of their words, for a student to learn what the parent answers to them.
 
-Of the rows that it was fitted on a parent says little more than their own answers. What it says where words are missing
-tells which of them it goes by: windows that were taught so lost a quarter less (docs/log.md).
+Of its own training rows a parent says little more than their labels. Its answers to texts with missing words tell which
+words it relies on: windows that learned from these too lost a quarter less (docs/log.md).
 """
 
 from dataclasses import dataclass
@@ -17,30 +17,30 @@ from aias.encoders.rows import Encoded
 from aias.training.embedding import Embedding, embedded
 
 GONE: Final = 0.3
-"""Of the words of a text; `distill_words` leaves out as many terms."""
+"""The share of words left out of a text; `distill_words` leaves out the same share of terms."""
 
 READ_SHARE: Final = 0.1
-"""Of all the time, for the encoder to read them."""
+"""The share of the time in which the encoder reads them."""
 
 LATE: Final = 2.0
-"""Times as long may it take, on a machine that others use too, before they are given up."""
+"""Times the planned time, after which they are given up: the machine may be busy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MadeUp:
-    """`rows`: of the table, of which each is made; their tokens and vectors are in `encoded`."""
+class SyntheticTexts:
+    """`rows`: the row of the table that each text is made from; `encoded`: their tokens and vectors."""
 
     rows: Ints
     encoded: Encoded
 
     def of(self, rows: Ints) -> tuple[Encoded, Ints]:
-        """Those that are made of these rows; and of which."""
+        """The texts that are made from these rows, and the row of each."""
         own = np.flatnonzero(np.isin(self.rows, rows))
         return self.encoded.take(own), self.rows[own]
 
 
 def planned(context: Context) -> int:
-    """So many rows can be read in the time for it."""
+    """How many rows can be read in the time for it."""
     embedding = _embedding(context)
     seconds = READ_SHARE * context.deadline.seconds
     return min(context.prepared.dataset.rows, int(seconds / max(embedding.row_seconds, 1e-9)))
@@ -52,12 +52,12 @@ def _embedding(context: Context) -> Embedding:
     return found
 
 
-def made_up(context: Context) -> MadeUp | None:
+def synthetic_texts(context: Context) -> SyntheticTexts | None:
     """The same for all candidates and folds; None where there was no time."""
-    return context.once("made up", lambda: _read(context))
+    return context.once("synthetic texts", lambda: _read(context))
 
 
-def _read(context: Context) -> MadeUp | None:
+def _read(context: Context) -> SyntheticTexts | None:
     count, dataset, embedding = planned(context), context.prepared.dataset, _embedding(context)
     if not count:
         return None
@@ -78,11 +78,11 @@ def _read(context: Context) -> MadeUp | None:
         deadline=until,
         watch=nobody,
     )
-    return None if found is None else MadeUp(rows, found)
+    return None if found is None else SyntheticTexts(rows, found)
 
 
 def _shorter(text: Any, rng: np.random.Generator) -> Any:
-    """Without some of its words or, of what is written without spaces, of its letters."""
+    """The text without some of its words; without some of its letters, where it has no spaces."""
     if not text:
         return text
     words = str(text).split()
