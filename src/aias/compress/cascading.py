@@ -1,10 +1,10 @@
-"""A cascade, two models as one: a small one answers every row, and a large one those of which the small one is unsure.
+"""A cascade, two models as one: a small one answers every row and defers those of which it is unsure to a large one.
 
-    s   what the small one says     → sure?  s stays
-                                    → unsure? the large one's answer in its place, computed of these rows alone
+    small model's scores    → sure:    they stay
+                            → unsure:  the large model's scores instead, computed for these rows alone
 
-Which answers are unsure is a range of what the small one itself says, so that a row is sent on alone as in any batch:
-of two classes the probability of the second between two limits, of more a lead of the best over the second below one.
+The deferral rule is a range of the small model's own scores, so that a row is deferred alone as in any batch: with two
+classes the probability of the second lies between two limits; with more, the lead of the best class is below one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,18 +26,18 @@ from aias.training.pipeline import Pipeline
 Rows = Sequence[Mapping[str, object]]
 
 ALIKE: Final = 1e-6
-"""Two answers that lie nearer to each other are not parted: engines add up in other orders, and a row at a limit would
-be sent on by one and kept by the other."""
+"""No limit lies between scores that are nearer to each other: engines add in different orders, and one would defer a
+row that the other keeps."""
 
 
 FAIR_ROWS: Final = 60
 LOOKED_THROUGH_MAX: Final = 2_000
-"""Rows, for some that are sent on."""
+"""Rows searched for some that are deferred."""
 
 
 def fair(context: Context, made: Made, sent: float, rows: Rows) -> Rows:
-    """Rows to time by: as they are, unless some go a longer way; then as many as of rows that it was not fitted on, in
-    any stretch of them. Of those that it was fitted on a model is surer."""
+    """Rows to time by: the same, unless some are deferred; then as large a share of these, evenly spread, as in rows
+    that it was not fitted on. A model is surer of rows that it was fitted on."""
     if not sent:
         return rows
     places = context.some(LOOKED_THROUGH_MAX)
@@ -53,8 +53,8 @@ def fair(context: Context, made: Made, sent: float, rows: Rows) -> Rows:
     return found
 
 
-def doubt(scores: Floats) -> Floats:
-    """By what rows are sent on: the probability of the second of two classes, else the lead of the best: (rows,)."""
+def deferral_score(scores: Floats) -> Floats:
+    """What decides on deferral: the probability of the second of two classes, else the lead of the best: (rows,)."""
     if scores.shape[1] == 2:
         return np.asarray(scores[:, 1])
     best = np.sort(scores, axis=1)[:, -2:]
@@ -62,14 +62,14 @@ def doubt(scores: Floats) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsure:
-    """Rows whose `doubt` is above `low` and below `high`."""
+class DeferralRule:
+    """Defers rows whose `deferral_score` is above `low` and below `high`."""
 
     low: float
     high: float
 
     def of(self, scores: Floats) -> Any:
-        found = doubt(scores)
+        found = deferral_score(scores)
         return (found > self.low) & (found < self.high)
 
     def export(self, graph: GraphWriter, scores: str, *, outputs: int) -> str:
@@ -88,7 +88,7 @@ class Cascade:
 
     small: Pipeline
     large: Pipeline
-    unsure: Unsure
+    rule: DeferralRule
     outputs: int
     reads: SentenceEncoder | None = None
     split: int | None = None
@@ -100,19 +100,19 @@ class Cascade:
 
     def scores(self, encoded: Encoded) -> Floats:
         found = np.array(self.small.scores(self._part(encoded, before=True)), np.float64)
-        sent = np.flatnonzero(self.unsure.of(found))
+        sent = np.flatnonzero(self.rule.of(found))
         if len(sent):
             found[sent] = self.large.scores(self._part(encoded, before=False).take(sent))
         return found
 
     def sends(self, encoded: Encoded) -> Any:
         """Which rows go on to the large one: (rows,) bool."""
-        return self.unsure.of(np.asarray(self.small.scores(self._part(encoded, before=True))))
+        return self.rule.of(np.asarray(self.small.scores(self._part(encoded, before=True))))
 
     def export(self, graph: GraphWriter) -> str:
         assert isinstance(graph, Builder)
         said = self.small.export(graph)
-        chosen = self.unsure.export(graph, said, outputs=self.outputs)
+        chosen = self.rule.export(graph, said, outputs=self.outputs)
         return graph.for_some(
             chosen, self.large.export, others=said, sentences=self.reads.write if self.reads else None
         )

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.compress.cascading import ALIKE, Cascade, Unsure, doubt
+from aias.compress.cascading import ALIKE, Cascade, DeferralRule, deferral_score
 from aias.compress.context import Context
 from aias.compress.nomination import LIKELY
 from aias.compress.searched import Known, Searched
@@ -40,31 +40,31 @@ from aias.training.selection.configuration import ALL
 __all__ = ["cascade"]
 
 SHARES: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
-"""Of the rows that go on."""
+"""Shares of the rows that are deferred."""
 
 GAIN_MIN: Final = 1.2
 """Times as fast on average as the fastest that is as good; less is not worth a second model."""
 
 RANKED_MIN: Final = 0.55
-"""Of what the two differ in, what the less sure half of the rows holds; drawn blindly it would hold a half."""
+"""The least share of the differences that the less sure half of the rows must hold; by chance it holds a half."""
 
 ENOUGH: Final = 0.8
-"""Of the best chance that any share has, where the rows are too few for one that is likely."""
+"""Times the best chance of any share, where the rows are too few for a likely one."""
 
 CASCADES_MAX: Final = 2
 REASONS_MAX: Final = 2
 
 ROWS_MIN: Final = 100
-"""On which a limit is chosen."""
+"""Rows on which the rule is chosen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Two models and what is between them. `sent`: the share that goes on; `chance`: of being certified."""
+    """Two models and the rule between them. `sent`: the share that is deferred; `chance`: of being certified."""
 
     small: Known
     large: Known
-    unsure: Unsure
+    rule: DeferralRule
     sent: float
     chance: float
 
@@ -75,9 +75,9 @@ class Split:
 
     @property
     def chosen(self) -> tuple[object, ...]:
-        """Whom a row asks is decided by these, which other rows to search by would have made others."""
+        """What decides which model answers a row; other search rows would have chosen otherwise."""
         told = [each.calibration and each.calibration.as_dict() for each in (self.small, self.large)]
-        return (self.unsure.low, self.unsure.high, *told)
+        return (self.rule.low, self.rule.high, *told)
 
     def gains_on(self, others: Sequence[Known]) -> bool:
         """On all that are as likely to be certified by themselves."""
@@ -123,8 +123,8 @@ def _candidate(context: Context, split: Split, fold: int) -> Candidate:
 
 
 def _splits(context: Context, search: Searched, small: Known, large: Known) -> list[Split]:
-    """That gain enough, from the first that will probably be certified, or is nearly as likely to be as any. Raises
-    `CannotHelp`."""
+    """The splits that are fast enough, beginning with the first that is likely to be certified, or nearly as likely as
+    any. Raises `CannotHelp`."""
     rows = np.intersect1d(small.rows, large.rows)
     if len(rows) < ROWS_MIN:
         raise CannotHelp(f"what {small.name} says is known of {len(rows)} rows to search by, too few to part them")
@@ -132,14 +132,14 @@ def _splits(context: Context, search: Searched, small: Known, large: Known) -> l
         raise CannotHelp(f"{small.name} and {large.name} together are larger than was asked for")
     first, second = small.of(rows), large.of(rows)
     apart = differing(context.task, first, second, search.label_weights)
-    ranges = {share: unsure_at(first, apart, share) for share in SHARES}
+    ranges = {share: rule_at(first, apart, share) for share in SHARES}
     if _held(first, apart, ranges[max(SHARES)]) < RANKED_MIN:
         raise CannotHelp(f"of which of its answers {small.name} is sure says nothing of where {large.name} differs")
     found: list[Split] = []
-    for unsure in dict.fromkeys(ranges.values()):  # tied answers make one range of several
-        sent = unsure.of(first)
+    for rule in dict.fromkeys(ranges.values()):  # tied answers make one range of several
+        sent = rule.of(first)
         together = np.where(sent[:, None], second, first)
-        found.append(Split(small, large, unsure, float(sent.mean()), search.chance(rows, together)))
+        found.append(Split(small, large, rule, float(sent.mean()), search.chance(rows, together)))
     fast = [each for each in found if each.gains_on(search.large) and 0 < each.sent <= max(SHARES)]
     if not fast:
         best = min(search.large, key=lambda each: each.row_us)
@@ -157,7 +157,7 @@ def _splits(context: Context, search: Searched, small: Known, large: Known) -> l
 
 
 def differing(task: Task, small: Floats, large: Floats, label_weights: Sequence[float] | None) -> Floats:
-    """How far two answers to each row are apart for the metric: (rows,)."""
+    """How much the two answers to each row differ for the metric: (rows,)."""
     apart: Floats = np.abs(large - small).mean(axis=1)
     if task.metric in LABEL_METRICS:  # a difference that no label shows only tells rows of equal labels apart
         return np.asarray((decide(small, label_weights) != decide(large, label_weights)) + 0.01 * apart)
@@ -169,9 +169,9 @@ def differing(task: Task, small: Floats, large: Floats, label_weights: Sequence[
     return apart
 
 
-def unsure_at(small: Floats, apart: Floats, share: float) -> Unsure:
-    """So many of the rows: of two classes those of the range that holds most of what is `apart`."""
-    found = doubt(small)
+def rule_at(small: Floats, apart: Floats, share: float) -> DeferralRule:
+    """A rule that defers `share` of the rows: with two classes, the range that holds most of the differences."""
+    found = deferral_score(small)
     order = np.argsort(found, kind="stable")
     count = max(1, round(share * len(order)))
     first = 0
@@ -180,7 +180,7 @@ def unsure_at(small: Floats, apart: Floats, share: float) -> Unsure:
         first = int(np.argmax(held[count:] - held[:-count]))
     cuts = _cuts(found[order])
     low, high = (cuts[np.argmin(np.abs(cuts[:, 0] - place)), 1] for place in (first, first + count))
-    return Unsure(float(low), float(high))
+    return DeferralRule(float(low), float(high))
 
 
 def _cuts(ordered: Floats) -> Floats:
@@ -191,9 +191,9 @@ def _cuts(ordered: Floats) -> Floats:
     return np.vstack([[0, -1.0], inner, [len(ordered), 2.0]])
 
 
-def _held(small: Floats, apart: Floats, unsure: Unsure) -> float:
-    """Of all that is apart, what the unsure rows hold, for as many of them as half of all."""
-    sent = unsure.of(small)
+def _held(small: Floats, apart: Floats, rule: DeferralRule) -> float:
+    """The share of all differences that the deferred rows hold, scaled to half of the rows."""
+    sent = rule.of(small)
     return float(apart[sent].sum() / max(apart.sum(), 1e-300) * 0.5 / max(sent.mean(), 1e-9))
 
 
@@ -220,7 +220,7 @@ def _make(context: Context, split: Split, fold: int, parent_fold: int | None = N
         embedding, wide = replace(second, sentences=both), first.sentences.width
     mixture = Cascade(
         _calibrated(small.pipeline, split.small.calibration), _calibrated(large.pipeline, split.large.calibration),
-        split.unsure, context.task.outputs, second.sentences if second else None, wide,
+        split.rule, context.task.outputs, second.sentences if second else None, wide,
     )  # fmt: skip
     return Made(mixture, context.encoder, None if embedding is ours else embedding)
 
