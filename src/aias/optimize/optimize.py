@@ -28,9 +28,9 @@ from aias.core.events import Event, Watch, nobody
 from aias.core.load import Load, family
 from aias.data.dataset import Dataset
 from aias.optimize.certify import certify
+from aias.optimize.context import Axis, SearchContext, asked_of
 from aias.optimize.outcome import AxisReport, Outcome, reports
 from aias.optimize.parameters import parameters
-from aias.optimize.situation import Axis, Situation, asked_of
 from aias.optimize.strategy import strategy
 from aias.optimize.structure import structure
 from aias.training.finish import Trained, described
@@ -146,19 +146,19 @@ class _Job:
     def _proposals(self) -> Iterator[Configuration]:
         """Of each axis in turn; never one name twice."""
         layout, sentences = self.table.encoder.layout, self.held.prepared.embedding is not None
-        situation = Situation(
+        context = SearchContext(
             self.board, Shape(self.task, self.table.rows, layout, sentences), self.recipe.seed + self.number,
             self.searcher, self.learners,
             cache(lambda member: asked_of([self.fitter.pipeline(unit) for unit in member.units], layout.width)),
         )  # fmt: skip
         axes = {name: AXES[name] for name in self.axes}
-        waiting = {name: axis(situation) for name, axis in axes.items()}
+        waiting = {name: axis(context) for name, axis in axes.items()}
         known, idle = set(self.whole), 0
         for name, axis in cycle(axes.items()):
             found = next((each for each in waiting[name] if each.name not in known), None)
             if found is None:
                 self.spent.add(name)
-                waiting[name] = axis(situation)  # when its turn comes again, others may be the best
+                waiting[name] = axis(context)  # when its turn comes again, others may be the best
                 idle += 1
                 if idle == len(axes):
                     return

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from aias.optimize.situation import BOOSTED, RULES, TREES, Situation, around_best, changed, setting
+from aias.optimize.context import BOOSTED, RULES, TREES, SearchContext, around_best, changed, setting
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
 
@@ -19,14 +19,14 @@ SLOWER: Final = 0.3
 """Times the rate, when the rounds of another model are gone on from."""
 
 
-def parameters(situation: Situation) -> Iterator[Configuration]:
-    return around_best(situation, _variations)
+def parameters(context: SearchContext) -> Iterator[Configuration]:
+    return around_best(context, _variations)
 
 
-def _variations(situation: Situation, member: Member) -> Iterator[Configuration]:
+def _variations(context: SearchContext, member: Member) -> Iterator[Configuration]:
     yield from _updates(member)  # first: what goes on from a fit keeps its rule
     yield from _warm(member)
-    yield from _pruned(situation, member)
+    yield from _pruned(context, member)
 
 
 def _warm(member: Member) -> Iterator[Configuration]:
@@ -52,13 +52,13 @@ def _updates(member: Member) -> Iterator[Configuration]:
                 yield changed(member.configuration, rule.replace("_", " "), update=rule, learning_rate=None)
 
 
-def _pruned(situation: Situation, member: Member) -> Iterator[Configuration]:
+def _pruned(context: SearchContext, member: Member) -> Iterator[Configuration]:
     """Without the columns that trees hardly ask for; and without the last trees. What goes on from a fit has that one's
     trees, which ask for them all the same."""
     if "start" in member.configuration.settings:
         return
     if member.configuration.learner in TREES:
-        share = situation.asked(member)
+        share = context.asked(member)
         rare = np.flatnonzero(share < RARE / max(len(share), 1)).tolist()
         if rare and len(rare) < len(share):
             yield changed(member.configuration, f"without {len(rare)} column{'s' * (len(rare) > 1)}", hidden=rare)

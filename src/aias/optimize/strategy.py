@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from aias.optimize.situation import BOOSTED, RULES, Situation, around_best, around_used, changed, in_turns, setting
+from aias.optimize.context import BOOSTED, RULES, SearchContext, around_best, around_used, changed, in_turns, setting
 from aias.optimize.structure import DIMENSIONS
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
@@ -14,12 +14,12 @@ SEEDS: Final = 2
 """Further ones for each of the best members: the mean of three varies half as much as one."""
 
 
-def strategy(situation: Situation) -> Iterator[Configuration]:
-    varied = around_best(situation, _variations)
-    return in_turns(varied, around_used(situation, lambda name: name not in DIMENSIONS, "strategy"))
+def strategy(context: SearchContext) -> Iterator[Configuration]:
+    varied = around_best(context, _variations)
+    return in_turns(varied, around_used(context, lambda name: name not in DIMENSIONS, "strategy"))
 
 
-def _variations(_situation: Situation, member: Member) -> Iterator[Configuration]:
+def _variations(_context: SearchContext, member: Member) -> Iterator[Configuration]:
     yield from _seeds(member, 1)
     yield from _rates(member)
     yield from _samples(member)

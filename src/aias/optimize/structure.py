@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations, islice
 from typing import Any, Final
 
-from aias.optimize.situation import RULES, Situation, around_best, around_used, changed, in_turns, setting
+from aias.optimize.context import RULES, SearchContext, around_best, around_used, changed, in_turns, setting
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
 from aias.training.selection.portfolio import portfolio
@@ -32,27 +32,27 @@ SIZES: Final[Mapping[str, tuple[tuple[str, int, int, int], ...]]] = {
 """What grows with each learner: the setting, its usual value, its least and its largest."""
 
 
-def structure(situation: Situation) -> Iterator[Configuration]:
-    new = _new_members(situation)
+def structure(context: SearchContext) -> Iterator[Configuration]:
+    new = _new_members(context)
     yield from islice(new, NEW_FAMILIES_FIRST)
     yield from in_turns(
-        around_best(situation, _variations), new, around_used(situation, DIMENSIONS.__contains__, "structure")
+        around_best(context, _variations), new, around_used(context, DIMENSIONS.__contains__, "structure")
     )
 
 
-def _variations(situation: Situation, member: Member) -> Iterator[Configuration]:
+def _variations(context: SearchContext, member: Member) -> Iterator[Configuration]:
     yield from _sized(member, 2.0, "grown")
     yield from _sized(member, 0.5, "pruned")
-    yield from _merged(situation)
+    yield from _merged(context)
 
 
-def _new_members(situation: Situation) -> Iterator[Configuration]:
+def _new_members(context: SearchContext) -> Iterator[Configuration]:
     """What the portfolio has and the parent has not: first of learners that are new to it."""
-    names = situation.names
-    learners = {each.configuration.learner for each in situation.board.members}
+    names = context.names
+    learners = {each.configuration.learner for each in context.board.members}
     missing = [
         each
-        for each in portfolio(situation.shape, only={name: {} for name in situation.learners})
+        for each in portfolio(context.shape, only={name: {} for name in context.learners})
         if each.name not in names
     ]
     return iter(sorted(missing, key=lambda each: each.learner in learners))
@@ -70,9 +70,9 @@ def _sized(member: Member, times: float, what: str) -> Iterator[Configuration]:
         yield changed(member.configuration, f"{what} to {name} {wanted}", **{name: wanted}, **afresh)
 
 
-def _merged(situation: Situation) -> Iterator[Configuration]:
+def _merged(context: SearchContext) -> Iterator[Configuration]:
     """Two members of one learner made one, half-way between them."""
-    for first, second in combinations(situation.ranked[:4], 2):
+    for first, second in combinations(context.ranked[:4], 2):
         one, other = first.configuration, second.configuration
         if (one.learner, one.derived, one.features) == (other.learner, other.derived, other.features):
             between = {name: _between(value, other.settings[name]) for name, value in one.settings.items()

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from aias.core.task import Task
+from aias.optimize.context import SearchContext
 from aias.optimize.parameters import parameters
-from aias.optimize.situation import Situation
 from aias.optimize.strategy import strategy
 from aias.optimize.structure import structure
 from aias.training.selection.configuration import Configuration
@@ -42,20 +42,20 @@ class Board:
 
 
 @pytest.fixture
-def situation():
+def context():
     board = Board()
     board.add(Configuration("boosted_trees", "boosted_trees", {"learning_rate": 0.06}), 0.9, rounds=100)
     board.add(Configuration("mlp", "mlp"), 0.8, batch_rows=64, average_epochs=1.0)
     board.add(Configuration("linear", "linear"), 0.7, C=1.0)
-    return Situation(board, Shape(TASK, 1_000, _layout(3)), 0, "random", (), lambda _: np.array([0.6, 0.39, 0.01]))
+    return SearchContext(board, Shape(TASK, 1_000, _layout(3)), 0, "random", (), lambda _: np.array([0.6, 0.39, 0.01]))
 
 
 def _layout(width):
     return SimpleNamespace(width=width, categories=(), terms=0, texts=(), category_sizes=())
 
 
-def test_parameters_start_from_the_parent_move_otherwise_and_prune(situation):
-    found = {each.name: each.settings for each in parameters(situation)}
+def test_parameters_start_from_the_parent_move_otherwise_and_prune(context):
+    found = {each.name: each.settings for each in parameters(context)}
     start = {"asked": {"learning_rate": 0.06}, "refit": {"learning_rate": 0.06, "rounds": 100}}
     assert found["boosted_trees, continued"] == {"learning_rate": pytest.approx(0.018), "start": start}
     assert found["boosted_trees, without 1 column"]["hidden"] == [2]
@@ -65,16 +65,16 @@ def test_parameters_start_from_the_parent_move_otherwise_and_prune(situation):
     assert not any(name.startswith("linear") for name in found)
 
 
-def test_structure_grows_prunes_and_takes_in_new_families(situation):
-    names = [each.name for each in islice(structure(situation), 12)]
+def test_structure_grows_prunes_and_takes_in_new_families(context):
+    names = [each.name for each in islice(structure(context), 12)]
     assert names[0] not in {"boosted_trees", "mlp", "linear"}
     assert "boosted_trees, grown to num_leaves 62" in names
     assert "boosted_trees, pruned to num_leaves 16" in names
     assert "boosted_trees structure #1" in names
 
 
-def test_strategy_changes_rates_samples_seeds_and_averages(situation):
-    found = {each.name: each.settings for each in islice(strategy(situation), 30)}
+def test_strategy_changes_rates_samples_seeds_and_averages(context):
+    found = {each.name: each.settings for each in islice(strategy(context), 30)}
     assert found["boosted_trees, seed 1"]["seed_shift"] == 1
     assert found["boosted_trees, half the rate"]["learning_rate"] == pytest.approx(0.03)
     assert found["mlp, batches of 32"]["batch_rows"] == 32
@@ -84,24 +84,24 @@ def test_strategy_changes_rates_samples_seeds_and_averages(situation):
     assert "learning_rate" in searched
 
 
-def test_what_became_best_is_varied_next(situation):
-    varied = parameters(situation)
+def test_what_became_best_is_varied_next(context):
+    varied = parameters(context)
     first = next(varied)
-    situation.board.add(Configuration("extra_trees", "extra_trees"), 0.99)
+    context.board.add(Configuration("extra_trees", "extra_trees"), 0.99)
     names = [each.name for each in varied]
     assert first.name == "boosted_trees, continued"
     assert "extra_trees, without 1 column" in names
     assert not any(name.startswith("mlp") for name in names)
 
 
-def test_variations_of_variations_end(situation):
-    situation.board.add(
+def test_variations_of_variations_end(context):
+    context.board.add(
         Configuration("boosted_trees, a, b, c", "boosted_trees", {"learning_rate": 0.01}), 0.99, rounds=10
     )
-    assert not any(each.name.startswith("boosted_trees") for each in parameters(situation))
+    assert not any(each.name.startswith("boosted_trees") for each in parameters(context))
 
 
-def test_what_goes_on_from_a_fit_is_not_fitted_without_columns_that_its_first_trees_ask_for(situation):
+def test_what_goes_on_from_a_fit_is_not_fitted_without_columns_that_its_first_trees_ask_for(context):
     settings = {"learning_rate": 0.018, "start": {"asked": {}, "refit": {}}}
-    situation.board.add(Configuration("boosted_trees, continued", "boosted_trees", settings), 0.99, rounds=10)
-    assert not any(each.name.startswith("boosted_trees, continued, without") for each in parameters(situation))
+    context.board.add(Configuration("boosted_trees, continued", "boosted_trees", settings), 0.99, rounds=10)
+    assert not any(each.name.startswith("boosted_trees, continued, without") for each in parameters(context))

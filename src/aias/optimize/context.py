@@ -1,4 +1,4 @@
-"""What the axes see when they propose: the members of the parent, how good each is, and the shape of the data."""
+"""The search context of the axes: the members of the parent, how good each is, and the shape of the data."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -17,10 +17,10 @@ from aias.training.selection.portfolio import Shape
 from aias.training.selection.search import losses_of, searched
 
 BEST: Final = 2
-"""Members around which is tried; more would take their time from them."""
+"""Members whose settings are varied; with more there would be less time for each."""
 
 STEPS_MAX: Final = 3
-"""Variations of variations: further away nothing is known any more of what made the first one good."""
+"""Variations of variations, at most: further away, what made the first one good no longer holds."""
 
 STEP: Final = ", "
 """Between the name of a configuration and what was changed in it."""
@@ -29,11 +29,11 @@ TREES: Final = ("boosted_trees", "xgboost", "catboost", "extra_trees")
 BOOSTED: Final = TREES[:3]
 
 RULES: Final = {"mlp": ("adamw", "schedule_free", "momentum"), "text_mlp": ("adam", "momentum", "sgd")}
-"""Of each network: the rules by which its weights may move, the usual one first."""
+"""The update rules of each network, the default first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Situation:
+class SearchContext:
     """What a search along an axis knows: the members so far, the data, and what may join."""
 
     board: Leaderboard
@@ -41,9 +41,9 @@ class Situation:
     seed: int
     searcher: str
     learners: tuple[str, ...]
-    """That may join; without any named, all."""
+    """Learners that may join; all, if none is named."""
     asked: Callable[[Member], Floats]
-    """How large a share of all splits of a member of trees asks for each encoded column, (width,)."""
+    """The share of all splits of a member of trees that use each encoded column, (width,)."""
 
     @property
     def ranked(self) -> list[Member]:
@@ -64,21 +64,21 @@ class Situation:
         return {each.name for each in self.board.members}
 
 
-Variations = Callable[[Situation, Member], Iterator[Configuration]]
+Variations = Callable[[SearchContext, Member], Iterator[Configuration]]
 
-Axis = Callable[[Situation], Iterator[Configuration]]
-"""What one axis proposes, in its order; pulled when there is time for another, so it sees what came of the last."""
+Axis = Callable[[SearchContext], Iterator[Configuration]]
+"""The proposals of one axis, in order. One is pulled when there is time for it, so it knows the results so far."""
 
 
-def around_best(situation: Situation, vary: Variations) -> Iterator[Configuration]:
+def around_best(context: SearchContext, vary: Variations) -> Iterator[Configuration]:
     """Variations of the members that are best whenever another is asked for, each once."""
     given: set[str] = set()
     while True:
         found = (
             each
-            for member in situation.best
+            for member in context.best
             if member.name.count(STEP) < STEPS_MAX
-            for each in vary(situation, member)
+            for each in vary(context, member)
             if each.name not in given
         )
         new = next(found, None)
@@ -88,15 +88,15 @@ def around_best(situation: Situation, vary: Variations) -> Iterator[Configuratio
         yield new
 
 
-def around_used(situation: Situation, of: Callable[[str], bool], label: str) -> Iterator[Configuration]:
+def around_used(context: SearchContext, of: Callable[[str], bool], label: str) -> Iterator[Configuration]:
     """What the searcher proposes for the families that are best; when these change it begins anew."""
     for turn in count(1):
-        families = {each.configuration.learner for each in situation.best}
+        families = {each.configuration.learner for each in context.best}
         name = label if turn == 1 else f"{label} {turn}"
-        asked = searched(situation.board, seed=situation.seed + turn, searcher=situation.searcher, of=of, label=name)
+        asked = searched(context.board, seed=context.seed + turn, searcher=context.searcher, of=of, label=name)
         for configuration in asked:
             yield configuration
-            if {each.configuration.learner for each in situation.best} != families:
+            if {each.configuration.learner for each in context.best} != families:
                 break
         else:
             return
@@ -126,7 +126,7 @@ def setting(member: Member, name: str, usual: Any) -> Any:
 
 
 def asked_of(pipelines: list[Pipeline], width: int) -> Floats:
-    """`Situation.asked` of the fitted pipelines of a member's folds."""
+    """`SearchContext.asked` of the fitted pipelines of a member's folds."""
     counts = np.zeros(width)
     for pipeline in pipelines:
         fitted: Any = getattr(pipeline, "fitted", None)
