@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 
 import aias
-from aias.compress.cascading import Unsure, doubt, fair
+from aias.compress.cascading import DeferralRule, deferral_score, fair
 from aias.compress.context import Context
 from aias.compress.fitting import fitted
-from aias.compress.nomination import Prospect
+from aias.compress.nomination import Assurance
 from aias.compress.searched import searched
-from aias.compress.techniques.cascade import SHARES, differing, unsure_at
+from aias.compress.techniques.cascade import SHARES, differing, rule_at
 from aias.compress.techniques.contract import CannotHelp
 from aias.compress.trial import Judged, Trial
 from aias.core.catalog import member
@@ -61,7 +61,7 @@ def going_on(context: Context, *, margin: float = 0.02, parent_us: float = 1_000
     trial.race = summed_up(np.full((6, 8), parent_us), np.full((6, 8), 50.0), seed=0)
     trial.size_bytes, trial.smaller = 1_000, 10.0
     found = searched(
-        [trial], judged, Prospect(margin, 100_000), parent_bytes=10_000, size_bytes_max=None if larger else 10_500,
+        [trial], judged, Assurance(margin, 100_000), parent_bytes=10_000, size_bytes_max=None if larger else 10_500,
         time=lambda _: pytest.fail("it is timed already"),
     )  # fmt: skip
     return replace(context, search=found, memo={})
@@ -147,7 +147,7 @@ def test_rows_to_time_by_go_on_as_often_as_they_will(context):
     assert sent.mean() == pytest.approx(0.25)
     assert {int(sent[at : at + 12].sum()) for at in range(0, 60, 12)} == {3}
     assert fair(context, made, 0.0, usual) is usual
-    sure = replace(made, pipeline=replace(made.pipeline, unsure=Unsure(3.0, 4.0)))
+    sure = replace(made, pipeline=replace(made.pipeline, rule=DeferralRule(3.0, 4.0)))
     with pytest.raises(UserError, match="one way"):
         fair(context, sure, 0.25, usual)
 
@@ -196,28 +196,28 @@ def test_rows_are_sent_from_where_the_two_differ_and_not_from_one_half():
     large = np.clip(small + 0.3 * (np.abs(small - 0.2) < 0.05) * rng.choice([-1, 1], 2_000), 0, 1)
     both = [np.column_stack([1 - each, each]) for each in (small, large)]
 
-    unsure = unsure_at(both[0], differing(Task("y", "binary", "roc_auc", ("a", "b")), *both, None), 0.1)
-    assert (unsure.low, unsure.high) == pytest.approx((0.15, 0.25), abs=0.02)
+    rule = rule_at(both[0], differing(Task("y", "binary", "roc_auc", ("a", "b")), *both, None), 0.1)
+    assert (rule.low, rule.high) == pytest.approx((0.15, 0.25), abs=0.02)
 
     near = np.clip(small + rng.normal(size=2_000) / 20, 0, 1)
     both[1] = np.column_stack([1 - near, near])
-    unsure = unsure_at(both[0], differing(Task("y", "binary", "accuracy", ("a", "b")), *both, None), 0.1)
-    assert (unsure.low, unsure.high) == pytest.approx((0.45, 0.55), abs=0.03)
+    rule = rule_at(both[0], differing(Task("y", "binary", "accuracy", ("a", "b")), *both, None), 0.1)
+    assert (rule.low, rule.high) == pytest.approx((0.45, 0.55), abs=0.03)
 
 
 def test_of_more_classes_those_go_on_whose_best_leads_least():
     scores = np.array([[0.5, 0.4, 0.1], [0.9, 0.1, 0.0], [0.4, 0.35, 0.25], [0.2, 0.7, 0.1]])
 
-    unsure = unsure_at(scores, np.ones(4), 0.5)
+    rule = rule_at(scores, np.ones(4), 0.5)
 
-    assert unsure.of(scores).tolist() == [True, False, True, False]
-    assert doubt(scores) == pytest.approx([0.1, 0.8, 0.05, 0.5])
+    assert rule.of(scores).tolist() == [True, False, True, False]
+    assert deferral_score(scores) == pytest.approx([0.1, 0.8, 0.05, 0.5])
 
 
 def test_answers_that_cannot_be_told_apart_go_the_same_way():
     second = np.array([0.1, 0.4, 0.4, 0.4, 0.4 + 1e-9, 0.8])
     scores = np.column_stack([1 - second, second])
 
-    sent = unsure_at(scores, np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0]), 1 / 6).of(scores)
+    sent = rule_at(scores, np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0]), 1 / 6).of(scores)
 
     assert len(set(sent[1:5].tolist())) == 1

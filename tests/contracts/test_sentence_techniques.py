@@ -12,7 +12,7 @@ pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
 pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
 import aias
-from aias.compress.cascading import Unsure, fair
+from aias.compress.cascading import DeferralRule, fair
 from aias.compress.context import Context
 from aias.compress.fitting import fitted
 from aias.compress.searched import Known
@@ -219,7 +219,7 @@ def test_a_cascade_reads_the_texts_once_more_only_for_the_rows_that_go_on(contex
     known = [Known(name, nothing, np.zeros((0, 2)), None, 1.0, 1, each and each.make)
              for name, each in ((small, first), (large, members.get(large)))]  # fmt: skip
     middle = float(np.median(first.make(0).pipeline.scores(_read(context, first.make(0)))[:, 1]))
-    cascade = _candidate(context, Split(*known, Unsure(middle - 0.02, middle + 0.05), 0.2, 1.0), 0)
+    cascade = _candidate(context, Split(*known, DeferralRule(middle - 0.02, middle + 0.05), 0.2, 1.0), 0)
     for fold in (0, ALL):
         made = cascade.make(fold)
         said, sent = made.pipeline.scores(_read(context, made)), made.pipeline.sends(_read(context, made))

@@ -20,7 +20,7 @@ from aias.cli.version import draw
 from aias.client import compress as client
 from aias.compress import distillation, job
 from aias.compress.frontier import read_frontier
-from aias.compress.nomination import Prospect
+from aias.compress.nomination import Assurance
 from aias.compress.techniques import distill
 from aias.core.errors import NotFound, StorageFailed, UserError
 from aias.core.events import Event
@@ -279,7 +279,7 @@ def test_a_run_that_was_broken_off_does_not_take_what_other_rows_taught(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(distill, "taught", noted)
-    monkeypatch.setattr(Prospect, "nominate", killed)
+    monkeypatch.setattr(Assurance, "nominate", killed)
     monkeypatch.setattr(job, "repaired", lambda *_, **__: [])  # which of them are, their speed decides
     settings: dict[str, Any] = {"max_loss": "20%", "time": "601s", "techniques": ("distill",), "inline": True}
     for rows in (None, amounts(300).drop("y"), amounts(200).drop("y")):
@@ -305,7 +305,7 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(
     monkeypatch.setattr(distill, "taught", noted)
     settings: dict[str, Any] = {"max_loss": "20%", "time": "600s", "techniques": ("distill",), "inline": True}
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
-        broken.setattr(Prospect, "nominate", killed)
+        broken.setattr(Assurance, "nominate", killed)
         parent.compress(**settings)
     searched = len(made)
     assert searched > 0

@@ -27,7 +27,7 @@ from aias.compress.gate.power import Power, together
 from aias.compress.gate.verdict import Sealed
 from aias.compress.goals import Goals
 from aias.compress.halving import NO_TIME, Halving
-from aias.compress.nomination import Prospect
+from aias.compress.nomination import Assurance
 from aias.compress.repair import repaired
 from aias.compress.searched import searched
 from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
@@ -149,7 +149,7 @@ class Job:
             spread, doubt = judged.guessed(rows, right=value if task.metric == "accuracy" else None)
         self.certified_rows = prepared.test.rows + int(self.held.held.sum())
         self.power = Power(self.context.metric, self.margin, spread, self.certified_rows, doubt=doubt)
-        self.prospect = Prospect(self.margin, self.certified_rows)
+        self.assurance = Assurance(self.margin, self.certified_rows)
         self._tell("compress.power", str(self.power), **msgspec.to_builtins(self.power))
         usual = prepared.dataset.take(np.arange(min(TIMED_ROWS, prepared.dataset.rows)))
         self.rows = usual.frame.select([each.name for each in prepared.encoder.fields]).to_dicts()
@@ -186,10 +186,10 @@ class Job:
         for each in trials:
             self.kept.restore(each)
         self.spent_before = self.deadline.seconds - self.deadline.left
-        Halving(self.judged, self._tried, lambda: self._over, self.prospect.promise).run(trials)
+        Halving(self.judged, self._tried, lambda: self._over, self.assurance.promise).run(trials)
         for name in LAST:  # before what is repaired, which takes far longer
             trials += self._going_on(name, trials) if name in able else []
-        trials += repaired(trials, self.prospect, attempt=self._tried_whole, over=lambda: self._over)
+        trials += repaired(trials, self.assurance, attempt=self._tried_whole, over=lambda: self._over)
         for each in trials:
             self.make_seconds[each.technique] = max(self.make_seconds.get(each.technique, 0.0), each.make_seconds)
         return trials
@@ -200,7 +200,7 @@ class Job:
             if self._over:
                 raise NoTime(NO_TIME)  # noqa: TRY301  it is told as what goes wrong below
             self.context.search = searched(
-                trials, self.judged, self.prospect, parent_bytes=self.parent_bytes,
+                trials, self.judged, self.assurance, parent_bytes=self.parent_bytes,
                 size_bytes_max=self.wanted.size_bytes, time=self._timed_alone,
             ) if self.context.task.classes else None  # fmt: skip
         except Exception as fault:  # noqa: BLE001  what is made again may raise anything, as when it was tried
@@ -366,7 +366,7 @@ class Job:
     def _ready(self, trials: list[Trial]) -> list[Finished]:
         """Who falls before the rows are opened leaves its place to others."""
         ready: list[Finished] = []
-        while not ready and (nominated := self.prospect.nominate(trials, late=self._late)):
+        while not ready and (nominated := self.assurance.nominate(trials, late=self._late)):
             ready = self._finished(nominated)
         return ready
 
@@ -376,7 +376,7 @@ class Job:
         decided = [Decided(each, *found) for each, found in zip(ready, said, strict=True)]
         conclusion = Conclusion(
             self.judged, trials, decided, last, self.power, self.wanted, self.fallen, self.parent_bytes,
-            self._parent_footprint(), self.before, self.prospect.of, (self.deadline.seconds, self.spent_before),
+            self._parent_footprint(), self.before, self.assurance.of, (self.deadline.seconds, self.spent_before),
             self.stop.is_set(),
         )  # fmt: skip
         frontier = conclusion.frontier()

@@ -38,15 +38,16 @@ COMPARED_MAX: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
-    """What so many `rows` will say of a loss within the `margin`."""
+class Assurance:
+    """The assurance of a certification: the probability that so many `rows` show a loss within the `margin` (O'Hagan,
+    Stevens and Campbell 2005, Pharmaceutical Statistics 4, 187-201)."""
 
     margin: float
     rows: int
 
     def chance(self, found: Evidence, lost: float | None = None) -> float:
-        """That they certify it: what was lost where it was searched is itself known no better than those rows tell.
-        `lost`: where more is known of that than these rows say."""
+        """The probability that it is certified. The loss itself is known only as well as the search rows tell; `lost`:
+        a better estimate of it, if there is one."""
         left = self.margin - (found.value if lost is None else lost)
         spread = max(found.spread, 1e-12)
         if not left > 0 or not math.isfinite(spread):
@@ -60,11 +61,11 @@ class Prospect:
         return self.chance(trial.evidence, trial.pooled)
 
     def promise(self, trial: Trial) -> float:
-        """Its chance, times what it gains."""
+        """Its probability of being certified, times its gain."""
         return self.of(trial) * _worth(trial)
 
     def mendable(self, trial: Trial) -> float:
-        """What it gains, for each margin that it loses: what loses many, the next milder form does not mend."""
+        """Its gain for each margin that it loses: a milder form does not mend a loss of many margins."""
         assert trial.evidence is not None
         lost = trial.evidence.value / self.margin
         return trial.gain / (lost if lost > 1 else 1.0)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from aias.compress.nomination import Prospect
+from aias.compress.nomination import Assurance
 from aias.compress.trial import Trial
 
 REPAIRED_MAX: Final = 2
@@ -22,13 +22,13 @@ TRIES_MAX: Final = 3
 
 def repaired(
     trials: Sequence[Trial],
-    prospect: Prospect,
+    assurance: Assurance,
     *,
     attempt: Callable[[Trial], None],
     over: Callable[[], bool],
 ) -> Iterator[Trial]:
     """The trials of milder forms, each after it was tried; what is on trial already is not tried again."""
-    good = prospect.likely
+    good = assurance.likely
     known = {(each.technique, each.name): each for each in trials}
     best = max((each.gain for each in trials if each.race and good(each)), default=0.0)
     lost = [
@@ -36,7 +36,7 @@ def repaired(
         if each.candidate.milder and each.race and each.helps and each.gain > best
         and (each.loses or not (each.reason or good(each)))
     ]  # fmt: skip
-    for trial in _one_of_each(sorted(lost, key=lambda each: -prospect.mendable(each)))[:REPAIRED_MAX]:
+    for trial in _one_of_each(sorted(lost, key=lambda each: -assurance.mendable(each)))[:REPAIRED_MAX]:
         if over():
             return
         assert trial.candidate.milder is not None

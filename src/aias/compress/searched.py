@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from aias.compress.nomination import LIKELY, Prospect
+from aias.compress.nomination import LIKELY, Assurance
 from aias.compress.techniques.contract import Made
 from aias.compress.trial import Judged, Trial
 from aias.core.arrays import Floats, Ints
@@ -58,29 +58,31 @@ class Searched:
 
 
 def searched(
-    trials: Sequence[Trial], judged: Judged, prospect: Prospect, *, parent_bytes: int, size_bytes_max: int | None,
+    trials: Sequence[Trial], judged: Judged, assurance: Assurance, *, parent_bytes: int, size_bytes_max: int | None,
     time: Callable[[Trial], None],
 ) -> Searched:  # fmt: skip
     """`time`: to time a trial that fell before that was done."""
     able = [each for each in trials if each.evidence and not (each.fault or each.candidate.sent)]
-    students = _students(able, judged, prospect, time)
+    students = _students(able, judged, assurance, time)
     # What others do besides falls on both sides of a race, and not on two races alike.
     parent_us = float(np.median([each.race.first.p50.value for each in able if each.race] or [0.0]))
     parent = [_parent(judged, parent_us, parent_bytes)] if parent_us else []
     return Searched(
         [_student(judged, each, parent_us) for each in students],
-        [*parent, *(replace(_large(judged, each, parent_us), chance=prospect.of(each))
-                    for each in _best(able, judged, prospect))],
-        lambda rows, scores: prospect.chance(judged.loss(rows, judged.answering(rows, scores)[1], by_fold=True)),
+        [*parent, *(replace(_large(judged, each, parent_us), chance=assurance.of(each))
+                    for each in _best(able, judged, assurance))],
+        lambda rows, scores: assurance.chance(judged.loss(rows, judged.answering(rows, scores)[1], by_fold=True)),
         judged.parts(judged.searched)[0][0], judged.parent.label_weights, size_bytes_max,
     )  # fmt: skip
 
 
-def _students(able: Sequence[Trial], judged: Judged, prospect: Prospect, time: Callable[[Trial], None]) -> list[Trial]:
+def _students(
+    able: Sequence[Trial], judged: Judged, assurance: Assurance, time: Callable[[Trial], None]
+) -> list[Trial]:
     """Of the small ones that are lost by themselves, those that lost least."""
     lost = [
         each for each in able
-        if prospect.of(each) < LIKELY and (each.race is None or _is_small(each)) and _reads_alike(judged, each)
+        if assurance.of(each) < LIKELY and (each.race is None or _is_small(each)) and _reads_alike(judged, each)
     ]  # fmt: skip
     lost = sorted(lost, key=lambda each: each.evidence.value if each.evidence else 0.0)[:STUDENTS_MAX]
     for each in lost:
@@ -93,11 +95,11 @@ def _is_small(trial: Trial) -> bool:
     return trial.race is not None and trial.race.speed.low > SMALL
 
 
-def _best(able: Sequence[Trial], judged: Judged, prospect: Prospect) -> list[Trial]:
+def _best(able: Sequence[Trial], judged: Judged, assurance: Assurance) -> list[Trial]:
     """The one that would gain most in the parent's place, if there is any."""
     good = [
         each for each in able
-        if each.race and not each.reason and each.evidence and each.evidence.value <= GOOD * prospect.margin
+        if each.race and not each.reason and each.evidence and each.evidence.value <= GOOD * assurance.margin
     ]  # fmt: skip
     return sorted((each for each in good if _reads_alike(judged, each)), key=lambda each: -each.gain)[:1]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from aias.compress.gate.proportions import Proportions
 from aias.compress.halving import LEFT_MIN, NO_TIME, Halving
-from aias.compress.nomination import Prospect
+from aias.compress.nomination import Assurance
 from aias.compress.repair import TRIES_MAX, repaired
 from aias.compress.techniques.contract import Candidate
 from aias.compress.trial import Judged, Trial
@@ -101,7 +101,7 @@ def harsh(milder: list[str], *, technique: str = "some", speed: float = 9.0, los
     return found
 
 
-class ByReason(Prospect):
+class ByReason(Assurance):
     """Whoever did not fall is good."""
 
     def likely(self, trial: Trial) -> bool:
