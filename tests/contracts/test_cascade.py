@@ -22,7 +22,7 @@ from aias.core.task import Task
 from aias.graph.compile import compile_graph
 from aias.graph.edge_cases import edge_case_rows
 from aias.graph.parity import prove
-from aias.runtimes.latency import summed_up
+from aias.runtimes.latency import paired
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.selection.configuration import ALL, Configuration
 from compression_contexts import opened
@@ -58,7 +58,7 @@ def going_on(context: Context, *, margin: float = 0.02, parent_us: float = 1_000
     judged = Judged(context, np.arange(ROWS) % 2 == 0, 0)
     trial = Trial(fitted(context, Configuration("words and numbers", "linear", {"C": 1.0})), "smaller_model")
     trial.search(judged, judged.searched, margin=margin, risk=0.05)
-    trial.race = summed_up(np.full((6, 8), parent_us), np.full((6, 8), 50.0), seed=0)
+    trial.alone = paired(np.full((6, 8), parent_us), np.full((6, 8), 50.0), seed=0)
     trial.size_bytes, trial.smaller = 1_000, 10.0
     found = searched(
         [trial], judged, Assurance(margin, 100_000), parent_bytes=10_000, size_bytes_max=None if larger else 10_500,

@@ -12,7 +12,7 @@ from aias.core.task import Measurement, limits_of
 from aias.plots.frame import Axis, Frame, axis, framed
 
 if TYPE_CHECKING:
-    from aias.runtimes.latency import Between
+    from aias.runtimes.latency import Estimate
 
 TIMED_ROWS: Final = 60
 RADIUS: Final = (3.0, 16.0)
@@ -30,13 +30,13 @@ class Step:
     name: str
     ref: str
     quality: Measurement
-    row_us: "Between"
+    row_us: "Estimate"
     size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Versions, by the step that made each: measured on the same rows, timed in turn."""
+    """Versions by the step that made each, measured on the same rows and timed in turn."""
 
     steps: tuple[Step, ...]
 
@@ -93,7 +93,7 @@ def compare(
     Raises `UserError`.
     """
     from aias.data.read import read
-    from aias.runtimes.latency import paces
+    from aias.runtimes.latency import latency_summaries
 
     if not models:
         raise UserError("there is nothing to compare", hint="give models, by the name of the step that made each")
@@ -108,7 +108,7 @@ def compare(
     _check_alike(versions, labelled=labelled)
     quality = {ref: _measured(each, rows if labelled else None, encoding, seed) for ref, each in versions.items()}
     asked = dataset.frame.select([field.name for field in first.manifest.inputs]).head(TIMED_ROWS).to_dicts()
-    timed = paces([each.runtime for each in versions.values()], asked, seconds=seconds, seed=seed)
+    timed = latency_summaries([each.runtime for each in versions.values()], asked, seconds=seconds, seed=seed)
     speed = dict(zip(versions, (each.p50 for each in timed), strict=True))
     return Comparison(tuple(
         Step(name, each.ref, quality[each.ref], speed[each.ref], each.manifest.served_bytes)

@@ -22,7 +22,7 @@ from aias.core.arrays import Floats, Ints
 from aias.core.errors import UserError
 from aias.core.events import Watch
 from aias.runtimes import engine_choice
-from aias.runtimes.latency import Race, longest_us, races
+from aias.runtimes.latency import PairedLatency, longest_us, paired_latencies
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.finish import Trained, finished
 from aias.training.parent import test_scores
@@ -41,8 +41,8 @@ class Finished:
 
     trial: Trial
     trained: Trained
-    race: Race
-    together: Race
+    alone: PairedLatency
+    together: PairedLatency
     footprint: Footprint | None
     size_bytes: int
     longest_us: float = 0.0
@@ -72,7 +72,7 @@ def finish(
     )  # fmt: skip
     by_other_engine(trained.runtime, trained.files, made, watch=watch)
     rows = fair(context, made, trial.candidate.sent, rows)
-    alone, together = races(
+    alone, together = paired_latencies(
         context.parent.runtime, trained.runtime, rows, callers=callers, seconds=seconds, seed=judged.seed
     )
     size = served_bytes({path: len(held) for path, held in trained.files.items()})
@@ -196,8 +196,8 @@ class Certification:
 def certified_point(each: Finished, verdict: Verdict, point: Point, flipped: Flips | None, gap: float | None) -> Point:
     loss = verdict.loss if np.isfinite([verdict.loss.value, verdict.loss.low, verdict.loss.high]).all() else None
     return replace(
-        point, certified=loss, reason=point.reason or verdict.reason, pace=each.race.second, speed=each.race.speed,
-        average=each.race.average if each.trial.candidate.sent else None,
+        point, certified=loss, reason=point.reason or verdict.reason, pace=each.alone.second, speed=each.alone.speed,
+        average=each.alone.average if each.trial.candidate.sent else None,
         together=Asked(each.together.second, each.together.speed), footprint=each.footprint,
         size_bytes=each.size_bytes, flips=flipped, calibration_gap=gap,
     )  # fmt: skip

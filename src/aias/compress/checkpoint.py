@@ -15,7 +15,7 @@ import numpy as np
 from aias.compress.trial import Trial
 from aias.core.host import host
 from aias.core.names import short_digest
-from aias.runtimes.latency import Race
+from aias.runtimes.latency import PairedLatency
 from aias.training.ledger import Entry, Ledger
 
 FOLD: Final = "fold "
@@ -23,8 +23,8 @@ FOLD: Final = "fold "
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    race: Race
-    together: Race
+    race: PairedLatency
+    together: PairedLatency
     size_bytes: int
     smaller: float
     seconds: float
@@ -47,16 +47,16 @@ class Checkpoint:
         trial.fault = str(entry.facts["fault"])
         if entry.facts["measured"] is not None:
             held = msgspec.convert(entry.facts["measured"], _Measured)
-            trial.race, trial.together = held.race, held.together
+            trial.alone, trial.together = held.race, held.together
             trial.size_bytes, trial.smaller, trial.make_seconds = held.size_bytes, held.smaller, held.seconds
         return True
 
     def note(self, trial: Trial) -> None:
         """Whole or not at all; a candidate that nobody had time for is as if it had never been."""
         measured = None
-        if trial.race and trial.together:
+        if trial.alone and trial.together:
             measured = asdict(_Measured(
-                trial.race, trial.together, trial.size_bytes, trial.smaller, trial.make_seconds
+                trial.alone, trial.together, trial.size_bytes, trial.smaller, trial.make_seconds
             ))  # fmt: skip
         facts: dict[str, Any] = {"fault": trial.fault, "measured": measured, "name": trial.name}
         state = {f"{FOLD}{fold}": scores for fold, scores in trial.known.items()}

@@ -38,7 +38,7 @@ from aias.compress.plot import frontier_chart
 from aias.compress.trial import Judged, Trial
 from aias.core.events import Watch
 from aias.core.host import host
-from aias.runtimes.latency import LONGEST, Pace
+from aias.runtimes.latency import LONGEST, LatencySummary
 from aias.training.finish import Trained
 from aias.training.parent import NoTime, Parent
 from aias.training.scoring import metrics
@@ -127,7 +127,7 @@ class Conclusion:
         """Who is the best or, where nobody passed, came nearest to it."""
         if self.decided:
             return (self.best or self.decided[0]).finished.trial
-        able = [each for each in self.trials if each.evidence and (each.race or each.loses)]
+        able = [each for each in self.trials if each.evidence and (each.alone or each.loses)]
         if not able:
             return None
         return nearest(able, wanted=self.wanted, margin=self.power.margin, chance=self.chance)
@@ -214,14 +214,14 @@ class Conclusion:
         loss = self.last.total(self.before, self.best.finished.trial, self.best.answered)
         return Total(self.before.context.parent.ref, loss) if loss else None
 
-    def _parent_paces(self) -> tuple[Pace | None, Asked | None]:
+    def _parent_paces(self) -> tuple[LatencySummary | None, Asked | None]:
         """Beside the one that is published, or else beside any."""
         best = self.best
         if best is not None:
-            return best.finished.race.first, Asked(best.finished.together.first)
+            return best.finished.alone.first, Asked(best.finished.together.first)
         for each in self.trials:
-            if each.race and each.together:
-                return each.race.first, Asked(each.together.first)
+            if each.alone and each.together:
+                return each.alone.first, Asked(each.together.first)
         return None, None
 
     def _certified(self, said: Decided, point: Point) -> Point:
@@ -242,7 +242,7 @@ class Conclusion:
             judged, measured = "agreement", (replace(measured[0], metric=context.metric),)
         proof: dict[str, Any] = {
             "technique": each.trial.technique, "max_loss": self.wanted.max_loss, "margin": self.power.margin,
-            "loss": msgspec.to_builtins(verdict.loss), "p": verdict.p, "speed": msgspec.to_builtins(each.race.speed),
+            "loss": msgspec.to_builtins(verdict.loss), "p": verdict.p, "speed": msgspec.to_builtins(each.alone.speed),
             "together": {"callers": self.wanted.callers, "speed": msgspec.to_builtins(each.together.speed)},
             "smaller": each.trial.smaller, "host": msgspec.to_builtins(frontier.host),
         }  # fmt: skip
@@ -255,7 +255,7 @@ class Conclusion:
         if frontier.total is not None:
             proof["total"] = msgspec.to_builtins(frontier.total)
         if each.trial.candidate.sent:
-            average = msgspec.to_builtins(each.race.average)
+            average = msgspec.to_builtins(each.alone.average)
             proof |= {"sent": each.trial.candidate.sent, "average": average, LONGEST: round(each.longest_us, 1)}
         row_us = round(each.trial.row_us, 1)  # as the frontier says it
         line = Line(
@@ -284,7 +284,7 @@ def nearest(trials: Sequence[Trial], *, wanted: Goals, margin: float, chance: Ca
     """Of those that seem to lose no more than the margin, who is least beyond the latency and the size that were asked
     for; of those that are alike in this, who is worth it at all; then, or of all if none seems so good, the likeliest
     to be certified, and then who loses least."""
-    good = [each for each in trials if each.race and each.evidence and each.evidence.value <= margin]
+    good = [each for each in trials if each.alone and each.evidence and each.evidence.value <= margin]
 
     def rank(each: Trial) -> tuple[float, bool, float, float]:
         loss = each.evidence.value if each.evidence else math.nan
@@ -307,6 +307,6 @@ def _mixed(trial: Trial) -> str:
     """What is meant by as fast, where it is not the median row."""
     if not trial.candidate.sent:
         return ""
-    assert trial.race is not None
+    assert trial.alone is not None
     share = f"{100 * trial.candidate.sent:.0f} % of the rows go on"
-    return f" on average ({times(trial.race.speed.value)} by the median; {share})"
+    return f" on average ({times(trial.alone.speed.value)} by the median; {share})"

@@ -12,7 +12,7 @@ from aias.compress.gate.changes import Flips
 from aias.compress.gate.evidence import Loss, digits, signed
 from aias.core.errors import Damaged
 from aias.core.host import Host
-from aias.runtimes.latency import Between, Pace
+from aias.runtimes.latency import Estimate, LatencySummary
 
 FRONTIER: Final = "frontier.json"
 PUBLISHED, CERTIFIED, FELL, PARENT = "published", "certified", "fell", "parent"
@@ -27,8 +27,8 @@ _UNTESTED: Final = re.compile(
 class Asked:
     """By several callers at once: µs of one row, and how many times as fast as the parent."""
 
-    pace: Pace
-    speed: Between | None = None
+    pace: LatencySummary
+    speed: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Point:
     reason: str = ""
     searched: Loss | None = None
     certified: Loss | None = None
-    pace: Pace | None = None
-    speed: Between | None = None
+    pace: LatencySummary | None = None
+    speed: Estimate | None = None
     size_bytes: int = 0
     smaller: float = 0.0
     flips: Flips | None = None
@@ -53,7 +53,7 @@ class Point:
     together: Asked | None = None
     footprint: Footprint | None = None
     sent: float = 0.0
-    average: Between | None = None
+    average: Estimate | None = None
 
     @property
     def loss(self) -> Loss | None:
@@ -184,7 +184,7 @@ def cells(point: Point) -> list[str]:
     ]  # fmt: skip
 
 
-def _paced(pace: Pace | None) -> str:
+def _paced(pace: LatencySummary | None) -> str:
     if pace is None:
         return ""
     return " · ".join("–" if each is None else f"{each.value:,.0f}" for each in (pace.p50, pace.p95, pace.p99))
@@ -199,7 +199,7 @@ def sized(smaller: float) -> str:
     return f"{times(1 / smaller)} as large" if 0 < smaller < 0.9995 else f"{times(smaller)} as small"
 
 
-def _times(speed: Between | None) -> str:
+def _times(speed: Estimate | None) -> str:
     return f"{times(speed.value)} ({digits(speed.low, 3)} to {digits(speed.high, 3)})" if speed else ""
 
 

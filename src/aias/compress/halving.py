@@ -1,4 +1,4 @@
-"""The race of candidates: successive halving on growing samples (Jamieson and Talwalkar 2016).
+"""Successive halving of candidates on growing samples (Jamieson and Talwalkar 2016).
 
 All are timed, and judged on 200 to 800 rows; each next sample has four times as many, until all rows of three folds are
 in it.

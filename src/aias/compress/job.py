@@ -40,7 +40,7 @@ from aias.core.events import Event, Watch
 from aias.core.load import Load, family
 from aias.data.dataset import Dataset
 from aias.graph.parity import ParityBroken
-from aias.runtimes.latency import races
+from aias.runtimes.latency import paired_latencies
 from aias.training.finish import compiled
 from aias.training.held_out import HeldOut
 from aias.training.ledger import Ledger
@@ -264,7 +264,7 @@ class Job:
 
     def _tried(self, trial: Trial, rows: Ints) -> None:
         """Made, judged on these rows, and timed once, unless it is lost without anything milder; what came is kept."""
-        before, first = (len(trial.known), trial.race), trial.evidence is None
+        before, first = (len(trial.known), trial.alone), trial.evidence is None
         try:
             if not trial.fault:
                 self._judge(trial, rows)
@@ -277,14 +277,14 @@ class Job:
         except Exception as fault:  # noqa: BLE001  a learner's library may raise anything; the others go on without it
             trial.fault = f"it could not be made: {type(fault).__name__}: {fault}"[:300]
         trial.reason = trial.fault or trial.reason
-        if trial.fault or before != (len(trial.known), trial.race):
+        if trial.fault or before != (len(trial.known), trial.alone):
             self.kept.note(trial)
         if first:
             self._say(trial)
 
     def _judge(self, trial: Trial, rows: Ints) -> None:
         trial.search(self.judged, rows, margin=self.margin, risk=RISK / self.looks)
-        if trial.race is None and not (trial.loses and trial.candidate.milder is None):
+        if trial.alone is None and not (trial.loses and trial.candidate.milder is None):
             self._time(trial)
         trial.reason = trial.reason or self._unwanted(trial)
 
@@ -297,14 +297,14 @@ class Job:
         by_other_engine(runtime, files, made, watch=self._hear)
         seconds = min(TIMED_SECONDS, 0.01 * self.deadline.seconds)
         rows = fair(self.context, made, trial.candidate.sent, self.rows)
-        trial.race, trial.together = races(
+        trial.alone, trial.together = paired_latencies(
             self.parent.runtime, runtime, rows, callers=self.wanted.callers, seconds=seconds, seed=self.judged.seed
         )
         trial.size_bytes = served_bytes({path: len(held) for path, held in files.items()})
         trial.smaller = self.parent_bytes / max(trial.size_bytes, 1)
 
     def _unwanted(self, trial: Trial) -> str:
-        assert trial.race is not None
+        assert trial.alone is not None
         meant = " on average" if trial.candidate.sent else ""
         if missed := self.wanted.missed(trial.row_us, trial.size_bytes, meant=meant):
             return missed
@@ -336,7 +336,7 @@ class Job:
             except UserError as fault:
                 trial.reason = fault.message
                 continue
-            trial.race, trial.together, trial.size_bytes = found.race, found.together, found.size_bytes
+            trial.alone, trial.together, trial.size_bytes = found.alone, found.together, found.size_bytes
             trial.smaller = self.parent_bytes / max(found.size_bytes, 1)
             trial.reason = self._unwanted(trial)
             ready += [] if trial.reason else [found]
@@ -359,8 +359,8 @@ class Job:
         fits, tested = 1, self.held.prepared.test.rows
         if trial.candidate.scores is None:
             fits += len(set(self.judged.folds[self.held.held].tolist()) - trial.known.keys())
-        assert trial.race is not None
-        row_us = trial.race.first.p50.value + trial.race.second.p50.value
+        assert trial.alone is not None
+        row_us = trial.alone.first.p50.value + trial.alone.second.p50.value
         return fits * (trial.sole_seconds or self.make_seconds[trial.technique]) + 1e-6 * row_us * tested
 
     def _ready(self, trials: list[Trial]) -> list[Finished]:
@@ -391,7 +391,7 @@ class Job:
         self.watch(replace(event, level="debug") if event.level == "info" else event)
 
     def _say(self, trial: Trial) -> None:
-        speed = f"{times(trial.speed.value)} as fast, {sized(trial.smaller)}" if trial.race else "not timed"
+        speed = f"{times(trial.speed.value)} as fast, {sized(trial.smaller)}" if trial.alone else "not timed"
         loss = f", loss {signed(trial.evidence.value)}" if trial.evidence else ""
         self._tell("compress.candidate", f"{trial.name}: {speed}{loss}{'; ' + trial.reason if trial.reason else ''}",
                    candidate=trial.name, technique=trial.technique, reason=trial.reason)  # fmt: skip

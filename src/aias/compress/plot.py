@@ -7,7 +7,7 @@ import numpy as np
 
 from aias.compress.frontier import FELL, PARENT, PUBLISHED, Frontier, Point
 from aias.plots.frame import Axis, Frame, axis, framed
-from aias.runtimes.latency import Between
+from aias.runtimes.latency import Estimate
 
 RADIUS: Final = (3.0, 16.0)
 """Of the smallest and of the largest."""
@@ -33,7 +33,7 @@ def shown(frontier: Frontier) -> list[Point]:
     return [each for each in frontier.points if each.pace and (each.loss or each.state == PARENT)]
 
 
-def us_of(point: Point) -> Between:
+def us_of(point: Point) -> Estimate:
     """What a row takes, by which it was chosen."""
     assert point.pace is not None
     return point.pace.mean if point.sent and point.pace.mean else point.pace.p50

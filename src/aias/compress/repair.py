@@ -30,10 +30,10 @@ def repaired(
     """The trials of milder forms, each after it was tried; what is on trial already is not tried again."""
     good = assurance.likely
     known = {(each.technique, each.name): each for each in trials}
-    best = max((each.gain for each in trials if each.race and good(each)), default=0.0)
+    best = max((each.gain for each in trials if each.alone and good(each)), default=0.0)
     lost = [
         each for each in trials
-        if each.candidate.milder and each.race and each.helps and each.gain > best
+        if each.candidate.milder and each.alone and each.helps and each.gain > best
         and (each.loses or not (each.reason or good(each)))
     ]  # fmt: skip
     for trial in _one_of_each(sorted(lost, key=lambda each: -assurance.mendable(each)))[:REPAIRED_MAX]:

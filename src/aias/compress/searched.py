@@ -64,8 +64,8 @@ def searched(
     """`time`: to time a trial that fell before that was done."""
     able = [each for each in trials if each.evidence and not (each.fault or each.candidate.sent)]
     students = _students(able, judged, assurance, time)
-    # What others do besides falls on both sides of a race, and not on two races alike.
-    parent_us = float(np.median([each.race.first.p50.value for each in able if each.race] or [0.0]))
+    # What others do besides falls on both sides of a pair, and not on two pairs alike.
+    parent_us = float(np.median([each.alone.first.p50.value for each in able if each.alone] or [0.0]))
     parent = [_parent(judged, parent_us, parent_bytes)] if parent_us else []
     return Searched(
         [_student(judged, each, parent_us) for each in students],
@@ -82,24 +82,24 @@ def _students(
     """Of the small ones that are lost by themselves, those that lost least."""
     lost = [
         each for each in able
-        if assurance.of(each) < LIKELY and (each.race is None or _is_small(each)) and _reads_alike(judged, each)
+        if assurance.of(each) < LIKELY and (each.alone is None or _is_small(each)) and _reads_alike(judged, each)
     ]  # fmt: skip
     lost = sorted(lost, key=lambda each: each.evidence.value if each.evidence else 0.0)[:STUDENTS_MAX]
     for each in lost:
-        if each.race is None:
+        if each.alone is None:
             time(each)
     return [each for each in lost if _is_small(each)]
 
 
 def _is_small(trial: Trial) -> bool:
-    return trial.race is not None and trial.race.speed.low > SMALL
+    return trial.alone is not None and trial.alone.speed.low > SMALL
 
 
 def _best(able: Sequence[Trial], judged: Judged, assurance: Assurance) -> list[Trial]:
     """The one that would gain most in the parent's place, if there is any."""
     good = [
         each for each in able
-        if each.race and not each.reason and each.evidence and each.evidence.value <= GOOD * assurance.margin
+        if each.alone and not each.reason and each.evidence and each.evidence.value <= GOOD * assurance.margin
     ]  # fmt: skip
     return sorted((each for each in good if _reads_alike(judged, each)), key=lambda each: -each.gain)[:1]
 
@@ -126,9 +126,9 @@ def _large(judged: Judged, trial: Trial, parent_us: float) -> Known:
 
 
 def _known(trial: Trial, parent_us: float, rows: Ints, scores: Floats, calibration: Calibration | None) -> Known:
-    assert trial.race is not None
+    assert trial.alone is not None
     scores = calibration.apply(scores) if calibration else scores
-    return Known(trial.name, rows, scores, calibration, parent_us / trial.race.speed.value, trial.size_bytes, trial.at)
+    return Known(trial.name, rows, scores, calibration, parent_us / trial.alone.speed.value, trial.size_bytes, trial.at)
 
 
 def _parent(judged: Judged, row_us: float, size_bytes: int) -> Known:

@@ -15,7 +15,7 @@ from aias.compress.gate.evidence import Evidence, Loss, digits, loss_of
 from aias.compress.gate.power import guessed, in_doubt
 from aias.compress.techniques.contract import Candidate, Made
 from aias.core.arrays import Floats, Ints
-from aias.runtimes.latency import Between, Race
+from aias.runtimes.latency import Estimate, PairedLatency
 from aias.training.scoring.answering import Answering
 from aias.training.scoring.calibration import from_dict
 from aias.training.scoring.cross_fitting import parted
@@ -162,9 +162,9 @@ class Trial:
     """Whether it fell because of what it loses, or may."""
     evidence: Evidence | None = None
     answering: Answering = field(default_factory=Answering)
-    race: Race | None = None
+    alone: PairedLatency | None = None
     """One caller, by which it is decided."""
-    together: Race | None = None
+    together: PairedLatency | None = None
     """Several callers at once: nobody may have to wait longer than for the parent."""
     size_bytes: int = 0
     smaller: float = 0.0
@@ -195,16 +195,16 @@ class Trial:
         return max((each.seconds for each in self.made.values()), default=0.0)
 
     @property
-    def speed(self) -> Between:
+    def speed(self) -> Estimate:
         """By which it is decided: of the median row, and of what takes some rows much longer on average."""
-        assert self.race is not None
-        return self._speed(self.race)
+        assert self.alone is not None
+        return self._speed(self.alone)
 
     @property
     def row_us(self) -> float:
         """Of a row, by the same."""
-        assert self.race is not None
-        pace = self.race.second
+        assert self.alone is not None
+        pace = self.alone.second
         return pace.mean.value if self.candidate.sent and pace.mean else pace.p50.value
 
     @property
@@ -217,11 +217,11 @@ class Trial:
     def helps(self) -> bool:
         """Faster or smaller for certain, and neither slower, be it for several callers at once, nor larger."""
         better = self.speed.low > FASTER_MIN or self.smaller > SMALLER_MIN
-        slower = any(self._speed(each).high <= WORSE for each in (self.race, self.together) if each)
+        slower = any(self._speed(each).high <= WORSE for each in (self.alone, self.together) if each)
         return better and not slower and self.smaller > (BOTH if self.candidate.sent else WORSE)
 
-    def _speed(self, race: Race) -> Between:
-        return race.average if self.candidate.sent and race.average else race.speed
+    def _speed(self, latency: PairedLatency) -> Estimate:
+        return latency.average if self.candidate.sent and latency.average else latency.speed
 
     def at(self, fold: int) -> Made:
         if fold not in self.made:
@@ -273,13 +273,13 @@ class Trial:
         )  # fmt: skip
 
     def point(self, metric: str, **more: Any) -> Point:
-        pace, speed = (self.race.second, self.race.speed) if self.race else (None, None)
+        pace, speed = (self.alone.second, self.alone.speed) if self.alone else (None, None)
         state = FELL if self.reason else CERTIFIED
         return Point(
             self.name, self.technique, state, self.reason, searched=finite(metric, self.evidence), pace=pace,
             speed=speed, together=Asked(self.together.second, self.together.speed) if self.together else None,
             size_bytes=self.size_bytes, smaller=self.smaller, sent=self.candidate.sent,
-            average=self.race.average if self.race and self.candidate.sent else None, **more,
+            average=self.alone.average if self.alone and self.candidate.sent else None, **more,
         )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from aias.core.events import Event, Watch
 from aias.core.host import Host, host
 from aias.core.names import digest_of
 from aias.runtimes.golden import read_golden
-from aias.runtimes.latency import Between, race
+from aias.runtimes.latency import Estimate, paired_latency
 from aias.runtimes.onnxruntime import OnnxRuntime
 
 CACHE: Final = "cache/hosts"
@@ -41,7 +41,7 @@ class Arrival:
 
     proved_on: str
     rows: int
-    speed: Between | None = None
+    speed: Estimate | None = None
     parent: str = ""
 
     def __str__(self) -> str:
@@ -97,7 +97,7 @@ def _measured(runtime: OnnxRuntime, recorded: bytes | None, proved: Host, above:
     if before is None:
         return Arrival(proved.processor, len(rows))
     ref, other = before
-    raced = race(other, runtime, [row for row in rows if row] or rows, seconds=SECONDS, seed=0)
+    raced = paired_latency(other, runtime, [row for row in rows if row] or rows, seconds=SECONDS, seed=0)
     return Arrival(proved.processor, len(rows), raced.speed, ref)
 
 

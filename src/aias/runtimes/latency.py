@@ -1,13 +1,12 @@
-"""How long one row takes, from a dict to the answer, by the code that serves: models side by side.
+"""Latency of one row, from a dict to the answer, measured on models side by side with the code that serves.
 
-They take turns in blocks, A B B A, so that whatever else the machine does falls on both; by one caller, and by several
-at once, each of whom asks its next row as soon as it was answered (a closed loop). Then a row takes from when it was
-asked until it is answered, its wait included: as in serving, small models answer one row after another, and larger
-ones each in a thread.
+Models take turns in blocks, A B B A, so that whatever else the machine does affects all alike. There is one caller, or
+several at once, each of whom asks its next row as soon as it was answered (a closed loop). With several, the latency
+includes the wait. As in serving, small models answer one row after another, and larger ones each in a thread.
 
-Neighbouring calls are alike, so the ends of the intervals come from resampling whole rounds of blocks (a block
-bootstrap, Künsch 1989, Annals of Statistics 17, 1217-1241). Percentiles of few rounds are too narrow; they are taken
-further out, at Φ(-√(n / (n - 1)) t), t being Student's quantile of n - 1 degrees of freedom (Hesterberg 2015, American
+Neighbouring calls are alike, so intervals come from resampling whole rounds of blocks (a block bootstrap, Künsch 1989,
+Annals of Statistics 17, 1217-1241). With few rounds percentile intervals are too narrow, so percentiles further out are
+taken, at Φ(-√(n / (n - 1)) t), where t is Student's quantile of n - 1 degrees of freedom (Hesterberg 2015, American
 Statistician 69, 371-386). `tests/unit/runtimes` measures the coverage.
 """
 
@@ -29,50 +28,50 @@ from aias.core.limits import INLINE_ROW_SECONDS_MAX as INLINE
 from aias.runtimes.onnxruntime import OnnxRuntime
 
 CALLERS: Final = 4
-"""At once, where nobody says how many: a few."""
+"""Concurrent callers, by default."""
 
 CALLERS_MAX: Final = 64
-"""More threads than that measure how the system switches between them."""
+"""More threads would measure how the operating system switches between them."""
 
 ALONE_SHARE: Final = 0.6
-"""Of the time, for one caller: by that it is decided."""
+"""The share of the time for a single caller, whose latency decides."""
 
 BLOCK_CALLS: Final = 32
 ROUNDS: Final = (6, 60)
-"""At least and at most; between them the time decides."""
+"""At least and at most; between the two the time decides."""
 
 QUANTILES: Final = (0.5, 0.95, 0.99)
 P99_CALLS_MIN: Final = 1_000
-"""Fewer have less than ten beyond it."""
+"""With fewer, less than ten calls lie beyond it."""
 
 RISK: Final = 0.025
 """On either side of an interval."""
 
 RESAMPLES: Final = 1_000
 STEPS_MAX: Final = 1_024
-"""Values that a quantile of a resample can have: every so many-th call, in the order of their times."""
+"""Values that a quantile of a resample can take, evenly spread over the sorted calls."""
 
 TIMED_CALLS: Final = 60
-"""Single rows of which the median is a model's latency."""
+"""Single rows, whose median is a model's latency."""
 
 TIMED_SECONDS_MAX: Final = 1.0
 TIMED_CALLS_MIN: Final = 10
-"""What is slow is timed less often."""
+"""For slow models."""
 
 WARM_CALLS: Final = 5
 
 LONGEST: Final = "longest_us"
-"""In the proof of a version."""
+"""Its key in the proof of a version."""
 LONGEST_CALLS: Final = 3
 
 Rows = Sequence[Mapping[str, object]]
 Block = Callable[[OnnxRuntime, int, int], Floats]
-"""µs of each call, of a model asked so many rows from a place on."""
+"""µs of each call: of a model, from which row on, and how many calls."""
 
 
 @dataclass(frozen=True, slots=True)
-class Between:
-    """A value with its 95 % interval."""
+class Estimate:
+    """A value with its 95 % confidence interval."""
 
     value: float
     low: float
@@ -80,71 +79,75 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """Of one row. `p99`: None where there were too few calls; `mean`: where nobody looked, None."""
+class LatencySummary:
+    """Latency of one row. `p99`: None where there were too few calls; `mean`: None where it was not measured."""
 
-    p50: Between
-    p95: Between
-    p99: Between | None
+    p50: Estimate
+    p95: Estimate
+    p99: Estimate | None
     calls: int
-    mean: Between | None = None
+    mean: Estimate | None = None
     unit: Literal["us"] = "us"
 
 
 @dataclass(frozen=True, slots=True)
-class Race:
-    """`speed`: how many times as fast as the first the second is, by their medians; `average`: by their means, for what
-    takes some rows much longer than others; `callers`: who asked at once."""
+class PairedLatency:
+    """Two models timed in turn. `speed`: how many times as fast the second is, by the medians; `average`: by the means,
+    for models that take much longer for some rows; `callers`: how many asked at once."""
 
-    first: Pace
-    second: Pace
-    speed: Between
+    first: LatencySummary
+    second: LatencySummary
+    speed: Estimate
     callers: int = 1
-    average: Between | None = None
+    average: Estimate | None = None
 
 
-def races(
+def paired_latencies(
     first: OnnxRuntime, second: OnnxRuntime, rows: Rows, *, callers: int = CALLERS, seconds: float, seed: int
-) -> tuple[Race, Race]:
-    """By one caller, then by several at once; both together about as long as `seconds`."""
-    alone = race(first, second, rows, seconds=ALONE_SHARE * seconds, seed=seed)
-    return alone, race(first, second, rows, callers=callers, seconds=(1 - ALONE_SHARE) * seconds, seed=seed)
+) -> tuple[PairedLatency, PairedLatency]:
+    """With one caller, then with several at once; both together take about `seconds`."""
+    alone = paired_latency(first, second, rows, seconds=ALONE_SHARE * seconds, seed=seed)
+    return alone, paired_latency(first, second, rows, callers=callers, seconds=(1 - ALONE_SHARE) * seconds, seed=seed)
 
 
-def race(first: OnnxRuntime, second: OnnxRuntime, rows: Rows, *, callers: int = 1, seconds: float, seed: int) -> Race:
-    """About as long as `seconds`; at least six rounds."""
+def paired_latency(
+    first: OnnxRuntime, second: OnnxRuntime, rows: Rows, *, callers: int = 1, seconds: float, seed: int
+) -> PairedLatency:
+    """Takes about `seconds`, and at least six rounds."""
     spent = _rounds((first, second), rows, callers, seconds)
-    return summed_up(spent[0], spent[1], callers=callers, seed=seed)
+    return paired(spent[0], spent[1], callers=callers, seed=seed)
 
 
 def longest_us(runtime: OnnxRuntime, rows: Rows) -> float:
-    """Of the row that takes longest, whatever else the machine does: the least of a few calls."""
+    """The longest latency of any row. Of each row the shortest of a few calls counts: the machine may be busy."""
     return max(float(_block(runtime, [row], 0, LONGEST_CALLS).min()) for row in rows)
 
 
 def longest_seconds(manifest: Manifest) -> float:
-    """Of a row of a version through which some go a longer way, where it was proved; else 0."""
+    """The longest latency of a row, as proved for a version that takes longer for some rows; else 0."""
     proof = manifest.lineage.settings.get("proof")
     held = proof.get(LONGEST, 0.0) if isinstance(proof, dict) else 0.0
     return 1e-6 * held if isinstance(held, int | float) else 0.0
 
 
-def paces(runtimes: Sequence[OnnxRuntime], rows: Rows, *, seconds: float, seed: int) -> list[Pace]:
-    """Of any number of models that take turns."""
+def latency_summaries(
+    runtimes: Sequence[OnnxRuntime], rows: Rows, *, seconds: float, seed: int
+) -> list[LatencySummary]:
+    """Latencies of any number of models that take turns."""
     spent = _rounds(runtimes, rows, 1, seconds)
     drawn = _drawn(spent.shape[1], seed)
     return [_pace(each, drawn) for each in spent]
 
 
-def summed_up(first: Floats, second: Floats, *, callers: int = 1, seed: int) -> Race:
-    """Of the µs of calls, (rounds, calls) of each model."""
+def paired(first: Floats, second: Floats, *, callers: int = 1, seed: int) -> PairedLatency:
+    """From the µs of calls of each model, (rounds, calls)."""
     drawn = _drawn(len(first), seed)
     value = np.median(first) / np.median(second)
     resampled = _resampled(first, drawn, QUANTILES[:1])[0] / _resampled(second, drawn, QUANTILES[:1])[0]
     speed = _between(value, resampled, len(first))
     means = _means(first, drawn) / _means(second, drawn)
     average = _between(first.mean() / second.mean(), means, len(first))
-    return Race(_pace(first, drawn), _pace(second, drawn), speed, callers, average)
+    return PairedLatency(_pace(first, drawn), _pace(second, drawn), speed, callers, average)
 
 
 def _rounds(runtimes: Sequence[OnnxRuntime], rows: Rows, callers: int, seconds: float) -> Floats:
@@ -164,7 +167,7 @@ def _rounds(runtimes: Sequence[OnnxRuntime], rows: Rows, callers: int, seconds: 
 
 
 def median_us(runtime: OnnxRuntime, rows: Sequence[Mapping[str, object]]) -> float:
-    """The median over single rows of one model by itself."""
+    """The median latency of one model, without another beside it."""
     spent: list[float] = []
     while len(spent) < TIMED_CALLS and (len(spent) < TIMED_CALLS_MIN or sum(spent) <= 1e6 * TIMED_SECONDS_MAX):
         spent += _block(runtime, rows, len(spent), 1).tolist()
@@ -173,7 +176,7 @@ def median_us(runtime: OnnxRuntime, rows: Sequence[Mapping[str, object]]) -> flo
 
 @contextmanager
 def _blocks(rows: Rows, callers: int) -> Iterator[Block]:
-    """How a model is asked by so many callers."""
+    """Runs a block of calls with so many callers."""
     if callers == 1:
         yield lambda runtime, begin, calls: _block(runtime, rows, begin, calls)
         return
@@ -195,7 +198,7 @@ def _blocks(rows: Rows, callers: int) -> Iterator[Block]:
 
 
 def _in_turn(runtime: OnnxRuntime, rows: Rows, begin: int, calls: int, callers: int) -> Floats:
-    """µs of so many calls of each caller, from when it asked: who came first is answered first."""
+    """µs of `calls` of each caller, from when it asked; answered first come, first served."""
     spent, answer, clock = np.empty(callers * (calls + 1)), runtime.predict, time.perf_counter
     asked = deque([clock()] * callers)
     for i in range(len(spent)):
@@ -203,7 +206,7 @@ def _in_turn(runtime: OnnxRuntime, rows: Rows, begin: int, calls: int, callers: 
         now = clock()
         spent[i] = now - asked.popleft()
         asked.append(now)
-    return spent[callers:] * 1e6  # at first nobody had anybody before him
+    return spent[callers:] * 1e6  # the first calls had no queue before them
 
 
 def _block(runtime: OnnxRuntime, rows: Rows, begin: int, calls: int) -> Floats:
@@ -218,21 +221,21 @@ def _block(runtime: OnnxRuntime, rows: Rows, begin: int, calls: int) -> Floats:
 
 
 def _drawn(rounds: int, seed: int) -> Floats:
-    """How often each round is in each resample, (resamples, rounds)."""
+    """How often each round occurs in each resample, (resamples, rounds)."""
     places = np.random.default_rng(seed).integers(0, rounds, (RESAMPLES, rounds))
     return np.asarray((places[:, :, None] == np.arange(rounds)).sum(axis=1), np.float64)
 
 
-def _pace(spent: Floats, drawn: Floats) -> Pace:
+def _pace(spent: Floats, drawn: Floats) -> LatencySummary:
     wanted = QUANTILES if spent.size >= P99_CALLS_MIN else QUANTILES[:2]
     many, values = _resampled(spent, drawn, wanted), np.quantile(spent, wanted)
     found = [_between(value, each, len(spent)) for value, each in zip(values, many, strict=True)]
     mean = _between(spent.mean(), _means(spent, drawn), len(spent))
-    return Pace(found[0], found[1], found[2] if len(found) > 2 else None, spent.size, mean)
+    return LatencySummary(found[0], found[1], found[2] if len(found) > 2 else None, spent.size, mean)
 
 
 def _means(spent: Floats, drawn: Floats) -> Floats:
-    """Of the calls of each resample of rounds: (resamples,)."""
+    """Mean of the calls of each resample of rounds: (resamples,)."""
     return np.asarray(drawn @ spent.mean(axis=1) / len(spent))
 
 
@@ -245,14 +248,14 @@ def _resampled(spent: Floats, drawn: Floats, wanted: Sequence[float]) -> Floats:
     return np.stack([steps[np.minimum((shares < each).sum(axis=1), len(steps) - 1)] for each in wanted])
 
 
-def _between(value: float, resampled: Floats, rounds: int) -> Between:
+def _between(value: float, resampled: Floats, rounds: int) -> Estimate:
     tail = _tail(rounds)
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Between(float(value), float(low), float(high))
+    return Estimate(float(value), float(low), float(high))
 
 
 def _tail(rounds: int) -> float:
-    """Of the resamples, beyond each end: see Hesterberg above."""
+    """The share of the resamples beyond each end: see Hesterberg above."""
     from scipy.special import ndtr, stdtrit  # late: a server that never measures need not load it
 
     return float(ndtr(np.sqrt(rounds / (rounds - 1)) * stdtrit(rounds - 1, RISK)))

@@ -13,7 +13,7 @@ from aias.compress.goals import Goals
 from aias.compress.job import Job
 from aias.compress.techniques.contract import Candidate
 from aias.compress.trial import Trial
-from aias.runtimes.latency import longest_seconds, longest_us, summed_up
+from aias.runtimes.latency import longest_seconds, longest_us, paired
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.serving.versions.model import warm
 
@@ -22,7 +22,7 @@ def mixed(sent: float) -> Trial:
     """The parent takes 1,000 µs; a row of five 1,050, the others 50."""
     second = np.tile([50.0, 50.0, 50.0, 50.0, 1_050.0], (10, 4))
     trial = Trial(Candidate("a first, on to b", lambda _: pytest.fail("it is made already"), sent=sent), "cascade")
-    trial.race = trial.together = summed_up(np.full((10, 20), 1_000.0), second, seed=0)
+    trial.alone = trial.together = paired(np.full((10, 20), 1_000.0), second, seed=0)
     trial.size_bytes, trial.smaller = 1_100, 1 / 1.1
     return trial
 

@@ -11,7 +11,7 @@ from aias.compress.checkpoint import Checkpoint
 from aias.compress.techniques.contract import Candidate
 from aias.compress.trial import Trial
 from aias.core.host import host
-from aias.runtimes.latency import Between, Pace, Race
+from aias.runtimes.latency import Estimate, LatencySummary, PairedLatency
 from aias.training.ledger import Ledger
 
 
@@ -20,10 +20,10 @@ def fresh(name: str = "c") -> Trial:
 
 
 def known(name: str = "c") -> Trial:
-    one, found = Between(2.0, 1.9, 2.1), fresh(name)
-    race = Race(Pace(one, one, None, 90), Pace(one, one, one, 90), one)
+    one, found = Estimate(2.0, 1.9, 2.1), fresh(name)
+    latency = PairedLatency(LatencySummary(one, one, None, 90), LatencySummary(one, one, one, 90), one)
     found.known = {0: np.array([[0.25, 0.75]]), 3: np.array([[1.0, 0.0]])}
-    found.race, found.together = race, replace(race, callers=4)
+    found.alone, found.together = latency, replace(latency, callers=4)
     found.size_bytes, found.smaller, found.make_seconds = 10, 4.0, 0.5
     return found
 
@@ -36,7 +36,7 @@ def test_a_candidate_is_found_again_as_it_was(tmp_path: Path):
 
     assert {fold: scores.tolist() for fold, scores in again.known.items()} == {0: [[0.25, 0.75]], 3: [[1.0, 0.0]]}
     before = known()
-    for name in ("race", "together", "size_bytes", "smaller", "make_seconds", "fault"):
+    for name in ("alone", "together", "size_bytes", "smaller", "make_seconds", "fault"):
         assert getattr(again, name) == getattr(before, name)
 
 

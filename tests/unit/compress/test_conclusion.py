@@ -38,10 +38,10 @@ def test_where_no_technique_can_help_their_reasons_are_told() -> None:
     assert said(fallen=fallen) == "no technique can help: int8: it has no sentence encoder"
 
 
-def trial(name: str, loss: float, row_us: float, size_bytes: int, *, race: object = True, helps: bool = True) -> Any:
+def trial(name: str, loss: float, row_us: float, size_bytes: int, *, alone: object = True, helps: bool = True) -> Any:
     evidence = SimpleNamespace(value=loss)
     return SimpleNamespace(
-        name=name, evidence=evidence, row_us=row_us, size_bytes=size_bytes, race=race, helps=helps, reason=""
+        name=name, evidence=evidence, row_us=row_us, size_bytes=size_bytes, alone=alone, helps=helps, reason=""
     )
 
 
@@ -56,7 +56,7 @@ def named(wanted: Goals, trials: list[Any]) -> str:
 
 FAR = [
     trial("two of four", 0.0001, 35, 500_773), trial("100 trees", 0.0002, 9, 40_896),
-    trial("50 trees", 0.001, 7, 20_960), trial("stumps", 0.012, 6, 4_950), trial("untimed", 0.3, 0, 0, race=None),
+    trial("50 trees", 0.001, 7, 20_960), trial("stumps", 0.012, 6, 4_950), trial("untimed", 0.3, 0, 0, alone=None),
 ]  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_who_is_hardly_faster_came_no_nearer_than_who_was_worth_it() -> None:
 def test_where_some_had_no_time_it_is_said_how_many_and_how_much_more_is_needed() -> None:
     slow = trial("fitted once", 0.0, 130, 500_000, helps=False)
     slow.evidence.spread, slow.reason, slow.loses = math.inf, "1.02× as fast is not worth it", False
-    late = SimpleNamespace(name="distilled", evidence=None, race=None, loses=False, reason=NO_TIME)
+    late = SimpleNamespace(name="distilled", evidence=None, alone=None, loses=False, reason=NO_TIME)
     fallen = [Point("vocabulary", "vocabulary", FELL, "it has no texts"), Point("400 trees", "distill", FELL, NO_TIME)]
     unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
     found = Conclusion(
@@ -97,7 +97,7 @@ def test_who_stopped_it_is_not_asked_for_more_time() -> None:
     )
     slow = trial("fitted once", 0.0, 130, 500_000, helps=False)
     slow.evidence.spread, slow.reason, slow.loses = math.inf, "1.02× as fast is not worth it", False
-    late = SimpleNamespace(name="distilled", evidence=None, race=None, loses=False, reason=NO_TIME)
+    late = SimpleNamespace(name="distilled", evidence=None, alone=None, loses=False, reason=NO_TIME)
     unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
     found = Conclusion(
         SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, late], (),  # type: ignore[arg-type]

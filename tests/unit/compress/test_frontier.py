@@ -16,17 +16,19 @@ from aias.compress.terminal_plot import BEYOND, HEIGHT, sketch
 from aias.core.errors import Damaged
 from aias.core.host import host
 from aias.plots.frame import LEFT, RIGHT
-from aias.runtimes.latency import Between, Pace
+from aias.runtimes.latency import Estimate, LatencySummary
 
 
-def pace(us: float) -> Pace:
-    return Pace(Between(us, 0.9 * us, 1.1 * us), Between(2 * us, us, 3 * us), Between(3 * us, us, 4 * us), 640)
+def pace(us: float) -> LatencySummary:
+    return LatencySummary(
+        Estimate(us, 0.9 * us, 1.1 * us), Estimate(2 * us, us, 3 * us), Estimate(3 * us, us, 4 * us), 640
+    )
 
 
 PARENT_POINT = Point("m@1", "do nothing", PARENT, pace=pace(300), size_bytes=2_000_000, smaller=1.0)
 SMALL = Point(
     "a | b", "distill", PUBLISHED, certified=Loss("roc_auc", 0.001, -0.001, 0.003, 900), pace=pace(20),
-    speed=Between(15.0, 14.0, 16.0), size_bytes=30_000, smaller=66.7, flips=flips([0, 1], [0, 1], [0, 0]),
+    speed=Estimate(15.0, 14.0, 16.0), size_bytes=30_000, smaller=66.7, flips=flips([0, 1], [0, 1], [0, 0]),
     calibration_gap=0.01,
 )  # fmt: skip
 WORSE = Point("c", "cut_trees", FELL, "it is certain to lose more than 0.005",
@@ -96,7 +98,7 @@ def test_in_80_columns_what_was_never_tried_takes_two_lines(
 
 
 def test_large_numbers_are_written_as_people_write_them():
-    fast = replace(SMALL, speed=Between(1_234.5, 1_000.0, 1_500.0), smaller=12_345.6)
+    fast = replace(SMALL, speed=Estimate(1_234.5, 1_000.0, 1_500.0), smaller=12_345.6)
 
     assert cells(fast)[5] == "1,230× (1,000 to 1,500)"
     assert cells(fast)[8] == "12,300×"

@@ -12,7 +12,7 @@ from aias.compress.nomination import Assurance
 from aias.compress.repair import TRIES_MAX, repaired
 from aias.compress.techniques.contract import Candidate
 from aias.compress.trial import Judged, Trial
-from aias.runtimes.latency import Between, Pace, Race
+from aias.runtimes.latency import Estimate, LatencySummary, PairedLatency
 
 
 @dataclass
@@ -26,10 +26,10 @@ class Rows:
 
 
 def trial(name: str, *, known: bool = False, speed: float = 2.0) -> Trial:
-    between = Between(speed, 0.95 * speed, 1.05 * speed)
-    pace = Pace(between, between, None, 100)
+    between = Estimate(speed, 0.95 * speed, 1.05 * speed)
+    pace = LatencySummary(between, between, None, 100)
     found = Trial(Candidate(name, lambda _fold: None, np.zeros((1, 1)) if known else None), "some")
-    found.race, found.smaller = Race(pace, pace, between), 2.0
+    found.alone, found.smaller = PairedLatency(pace, pace, between), 2.0
     return found
 
 
@@ -111,7 +111,7 @@ class ByReason(Assurance):
 def tried(trials: list[Trial], attempts: Attempts) -> list[Trial]:
     def attempt(each: Trial) -> None:
         attempts(each, np.arange(10))
-        each.race = trial("x").race
+        each.alone = trial("x").alone
 
     return list(repaired(trials, ByReason(margin=0.01, rows=1_000), attempt=attempt, over=attempts.over))
 

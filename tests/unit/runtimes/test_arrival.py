@@ -13,7 +13,7 @@ from aias.core.host import host
 from aias.runtimes import arrival
 from aias.runtimes.arrival import arrive, known, moved
 from aias.runtimes.golden import GOLDEN
-from aias.runtimes.latency import Between
+from aias.runtimes.latency import Estimate
 from aias.runtimes.onnxruntime import OnnxRuntime
 
 ELSEWHERE = replace(host(), processor="Another processor")
@@ -81,9 +81,9 @@ def test_without_its_parent_the_speed_is_told_to_be_another_hosts(model: aias.Mo
 
 def test_a_speed_that_is_gone_is_a_warning(model: aias.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow:
-        speed = Between(0.8, 0.7, 0.9)
+        speed = Estimate(0.8, 0.7, 0.9)
 
-    monkeypatch.setattr(arrival, "race", lambda *_, **__: Slow)
+    monkeypatch.setattr(arrival, "paired_latency", lambda *_, **__: Slow)
     told: list[Event] = []
 
     arrive(proved(model, ELSEWHERE), golden(model), above=lambda: ("m@1", model.runtime), cache=None, watch=told.append)

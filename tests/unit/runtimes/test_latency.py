@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aias.runtimes import latency
-from aias.runtimes.latency import P99_CALLS_MIN, paces, race, races, summed_up
+from aias.runtimes.latency import P99_CALLS_MIN, latency_summaries, paired, paired_latencies, paired_latency
 
 
 def test_a_model_twice_as_fast_is_told_so_whatever_the_machine_does():
@@ -16,7 +16,7 @@ def test_a_model_twice_as_fast_is_told_so_whatever_the_machine_does():
     first = 100 * busy * rng.lognormal(0, 0.05, size=(20, 64))
     second = 50 * busy * rng.lognormal(0, 0.05, size=(20, 64))
 
-    found = summed_up(first, second, seed=0)
+    found = paired(first, second, seed=0)
 
     assert found.speed.low < 2 < found.speed.high
     assert found.speed.value == pytest.approx(2, rel=0.1)
@@ -28,7 +28,7 @@ def test_a_model_twice_as_fast_is_told_so_whatever_the_machine_does():
 def test_a_model_against_itself_is_neither_faster_nor_slower():
     spent = np.random.default_rng(1).lognormal(3, 0.3, size=(2, 20, 64))
 
-    found = summed_up(*spent, seed=0)
+    found = paired(*spent, seed=0)
 
     assert found.speed.low < 1 < found.speed.high
 
@@ -44,7 +44,7 @@ def test_intervals_cover_as_often_as_they_say(rounds: int):
             us * busy * rng.lognormal(0, 0.1, size=(rounds, 1)) * rng.lognormal(0, 0.2, size=(rounds, 24))
             for us in (100, 50)
         )
-        found = summed_up(first, second, seed=seed)
+        found = paired(first, second, seed=seed)
         plain = np.quantile(rng.choice(first.ravel(), (200, first.size)), 0.5, axis=1)
         covered += [
             found.speed.low <= 2 <= found.speed.high,
@@ -60,8 +60,8 @@ def test_intervals_cover_as_often_as_they_say(rounds: int):
 def test_few_calls_have_no_99th_percentile():
     spent = np.random.default_rng(1).lognormal(3, 0.3, size=(2, 10, P99_CALLS_MIN // 10))
 
-    assert summed_up(*spent, seed=0).first.p99 is not None
-    assert summed_up(*spent[:, :, :-1], seed=0).first.p99 is None
+    assert paired(*spent, seed=0).first.p99 is not None
+    assert paired(*spent[:, :, :-1], seed=0).first.p99 is None
 
 
 class Asked:
@@ -78,7 +78,7 @@ class Asked:
 
 def test_models_take_turns_a_b_b_a():
     log: list[tuple[str, str]] = []
-    race(Asked(log, "a"), Asked(log, "b"), [{}], seconds=0, seed=0)
+    paired_latency(Asked(log, "a"), Asked(log, "b"), [{}], seconds=0, seed=0)
 
     order = [name for at, (name, _) in enumerate(log) if not at or log[at - 1][0] != name]
     assert order[-8:] == ["b", "a", "b", "a", "b", "a", "b", "a"]
@@ -95,7 +95,7 @@ def test_several_callers_of_a_small_model_wait_for_each_other(monkeypatch: pytes
             return super().predict(rows)
 
     log: list[tuple[str, str]] = []
-    alone, together = races(Slow(log, "a"), Slow(log, "b"), [{}], callers=4, seconds=0, seed=0)
+    alone, together = paired_latencies(Slow(log, "a"), Slow(log, "b"), [{}], callers=4, seconds=0, seed=0)
 
     assert len({thread for _, thread in log}) == 1
     assert alone.first.p50.value == pytest.approx(500)
@@ -105,12 +105,10 @@ def test_several_callers_of_a_small_model_wait_for_each_other(monkeypatch: pytes
 def test_several_callers_of_a_larger_model_are_as_many_threads(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(latency, "INLINE", 0.0)
     log: list[tuple[str, str]] = []
-    found = race(Asked(log, "a"), Asked(log, "b"), [{}], callers=3, seconds=0, seed=0)
+    found = paired_latency(Asked(log, "a"), Asked(log, "b"), [{}], callers=3, seconds=0, seed=0)
 
     assert found.callers == 3
     assert len({thread for _, thread in log if thread.startswith("aias-caller")}) == 3
-    assert paces([Asked([], "a")], [{}], seconds=0, seed=0)[0].calls > 0
-    assert [each.callers for each in races(Asked([], "a"), Asked([], "b"), [{}], callers=2, seconds=0, seed=0)] == [
-        1,
-        2,
-    ]
+    assert latency_summaries([Asked([], "a")], [{}], seconds=0, seed=0)[0].calls > 0
+    both = paired_latencies(Asked([], "a"), Asked([], "b"), [{}], callers=2, seconds=0, seed=0)
+    assert [each.callers for each in both] == [1, 2]
