@@ -8,7 +8,7 @@ from typing import Any
 from aias.core.errors import AiasError
 from aias.serving.batching.batcher import AHEAD_SECONDS_MAX, Batcher
 from aias.serving.batching.costs import Cost
-from aias.serving.batching.tickets import Batch, Lane, Ticket
+from aias.serving.batching.tickets import Batch, Flow, Ticket
 
 
 def together(machine: "Machine") -> list[int]:
@@ -30,7 +30,7 @@ class Machine:
         away: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.now = 0.0
-        self.takes = takes or (lambda batch: batch.lane.cost.seconds(batch.units))
+        self.takes = takes or (lambda batch: batch.flow.cost.seconds(batch.units))
         self.fails, self.away = fails, away
         self.running: list[Batch] = []
         self.booked: list[Batch] = []
@@ -55,10 +55,10 @@ class Machine:
     def at(self, when: float, action: Callable[[], None]) -> None:
         heappush(self.events, (when, next(self._serial), action))
 
-    def ask(self, lane: Lane, *, rows: int = 1, tenant: str = "one", then: Callable[[], None] | None = None,
+    def ask(self, flow: Flow, *, rows: int = 1, tenant: str = "one", then: Callable[[], None] | None = None,
             within: float | None = None, **more: Any) -> Ticket:  # fmt: skip
         """Submit a request now; `then` is called when it is over, also when it is refused."""
-        ticket = Ticket(lane, tenant, rows, self.deliver, work=then, **more)
+        ticket = Ticket(flow, tenant, rows, self.deliver, work=then, **more)
         if within is not None:
             ticket.deadline = self.now + within
             ticket.until = min(ticket.until, ticket.deadline)
@@ -81,14 +81,14 @@ class Machine:
 
     def start(self, batch: Batch) -> None:
         self.batches.append(batch)
-        if batch.rows > batch.lane.rows_max and not batch.parts[0].ticket.whole:
+        if batch.rows > batch.flow.rows_max and not batch.parts[0].ticket.whole:
             self.broken.append(f"{batch.rows} rows at once")
-        if any(part.ticket.lane is not batch.lane for part in batch.parts):
+        if any(part.ticket.flow is not batch.flow for part in batch.parts):
             self.broken.append("two models in one batch")
         if any(part.ticket.whole for part in batch.parts) and len(batch.parts) > 1:
             self.broken.append("a whole request has company")
         # By what is known when it is booked: a run that ends may teach later that all of them are slower.
-        before = sum(each.lane.cost.seconds(each.units) for each in self.booked)
+        before = sum(each.flow.cost.seconds(each.units) for each in self.booked)
         if before > self.places * AHEAD_SECONDS_MAX:
             self.broken.append(f"one more is booked behind {before} s")
         self.booked.append(batch)
@@ -143,6 +143,6 @@ class Machine:
         return self.answered_at[ticket] - ticket.entered_at
 
 
-def lane(name: str = "m", *, per_row: float = 0.001, per_run: float = 0.004, rows_max: int = 64,
-         objective: float = 0.5) -> Lane:  # fmt: skip
-    return Lane(name, Cost(per_row, per_run), rows_max=rows_max, objective_seconds=objective)
+def flow(name: str = "m", *, per_row: float = 0.001, per_run: float = 0.004, rows_max: int = 64,
+         objective: float = 0.5) -> Flow:  # fmt: skip
+    return Flow(name, Cost(per_row, per_run), rows_max=rows_max, objective_seconds=objective)

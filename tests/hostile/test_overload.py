@@ -59,7 +59,7 @@ def full(tmp_path: Path, bounds: Bounds = BOUNDS_HERE) -> Iterator[tuple[LiveSer
     quotas = {"spent": (Quota(1, "requests", "day"),), "some": (Quota(5, "requests", "day"),)}
     with live_server(shelf, bounds=bounds, places=1, quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server:
         # So long that a second is in vain, and no lag is a second.
-        server.gateway.router.find("churn").lane.cost = Cost(0.001, 10.0)
+        server.gateway.router.find("churn").flow.cost = Cost(0.001, 10.0)
         assert server.call("POST", "/predict/churn", [{"age": 1}], key="spent").status == 200
         model.stall.clear()
         try:
@@ -242,9 +242,9 @@ def test_all_that_come_in_one_turn_are_weighed_against_each_other(tmp_path: Path
     """And not each against the queue that was there before: most would be let in, and refused later, dearly."""
     with full(tmp_path) as (running, _):
         application, batcher = running.gateway.application, running.gateway.executor.batcher
-        lane = running.gateway.router.find("churn").lane
-        lane.cost = Cost(0.1, 0.0)
-        lane.objective_seconds = batcher.expected_wait(Ticket(lane, "all-key", 1, lambda *_: None)) + 0.25
+        flow = running.gateway.router.find("churn").flow
+        flow.cost = Cost(0.1, 0.0)
+        flow.objective_seconds = batcher.expected_wait(Ticket(flow, "all-key", 1, lambda *_: None)) + 0.25
         said_of = dict(line.lower().encode().split(b": ") for line in head().decode().split("\r\n")[1:-2])
         known = application.heads.of(b"/predict/churn", list(said_of.items()))
         assert known is not None
@@ -285,7 +285,7 @@ def test_what_is_refused_costs_nothing_of_a_quota(server: LiveServer) -> None:
 
 def test_where_a_canary_would_answer_it_is_asked_by_the_head_too(tmp_path: Path) -> None:
     with full(tmp_path) as (running, _):
-        router, lane = running.gateway.router, running.gateway.router.find("churn").lane
+        router, flow = running.gateway.router, running.gateway.router.find("churn").flow
         two = replace(router.find("churn"), version="churn@2", number=2)
         trial = Trial(1, "churn", "churn", 2, "d", "canary", 10_000, "key", Guard(), AT)
         canary = Canary(trial, two, EvidenceCollector(trial.guard), 10_000)
@@ -294,7 +294,7 @@ def test_where_a_canary_would_answer_it_is_asked_by_the_head_too(tmp_path: Path)
             client.sendall(head(len(BODY), LATE) + BODY[:4])
             answer = answer_of(client)
 
-    assert lane is two.lane
+    assert flow is two.flow
     assert_refused(answer)
     assert (answer[1]["x-aias-version"], "connection" in answer[1]) == ("churn@2", False)
 

@@ -64,7 +64,7 @@ def test_who_was_refused_and_dawdles_over_its_body_gives_way_too() -> None:
     bounds = replace(BOUNDS, connections=3, give_way_seconds=1e-6, inline_row_seconds=1e-12)
     with live_server(shelf, bounds=bounds, places=1) as server, contextlib.ExitStack() as sockets:
         # Too long for anybody in a hurry, whatever is left of the run before.
-        server.gateway.router.find("churn").lane.cost = Cost(0.001, 0.1)
+        server.gateway.router.find("churn").flow.cost = Cost(0.001, 0.1)
         model.stall.clear()
         sockets.callback(model.stall.set)
         running = sockets.enter_context(server.socket())

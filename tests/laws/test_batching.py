@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aias.serving.refusals import Busy, Overloaded, TooLate
-from simulated_machine import Machine, lane
+from simulated_machine import Machine, flow
 
 
 @dataclass(frozen=True)
 class Ask:
     after: float
-    lane: int
+    flow: int
     tenant: int
     rows: int
     weight: float
@@ -25,7 +25,7 @@ class Ask:
 ASKS = st.builds(
     Ask,
     after=st.sampled_from([0.0, 0.0, 0.001, 0.02]),
-    lane=st.integers(0, 2),
+    flow=st.integers(0, 2),
     tenant=st.integers(0, 2),
     rows=st.sampled_from([1, 1, 2, 7, 40]),
     weight=st.sampled_from([1.0, 1.0, 3.5]),
@@ -53,14 +53,14 @@ def test_every_request_is_answered_once_and_rightly_or_told_why_not(
     fails: set[int],
     away: float,
 ) -> None:
-    lanes = [
-        lane("a", rows_max=rows_max),
-        lane("b", rows_max=rows_max, per_run=0.0, objective=0.01),
-        lane("c", rows_max=rows_max, per_row=0.03),
+    flows = [
+        flow("a", rows_max=rows_max),
+        flow("b", rows_max=rows_max, per_run=0.0, objective=0.01),
+        flow("c", rows_max=rows_max, per_row=0.03),
     ]
     machine = Machine(
         places=places,
-        takes=lambda batch: slower * batch.lane.cost.seconds(batch.units),
+        takes=lambda batch: slower * batch.flow.cost.seconds(batch.units),
         fails=lambda batch: machine.batches.index(batch) in fails,
         away=lambda: away,
     )
@@ -69,7 +69,7 @@ def test_every_request_is_answered_once_and_rightly_or_told_why_not(
 
     def send(ask: Ask) -> None:
         ticket = machine.ask(
-            lanes[ask.lane], rows=ask.rows, tenant=str(ask.tenant), units=ask.rows * ask.weight,
+            flows[ask.flow], rows=ask.rows, tenant=str(ask.tenant), units=ask.rows * ask.weight,
             priority=ask.priority, whole=ask.whole, within=ask.within, until=machine.now + 5.0,
         )  # fmt: skip
 

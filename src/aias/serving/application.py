@@ -337,7 +337,7 @@ class Application:
         if request.coming is not None:
             # It was asked by its head.
             return
-        self._lag.check(request.late_seconds, model.lane.objective_seconds, now)
+        self._lag.check(request.late_seconds, model.flow.objective_seconds, now)
         length = int(request.headers.get(b"content-length", b"0"))
         is_light = length <= self._bounds.light_body_bytes
         if is_light and self.response_cache.are_likely(request.places["endpoint"], model, length):

@@ -74,4 +74,4 @@ class RepeatedRefusals:
 
 def _life(request: Request) -> float:
     model = request.model
-    return LIFE_SECONDS if model is None else min(LIFE_SECONDS, LIFE_SHARE * model.lane.objective_seconds)
+    return LIFE_SECONDS if model is None else min(LIFE_SECONDS, LIFE_SHARE * model.flow.objective_seconds)

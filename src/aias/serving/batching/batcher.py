@@ -1,19 +1,19 @@
-"""Which rows run next, together with which others, and who is told at the door that it would take too long.
+"""Which rows run next, together with which others, and which requests are refused because they would wait too long.
 
     submit ─ too late? ─▶ tenants' queues ─ a place is free ─▶ batch ─▶ start … finished ─▶ deliver
              Overloaded                      (idle: at once)            the cost is learned, the cap moves
                                              or soon will be ─▶ batch, booked: begun by the machine itself
 
-Decisions only: there is no thread, no clock and no event loop in here. Whoever calls brings `clock` and `start`, and
-calls from one thread; so a test can drive it with a clock of its own.
+Decisions only: there is no thread, no clock and no event loop here. The caller passes `clock` and `start`, and calls
+from one thread; so a test can drive it with a clock of its own.
 
-- Work-conserving: a place is never free while somebody waits. Who calls may be away when a run ends, as an event loop
-  is in its turn. So as much is booked ahead as would run meanwhile, if that needs nobody to do without company: whoever
-  runs batches takes the next by itself.
-- Fair: the tenant that has had least comes next (start-time fair queuing, Goyal 1996), with the lane of the model that
-  has had least; seconds of running are counted, not requests. Priorities order what one tenant has waiting.
-- A batch holds whole requests, up to the size from which a larger one hardly saves anything, and never more rows than
-  the maximum. A request that would run for long does so in parts, with others in between.
+- Work-conserving: a place is never free while a request waits. The caller may be busy when a run ends, as an event loop
+  is during its turn. So as much is booked ahead as will run meanwhile, unless requests would miss a larger batch by it;
+  the thread that runs batches takes the next one by itself.
+- Fair: the tenant that has had least comes next (start-time fair queuing, Goyal 1996), with the flow (the model) that
+  has had least; seconds of running are counted, not requests. Priorities order the requests of one tenant.
+- A batch holds whole requests, up to the size beyond which a larger one saves hardly anything, and never more rows than
+  the maximum. A long request runs in parts, with others in between.
 """
 
 from collections.abc import Callable
@@ -21,17 +21,17 @@ from heapq import heappop, heappush, heapreplace
 from itertools import count, islice
 from typing import Any, Final, Protocol
 
-from aias.serving.batching.pace import Pace
 from aias.serving.batching.queues import Queue
+from aias.serving.batching.service_rate import ServiceRate
 from aias.serving.batching.shares import Shares
-from aias.serving.batching.tickets import Batch, Lane, Part, Ticket
+from aias.serving.batching.tickets import Batch, Flow, Part, Ticket
 from aias.serving.refusals import Busy, Overloaded, too_late
 
 AHEAD_SECONDS_MAX: Final = 0.05
-"""Of running that is booked ahead on a place: who comes meanwhile comes after it, whatever its priority."""
+"""Work booked ahead on a place. Later requests come after it, whatever their priority."""
 
 _FADES: Final = 0.9
-"""What is left of a caller's absence with each run that ends; the longest of some twenty runs is provided for."""
+"""Decay of the longest absence of the caller with each run, so that the longest of about twenty runs counts."""
 
 
 class Starter(Protocol):
@@ -40,23 +40,22 @@ class Starter(Protocol):
 
 
 class Batcher:
-    """`places` batches run at a time, of all lanes; more may have been started, in the order in which they are to
-    run."""
+    """At most `places` batches of all flows run at a time; more may be started, in the order in which they will run."""
 
     def __init__(self, start: Starter, *, places: int, clock: Callable[[], float], waiting_max: int) -> None:
         self._start, self._clock = start, clock
         self._places, self._waiting_max = places, waiting_max
         self._started: dict[Batch, None] = {}
         self._away_seconds = 0.0
-        self._pace = Pace(places)
+        self._service_rate = ServiceRate(places)
         self._queues: dict[str, Queue] = {}
         self._open: set[Ticket] = set()
-        self._tenants, self._lanes = Shares(), Shares()
+        self._tenants, self._flows = Shares(), Shares()
         self._serial = count()
 
     @property
     def waiting(self) -> int:
-        """Requests that have not begun, or not wholly."""
+        """Requests that have not begun, or only in part."""
         return sum(len(queue.held) for queue in self._queues.values())
 
     @property
@@ -71,48 +70,46 @@ class Batcher:
         return bool(self._queues) or len(self._started) >= self._places
 
     def announce(self, ticket: Ticket) -> None:
-        """It is let in, but still to be read: it counts among those that wait until it is withdrawn."""
+        """It is admitted, but not read yet: it counts as waiting until it is withdrawn."""
         self._queue_of(ticket).hold(ticket)
 
     def withdraw(self, ticket: Ticket) -> None:
         self._release(ticket)
 
     def submit(self, ticket: Ticket, *, let_in: bool = False) -> None:
-        """Run it as soon as it is its turn. Raises `Busy`, `Overloaded`, which say when to come again; not for what was
-        `let_in` before."""
+        """Run it when it is its turn. Raises `Busy` and `Overloaded`, which say when to retry; not if it was `let_in`
+        before."""
         now = ticket.entered_at = self._clock()
         if not let_in:
             self.check(ticket, now)
         queue = self._queue_of(ticket)
-        if ticket.lane not in queue.lanes:
-            self._lanes.enter(ticket.lane)
-            queue.lanes[ticket.lane] = []
-        heappush(queue.lanes[ticket.lane], (ticket.priority, next(self._serial), ticket))
+        if ticket.flow not in queue.flows:
+            self._flows.enter(ticket.flow)
+            queue.flows[ticket.flow] = []
+        heappush(queue.flows[ticket.flow], (ticket.priority, next(self._serial), ticket))
         queue.hold(ticket)
         self._open.add(ticket)
         self._dispatch()
 
     def check(self, ticket: Ticket, now: float, *, late: float = 0.0) -> None:
-        """Refuse what would come too late: beyond its caller's deadline, else beyond the objective in waiting alone.
-
-        `late`: seconds that it has waited already, before it could be looked at.
-        """
+        """Refuse a request that would be answered after its deadline or, without one, that would wait longer than the
+        objective. `late`: seconds that it has waited already."""
         wait = self.expected_wait(ticket)
         if ticket.deadline is None:
-            over, bound = late + wait - ticket.lane.objective_seconds, "the queue is longer than is of use to anybody"
+            over, bound = late + wait - ticket.flow.objective_seconds, "the queue is longer than is of use to anybody"
         else:
-            over = now + wait + ticket.lane.cost.safely(ticket.units) - ticket.deadline
+            over = now + wait + ticket.flow.cost.safely(ticket.units) - ticket.deadline
             bound = "it would be answered after its deadline"
         if over > 0:
             raise Overloaded(bound, retry_seconds=over)
-        # Who has so many waiting keeps nobody else out, nor its own that are in more of a hurry.
+        # A tenant with many waiting keeps out no other tenant, nor its own more urgent requests.
         mine = self._queues.get(ticket.tenant)
         if mine and mine.count_before(ticket.priority) >= max(1, self._waiting_max // len(self._queues)):
             raise Busy("too many requests are waiting", hint="try again in a moment")
 
     def expected_wait(self, ticket: Ticket) -> float:
-        """Until it starts, if all goes on as it does: its tenant waits for its own, but for what may wait longer, and
-        as much of each other's."""
+        """Until it starts, at the present rate: after its tenant's requests of no lower priority, and as much work of
+        every other tenant."""
         if len(self._started) < self._places and not self._queues:
             return 0.0
         now, mine = self._clock(), self._queues.get(ticket.tenant)
@@ -121,7 +118,7 @@ class Batcher:
         ahead = sum(min(share, queue.seconds) for queue in self._queues.values() if queue is not mine)
         # Of a run that is overdue nothing is known, but that it may well take as long again.
         first = min((abs(batch.ends_at - now) for batch in islice(self._started, self._places)), default=0.0)
-        return first + self._pace.of(self._booked_seconds + own + ahead)
+        return first + self._service_rate.seconds_for(self._booked_seconds + own + ahead)
 
     def cancel(self, ticket: Ticket) -> None:
         """Its caller has gone: what of it has not begun never will. Nothing is delivered."""
@@ -141,9 +138,9 @@ class Batcher:
         self._away_seconds = max(now - ended_at, _FADES * self._away_seconds)
         del self._started[batch]
         began_at = batch.started_at if began_at is None else began_at
-        self._pace.ran(ended_at - began_at, ended_at)
+        self._service_rate.ran(ended_at - began_at, ended_at)
         if counts:
-            batch.lane.learn(batch.units, ended_at - began_at)
+            batch.flow.learn(batch.units, ended_at - began_at)
         if len(self._started) >= self._places:
             # What was booked has begun in its place.
             next(islice(self._started, self._places - 1, None)).begins(ended_at)
@@ -151,7 +148,7 @@ class Batcher:
             self._take_in(part, result)
         self._dispatch()
         if len(self._started) < self._places:
-            self._pace.idles()
+            self._service_rate.idles()
 
     def expire(self) -> None:
         """Give up every request whose time is over; to be called now and then."""
@@ -200,7 +197,7 @@ class Batcher:
         if not queue.held:
             del self._queues[ticket.tenant]
         elif ticket.over:
-            queue.tidy(ticket.lane)
+            queue.tidy(ticket.flow)
 
     def _dispatch(self) -> None:
         while self._queues:
@@ -209,10 +206,10 @@ class Batcher:
                 break
             # One moment for both: whose time is over a little later is not chosen first and then left out.
             now = self._clock()
-            lane = self._next_lane(now, ahead=ahead)
-            if lane is None:
+            flow = self._next_flow(now, ahead=ahead)
+            if flow is None:
                 return
-            batch = self._form(lane, now)
+            batch = self._form(flow, now)
             self._started[batch] = None
             self._start(batch)
 
@@ -228,37 +225,37 @@ class Batcher:
     def _booked_seconds(self) -> float:
         if len(self._started) <= self._places:
             return 0.0
-        return sum(each.lane.cost.seconds(each.units) for each in islice(self._started, self._places, None))
+        return sum(each.flow.cost.seconds(each.units) for each in islice(self._started, self._places, None))
 
-    def _next_lane(self, now: float, *, ahead: bool) -> Lane | None:
-        """The lane to run now, or `ahead`; None where nobody waits, or should wait for company."""
+    def _next_flow(self, now: float, *, ahead: bool) -> Flow | None:
+        """The flow to run now, or `ahead`; None where nobody waits, or should wait for company."""
         for tenant in sorted(self._queues, key=self._tenants.had):
-            ready = [lane for lane in list(self._lanes_of(tenant)) if self._head(tenant, lane, now) is not None]
+            ready = [flow for flow in list(self._flows_of(tenant)) if self._head(tenant, flow, now) is not None]
             if not ready:
                 continue
-            chosen = min(ready, key=self._lanes.had)
+            chosen = min(ready, key=self._flows.had)
             if ahead and not self._is_enough(chosen):
                 return None
             self._tenants.serve(tenant)
-            self._lanes.serve(chosen)
+            self._flows.serve(chosen)
             return chosen
         return None
 
-    def _is_enough(self, lane: Lane) -> bool:
+    def _is_enough(self, flow: Flow) -> bool:
         """Whether a run of what waits now would hardly gain from what may come until its place is free."""
-        room = lane.together
+        room = flow.together
         for queue in self._queues.values():
-            for _, _, ticket in queue.lanes.get(lane, ()):
+            for _, _, ticket in queue.flows.get(flow, ()):
                 if not ticket.over:
                     room -= ticket.units_of(ticket.taken, ticket.rows)
                     if ticket.whole or room <= 0:
                         return True
         return False
 
-    def _head(self, tenant: str, lane: Lane, now: float) -> Ticket | None:
-        """The tenant's next ticket on a lane; those that are over or too late are cleared away on the way."""
-        lanes = self._lanes_of(tenant)
-        queue = lanes.get(lane, [])
+    def _head(self, tenant: str, flow: Flow, now: float) -> Ticket | None:
+        """The tenant's next ticket on a flow; those that are over or too late are cleared away on the way."""
+        flows = self._flows_of(tenant)
+        queue = flows.get(flow, [])
         while queue:
             ticket = queue[0][2]
             if ticket.over or ticket.taken == ticket.rows:
@@ -267,20 +264,20 @@ class Batcher:
                 self._fail(ticket, too_late())
             else:
                 return ticket
-        lanes.pop(lane, None)
+        flows.pop(flow, None)
         return None
 
-    def _lanes_of(self, tenant: str) -> "dict[Lane, list[tuple[int, int, Ticket]]]":
+    def _flows_of(self, tenant: str) -> "dict[Flow, list[tuple[int, int, Ticket]]]":
         queue = self._queues.get(tenant)
-        return {} if queue is None else queue.lanes
+        return {} if queue is None else queue.flows
 
-    def _form(self, lane: Lane, now: float) -> Batch:
+    def _form(self, flow: Flow, now: float) -> Batch:
         parts = list[Part]()
-        rows_left, room, room_of_large = lane.rows_max, lane.together, lane.part
+        rows_left, room, room_of_large = flow.rows_max, flow.together, flow.part
         passed: set[str] = set()
-        while tenants := [each for each in self._queues if each not in passed and lane in self._lanes_of(each)]:
+        while tenants := [each for each in self._queues if each not in passed and flow in self._flows_of(each)]:
             tenant = min(tenants, key=self._tenants.had)
-            ticket = self._head(tenant, lane, now) if parts else self._foremost(tenant, lane, now)
+            ticket = self._head(tenant, flow, now) if parts else self._foremost(tenant, flow, now)
             if ticket is None:
                 passed.add(tenant)
                 continue
@@ -295,18 +292,18 @@ class Batcher:
             room_of_large -= part.units
             if ticket.whole or not rows_left or room <= 0:
                 break
-        batch = Batch(lane, parts)
+        batch = Batch(flow, parts)
         batch.begins(now)
-        self._lanes.charge(lane, batch.ends_at - now)
+        self._flows.charge(flow, batch.ends_at - now)
         return batch
 
     def _cut(self, ticket: Ticket, rows_left: int, room: float, *, first: bool) -> Part | None:
         """What of a ticket goes into a batch with so much room; None when it should wait for the next."""
-        lane, at, left = ticket.lane, ticket.taken, ticket.rows - ticket.taken
+        flow, at, left = ticket.flow, ticket.taken, ticket.rows - ticket.taken
         if ticket.whole:
             return Part(ticket, 0, ticket.rows) if first else None
         if first:
-            stop = max(at + 1, ticket.reach(at, lane.part))
+            stop = max(at + 1, ticket.reach(at, flow.part))
         elif ticket.units_of(at, ticket.rows) <= room:
             stop = ticket.rows
         elif ticket.is_large:
@@ -318,12 +315,12 @@ class Batcher:
         stays_whole = not first and not ticket.is_large
         return None if size < 1 or (stays_whole and size < left) else Part(ticket, at, at + size)
 
-    def _foremost(self, tenant: str, lane: Lane, now: float) -> Ticket | None:
+    def _foremost(self, tenant: str, flow: Flow, now: float) -> Ticket | None:
         """The head; after a part of what is large, who waits behind all that is."""
-        first = ticket = self._head(tenant, lane, now)
-        while ticket and ticket.is_large and lane in self._queues[tenant].was_large:
-            heapreplace(self._queues[tenant].lanes[lane], (ticket.priority, next(self._serial), ticket))
-            ticket = self._head(tenant, lane, now)
+        first = ticket = self._head(tenant, flow, now)
+        while ticket and ticket.is_large and flow in self._queues[tenant].was_large:
+            heapreplace(self._queues[tenant].flows[flow], (ticket.priority, next(self._serial), ticket))
+            ticket = self._head(tenant, flow, now)
             if ticket is first:
                 break
         return ticket
@@ -333,13 +330,13 @@ class Batcher:
         before = ticket.estimate
         ticket.taken = part.stop
         if ticket.is_large:
-            queue.was_large.add(ticket.lane)
+            queue.was_large.add(ticket.flow)
         else:
-            queue.was_large.discard(ticket.lane)
+            queue.was_large.discard(ticket.flow)
         if ticket.started_at is None:
             ticket.started_at = now
         self._tenants.charge(ticket.tenant, before - ticket.estimate)
-        heap = queue.lanes[ticket.lane]
+        heap = queue.flows[ticket.flow]
         assert heap[0][2] is ticket
         heappop(heap)
         if ticket.taken == ticket.rows:

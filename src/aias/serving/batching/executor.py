@@ -35,7 +35,7 @@ CHANGES: Final = 4
 
 
 class Rows(NamedTuple):
-    """The work of a ticket that may run together with others of its lane."""
+    """The work of a ticket that may run together with others of its flow."""
 
     runtime: Joining
     encoded: Encoded
@@ -82,7 +82,7 @@ class BatchRunner:
 
     def _start(self, batch: Batch) -> None:
         loop = asyncio.get_running_loop()
-        self._metrics.ran(batch.lane.name, batch.rows)
+        self._metrics.ran(batch.flow.name, batch.rows)
         self._runs.submit(self._run, batch, loop)
 
     def _finish(self, batch: Batch, results: list[Any], began_at: float, ended_at: float) -> None:
@@ -94,10 +94,10 @@ class BatchRunner:
         told, place = self._told, 0
         if told is not None:
             # Whose caller has gone meanwhile may have left its slot to another.
-            place = told.begin(batch.lane.name, [part.ticket.slot for part in batch.parts if not part.ticket.over])
+            place = told.begin(batch.flow.name, [part.ticket.slot for part in batch.parts if not part.ticket.over])
         began_at = time.monotonic()
         # What is apart runs one by one.
-        with allowed(batch.parts[0].ticket.deadline, batch.lane.cost.safely(batch.units)):
+        with allowed(batch.parts[0].ticket.deadline, batch.flow.cost.safely(batch.units)):
             results = run(batch.parts)
         ended_at = time.monotonic()
         if told is not None:
@@ -198,16 +198,16 @@ class Executor:
     def _batcher_of(self, ticket: Ticket) -> Batcher:
         """What runs apart waits for its like only: a run there that hangs is no neighbour's business. Nor is it noted
         for who would look into the end of this process."""
-        if not ticket.lane.apart:
+        if not ticket.flow.apart:
             return self.batcher
-        runner = self._apart.get(ticket.lane.name)
+        runner = self._apart.get(ticket.flow.name)
         if runner is None:
-            runner = self._apart[ticket.lane.name] = BatchRunner(places=1, bounds=self._bounds, metrics=self._metrics)
+            runner = self._apart[ticket.flow.name] = BatchRunner(places=1, bounds=self._bounds, metrics=self._metrics)
         return runner.batcher
 
     def _ticket(self, request: Request, *, rows: int, units: float) -> Ticket:
         return Ticket(
-            request.asked.lane, request.payer, rows, _Caller.nobody, units=units, priority=request.priority,
+            request.asked.flow, request.payer, rows, _Caller.nobody, units=units, priority=request.priority,
             deadline=request.deadline, until=time.monotonic() + self._bounds.answer_seconds, slot=request.slot,
         )  # fmt: skip
 

@@ -48,7 +48,7 @@ class OnLoop:
         """Refuse one that has to queue up for too long. Raises `Overloaded`."""
         model = request.asked
         self._slices.check(
-            model.seconds_for(body_bytes), payer=request.payer, objective_seconds=model.lane.objective_seconds,
+            model.seconds_for(body_bytes), payer=request.payer, objective_seconds=model.flow.objective_seconds,
             deadline=request.deadline, priority=request.priority,
         )  # fmt: skip
 
@@ -58,7 +58,7 @@ class OnLoop:
 
     def is_long(self, model: Model, body_bytes: int) -> bool:
         """What takes less cannot make anybody wait too long, as there are only so many connections."""
-        return model.seconds_for(body_bytes) * self._bounds.connections > model.lane.objective_seconds
+        return model.seconds_for(body_bytes) * self._bounds.connections > model.flow.objective_seconds
 
     def later(
         self, route: Route, request: Request, done: Callable[[Reply | Exception], None],

@@ -4,24 +4,24 @@ from collections import Counter
 from heapq import heapify
 from typing import Final
 
-from aias.serving.batching.tickets import Lane, Ticket
+from aias.serving.batching.tickets import Flow, Ticket
 
 _OVER_MAX: Final = 64
 """Of a heap, that need not be looked for."""
 
 
 class Queue:
-    """By lane, a heap of priority, arrival, ticket. `was_large`: lanes of which the last to run was part of a large
+    """By flow, a heap of priority, arrival, ticket. `was_large`: flows of which the last to run was part of a large
     request."""
 
-    __slots__ = ("_by_priority", "_counts", "held", "lanes", "was_large")
+    __slots__ = ("_by_priority", "_counts", "flows", "held", "was_large")
 
     def __init__(self) -> None:
-        self.lanes: dict[Lane, list[tuple[int, int, Ticket]]] = {}
+        self.flows: dict[Flow, list[tuple[int, int, Ticket]]] = {}
         self.held: dict[Ticket, float] = {}
         self._by_priority: dict[int, float] = {}
         self._counts: Counter[int] = Counter()
-        self.was_large: set[Lane] = set()
+        self.was_large: set[Flow] = set()
 
     @property
     def seconds(self) -> float:
@@ -49,9 +49,9 @@ class Queue:
         self._add(ticket, -(estimate or 0.0))
         return estimate is not None
 
-    def tidy(self, lane: Lane) -> None:
+    def tidy(self, flow: Flow) -> None:
         """Clear away what is over, once that is most of a heap: what may wait longest might never come up."""
-        heap = self.lanes.get(lane, [])
+        heap = self.flows.get(flow, [])
         if len(heap) > _OVER_MAX + 2 * len(self.held):
             heap[:] = [entry for entry in heap if not entry[2].over]
             heapify(heap)

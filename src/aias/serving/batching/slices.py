@@ -18,7 +18,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
 
-from aias.serving.batching.pace import Pace
+from aias.serving.batching.service_rate import ServiceRate
 from aias.serving.batching.shares import Shares
 from aias.serving.refusals import Overloaded
 
@@ -86,7 +86,7 @@ class Slices:
         self._later, self._clock, self._worked, self._seconds, self._share = later, clock, worked, seconds, share
         self._owed = 0.0
         self._queues: dict[str, _Queue] = {}
-        self._shares, self._serial, self._pace = Shares(), count(), Pace(1)
+        self._shares, self._serial, self._service_rate = Shares(), count(), ServiceRate(1)
         self._has_begun = False
         self._worked_before: float | None = None
         self._unheard, self._refuses_until = 0, -math.inf
@@ -117,7 +117,7 @@ class Slices:
         self, seconds: float, *, payer: str, objective_seconds: float, deadline: float | None, priority: int = 1
     ) -> None:  # fmt: skip
         """Refuse what would begin after its objective, or be answered after its deadline. Raises `Overloaded`."""
-        wait = self._pace.of(self._ahead(seconds, payer, priority))
+        wait = self._service_rate.seconds_for(self._ahead(seconds, payer, priority))
         over, bound = wait - objective_seconds, "more waits than can be answered in time"
         if deadline is not None:
             over, bound = self._clock() + wait + seconds - deadline, "it would be answered after its deadline"
@@ -162,7 +162,7 @@ class Slices:
 
     def _run(self) -> None:
         began = now = self._clock()
-        self._pace.begins(began)
+        self._service_rate.begins(began)
         worked = self._worked()
         if self._worked_before is not None:
             self._owed += self._share * (worked - self._worked_before)
@@ -179,14 +179,14 @@ class Slices:
             work()
             before, now = now, self._clock()
             self._shares.charge(payer, now - before)
-            self._pace.ran(seconds, now)
+            self._service_rate.ran(seconds, now)
         if self._queues:
             self._worked_before = self._worked()
             self._owed = max(0.0, self._owed - (self._worked_before - worked))
             self._later(self._run)
         else:
             self._has_begun, self._worked_before, self._owed = False, None, 0.0
-            self._pace.idles()
+            self._service_rate.idles()
 
     def _next(self, payer: str) -> tuple[float, Work]:
         self._shares.serve(payer)

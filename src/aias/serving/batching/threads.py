@@ -54,7 +54,7 @@ class Threads:
         if model is None:
             size, changes = size_of(request, packed=packed), route.scope == "admin"
             return await executor.step(answer, body_bytes=size, payer=request.payer, changes=changes)
-        if request.coming is None or request.coming.lane is not model.lane:
+        if request.coming is None or request.coming.flow is not model.flow:
             # Refused before it is understood, where so much is waiting that its answer would come too late.
             executor.announce(request, model.units_of(len(request.body)))
         if not route.asks or model.joins is None:

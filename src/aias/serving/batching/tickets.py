@@ -1,4 +1,4 @@
-"""What the batcher decides about: lanes of models, tickets of requests, and batches of their parts."""
+"""What the batcher decides about: a flow for each model, a ticket for each request, and batches of their parts."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -8,22 +8,22 @@ from typing import Any, Final
 from aias.serving.batching.costs import Cost
 
 PART_SECONDS: Final = 0.03
-"""A request of many rows runs in parts of about so long: so long others wait, whatever larger runs would save."""
+"""A request of many rows runs in parts of about this length, because others wait for each part."""
 
 PART_RUNS: Final = 3.0
-"""Times what a run costs beside its rows, at least: where that is much, a third of the work goes on it and no more."""
+"""A part takes at least so many times the fixed cost of a run, so that this is at most a third of the work."""
 
 OBJECTIVE_RUNS_MIN: Final = 4.0
-"""No model can keep an objective that is shorter than a few of its own runs."""
+"""An objective is at least so many runs of one row: no model can keep a shorter one."""
 
 _SHRINK: Final = 0.9
 
 
-class Lane:
-    """One version of a model: what its runs cost, and how large they may be.
+class Flow:
+    """The requests for one version of a model, which can run together: what a run costs, and how large it may be.
 
-    `objective_seconds` is what a run, and the wait for it, should stay below; the timeout is each ticket's own.
-    `apart`: its runs are another process's, and take no place of this one's.
+    `objective_seconds`: what the wait and the run together should stay below; each ticket has its own timeout.
+    `apart`: the runs are in another process, and take no place in this one.
     """
 
     def __init__(self, name: str, cost: Cost, *, rows_max: int, objective_seconds: float, apart: bool = False) -> None:
@@ -32,23 +32,23 @@ class Lane:
         self.name, self.cost, self.rows_max = name, cost, rows_max
         self.objective_seconds = max(objective_seconds, OBJECTIVE_RUNS_MIN * cost.seconds(1))
         self.cap = min(float(rows_max), max(1.0, cost.rows_within(self.objective_seconds / 2)))
-        """The largest run, in rows as the example is one. It grows by one and shrinks by a tenth, as TCP's window."""
+        """The largest run, in rows like the example. It grows by one and shrinks by a tenth (AIMD, as TCP's window)."""
 
     @property
     def together(self) -> float:
-        """How much is worth running at once."""
+        """The size of a batch that is worth running."""
         return max(1.0, min(self.cap, self.cost.worthwhile_rows()))
 
     @property
     def part(self) -> float:
-        """How much of a large request is run at once."""
+        """The size of the parts in which a large request runs."""
         seconds = max(PART_SECONDS, PART_RUNS * self.cost.per_run)
         return max(1.0, min(self.cap, self.cost.rows_within(seconds)))
 
-    def set_apart(self) -> "Lane":
-        """Another such, for the version in a process of its own."""
+    def set_apart(self) -> "Flow":
+        """The same for this version in a process of its own."""
         cost = Cost(self.cost.per_row, self.cost.per_run)
-        return Lane(self.name, cost, rows_max=self.rows_max, objective_seconds=self.objective_seconds, apart=True)
+        return Flow(self.name, cost, rows_max=self.rows_max, objective_seconds=self.objective_seconds, apart=True)
 
     def learn(self, units: float, seconds: float) -> None:
         self.cost.learn(units, seconds)
@@ -60,14 +60,14 @@ class Lane:
 
 @dataclass(eq=False, repr=False, slots=True)
 class Ticket:
-    """A request that waits or runs. `units`: its rows, more or less where they are larger or smaller than the example.
+    """A request that waits or runs. `units`: its size in rows like the example; larger rows count for more.
 
-    `ends`: the same up to the end of each row, where that is known of each. `whole`: it cannot be run in parts or with
-    others. `deliver` is called once, with what each part gave, or with the fault that ended it. `deadline` is the
-    caller's own; `until` when it is given up in any case. `slot`: where its connection is kept, for whoever runs it.
+    `ends`: the units up to the end of each row, where that is known. `whole`: it cannot run in parts or with others.
+    `deliver` is called once, with the results of the parts, or with the error that ended it. `deadline`: the caller's;
+    `until`: when it is given up in any case. `slot`: where its connection is kept, for whoever runs it.
     """
 
-    lane: Lane
+    flow: Flow
     tenant: str
     rows: int
     deliver: Callable[["Ticket", "list[Any] | Exception"], None]
@@ -95,8 +95,8 @@ class Ticket:
 
     @property
     def is_large(self) -> bool:
-        """Whether it would run for longer than others should wait."""
-        return self.units > self.lane.part and not self.whole
+        """Whether it would run for longer than others should have to wait."""
+        return self.units > self.flow.part and not self.whole
 
     def units_of(self, start: int, stop: int) -> float:
         if self.ends is None or start == stop:
@@ -104,23 +104,23 @@ class Ticket:
         return self.ends[stop - 1] - (self.ends[start - 1] if start else 0.0)
 
     def reach(self, start: int, units: float) -> int:
-        """The row before which so many units from `start` on are over."""
+        """The row at which `units` from `start` on end."""
         if self.ends is None:
             return min(self.rows, start + int(units * self.rows / self.units + 1e-9))
         return bisect_right(self.ends, (self.ends[start - 1] if start else 0.0) + units + 1e-9, start)
 
     @property
     def estimate(self) -> float:
-        """Seconds of running that are still to be started for it."""
-        lane, units = self.lane, self.units_of(self.taken, self.rows)
-        runs = 1.0 if self.whole else units / (lane.part if self.is_large else lane.together)
-        return lane.cost.per_row * units + lane.cost.per_run * runs
+        """Seconds of its work that has not been started."""
+        flow, units = self.flow, self.units_of(self.taken, self.rows)
+        runs = 1.0 if self.whole else units / (flow.part if self.is_large else flow.together)
+        return flow.cost.per_row * units + flow.cost.per_run * runs
 
     @property
     def next_estimate(self) -> float:
-        """Of its next run alone."""
+        """Seconds of its next run."""
         estimate = self.estimate
-        return estimate if self.whole else min(estimate, self.lane.cost.seconds(self.lane.part))
+        return estimate if self.whole else min(estimate, self.flow.cost.seconds(self.flow.part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +140,13 @@ class Part:
 class Batch:
     """`ends_at`: if it takes as long as is expected."""
 
-    lane: Lane
+    flow: Flow
     parts: list[Part]
     started_at: float = 0.0
     ends_at: float = 0.0
 
     def begins(self, at: float) -> None:
-        self.started_at, self.ends_at = at, at + self.lane.cost.seconds(self.units)
+        self.started_at, self.ends_at = at, at + self.flow.cost.seconds(self.units)
 
     @property
     def rows(self) -> int:

@@ -135,7 +135,7 @@ class Suspects:
         )  # fmt: skip
         # It is asked rows as they came: what this process could do with them, it cannot be asked to go on with.
         tier = Tier(fast=False, bounds=self._bounds)
-        return replace(model, runtime=runtime, lane=model.lane.set_apart(), joins=None, reads=None, tier=tier)
+        return replace(model, runtime=runtime, flow=model.flow.set_apart(), joins=None, reads=None, tier=tier)
 
 
 def _process_of(model: Model) -> IsolatedRuntime:

@@ -16,7 +16,7 @@ from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Joining, Reading, Row, Vectors
 from aias.runtimes.latency import longest_seconds
 from aias.serving.batching.costs import Cost
-from aias.serving.batching.tickets import Lane
+from aias.serving.batching.tickets import Flow
 from aias.serving.batching.tiers import Tier, runs_fast
 from aias.serving.bounds import Bounds
 from aias.serving.formats.json_answers import AnswerForm
@@ -44,7 +44,7 @@ class Answering(Protocol):
 class Model:
     """One version in memory. `version` is for people: `reviews@3`; `number` is its last part.
 
-    `lane` is its place in the batcher, `joins` the runtime where it can answer rows of several callers at once, `reads`
+    `flow` is its place in the batcher, `joins` the runtime where it can answer rows of several callers at once, `reads`
     where it can read a row of JSON by itself. `read_seconds`: what it takes to understand a row among others.
     """
 
@@ -56,7 +56,7 @@ class Model:
     example_bytes: int
     example_tokens: int
     row_seconds: float
-    lane: Lane
+    flow: Flow
     joins: Joining | None
     tier: Tier
     reads: Reading | None = None
@@ -112,14 +112,14 @@ def warm(runtime: Answering, *, version: str, number: int, bounds: Bounds | None
     joins = runtime if isinstance(runtime, Joining) else None
     reads = runtime if isinstance(runtime, Reading) else None
     cost, tokens = _measured(joins, example, row_seconds)
-    lane = Lane(version, cost, rows_max=bounds.batch_rows, objective_seconds=bounds.objective_seconds)
+    flow = Flow(version, cost, rows_max=bounds.batch_rows, objective_seconds=bounds.objective_seconds)
     size = len(msgspec.json.encode([example]))
     # The example may go the shorter of two ways.
     longest = max(row_seconds, longest_seconds(runtime.manifest))
     tier = Tier(fast=runs_fast(longest, cost, bounds), bounds=bounds)
     read_seconds = float("inf") if joins is None else _seconds_to_read(joins, example)
     return Model(
-        version, number, runtime, form, example, size, tokens, row_seconds, lane, joins, tier, reads, read_seconds
+        version, number, runtime, form, example, size, tokens, row_seconds, flow, joins, tier, reads, read_seconds
     )
 
 

@@ -319,7 +319,7 @@ class Router:
             "version": model.version,
             "row_seconds": model.row_seconds,
             "tier": model.tier.name,
-            "together": int(model.lane.together),
+            "together": int(model.flow.together),
             "load_seconds": grown.seconds,
             "bytes": model.resident.bytes,
         }

@@ -8,7 +8,7 @@ import pytest
 from aias.serving.admission.quotas import Charge
 from aias.serving.admission.repeated_refusals import LIFE_SECONDS, RepeatedRefusals
 from aias.serving.batching.costs import Cost
-from aias.serving.batching.tickets import Lane
+from aias.serving.batching.tickets import Flow
 from aias.serving.http.heads import Head
 from aias.serving.http.messages import Reply, Request
 from aias.serving.http.routes import Route
@@ -25,7 +25,7 @@ class Thing:
     version, number = "m@1", 1
 
     def __init__(self, objective_seconds: float = 1.0) -> None:
-        self.lane = Lane("m@1", Cost(1e-5, 0.0), rows_max=1, objective_seconds=objective_seconds)
+        self.flow = Flow("m@1", Cost(1e-5, 0.0), rows_max=1, objective_seconds=objective_seconds)
 
 
 class Scene:

@@ -7,11 +7,11 @@ import pytest
 from aias.serving.batching.batcher import Batcher
 from aias.serving.batching.tickets import Batch, Ticket
 from aias.serving.refusals import Busy, Overloaded, TooLate
-from simulated_machine import Machine, lane, together
+from simulated_machine import Machine, flow, together
 
 
 def test_an_idle_machine_runs_at_once() -> None:
-    machine, model = Machine(), lane()
+    machine, model = Machine(), flow()
 
     ticket = machine.ask(model)
     machine.run()
@@ -21,7 +21,7 @@ def test_an_idle_machine_runs_at_once() -> None:
 
 
 def test_what_waits_while_a_run_is_on_runs_together_afterwards() -> None:
-    machine, model = Machine(), lane()
+    machine, model = Machine(), flow()
 
     tickets = [machine.ask(model, rows=rows, tenant=str(rows)) for rows in (1, 2, 3, 4)]
     machine.run()
@@ -31,7 +31,7 @@ def test_what_waits_while_a_run_is_on_runs_together_afterwards() -> None:
 
 
 def test_rows_that_gain_nothing_together_are_not_joined() -> None:
-    machine, model = Machine(), lane(per_row=0.005, per_run=0.0001)
+    machine, model = Machine(), flow(per_row=0.005, per_run=0.0001)
 
     for _ in range(4):
         machine.ask(model)
@@ -41,7 +41,7 @@ def test_rows_that_gain_nothing_together_are_not_joined() -> None:
 
 
 def test_a_failed_run_ends_its_request_and_nobody_elses() -> None:
-    machine, model = Machine(fails=lambda batch: batch.parts[0].ticket.tenant == "bad"), lane(rows_max=4)
+    machine, model = Machine(fails=lambda batch: batch.parts[0].ticket.tenant == "bad"), flow(rows_max=4)
 
     bad = machine.ask(model, rows=9, tenant="bad")
     good = machine.ask(model, tenant="good")
@@ -54,7 +54,7 @@ def test_a_failed_run_ends_its_request_and_nobody_elses() -> None:
 
 
 def test_who_hangs_up_leaves_the_queue() -> None:
-    machine, model = Machine(), lane()
+    machine, model = Machine(), flow()
     first, gone, last = (machine.ask(model, tenant=name) for name in ("a", "b", "c"))
 
     machine.batcher.cancel(gone)
@@ -68,7 +68,7 @@ def test_who_hangs_up_leaves_the_queue() -> None:
 
 @pytest.mark.parametrize("ends", ["by hanging up", "too late"])
 def test_what_is_over_and_never_comes_up_is_not_kept_for_ever(ends: str) -> None:
-    machine, model = Machine(), lane()
+    machine, model = Machine(), flow()
     machine.ask(model)
     urgent = [machine.ask(model, priority=0) for _ in range(20)]
     for at in range(1_000):
@@ -78,7 +78,7 @@ def test_what_is_over_and_never_comes_up_is_not_kept_for_ever(ends: str) -> None
             machine.batcher.expire()
         else:
             machine.batcher.cancel(late)
-        assert len(machine.batcher._queues[late.tenant].lanes[model]) < 200, at
+        assert len(machine.batcher._queues[late.tenant].flows[model]) < 200, at
     last = machine.ask(model, priority=2)
     machine.run()
 
@@ -86,7 +86,7 @@ def test_what_is_over_and_never_comes_up_is_not_kept_for_ever(ends: str) -> None
 
 
 def test_who_hangs_up_while_running_harms_nobody() -> None:
-    machine, model = Machine(), lane(rows_max=2, objective=10)
+    machine, model = Machine(), flow(rows_max=2, objective=10)
     gone, last = machine.ask(model, rows=8), machine.ask(model)
 
     machine.batcher.cancel(gone)
@@ -98,7 +98,7 @@ def test_who_hangs_up_while_running_harms_nobody() -> None:
 
 
 def test_a_deadline_that_cannot_be_met_is_told_at_the_door() -> None:
-    machine, model = Machine(), lane()
+    machine, model = Machine(), flow()
     first = machine.ask(model, within=0.006)
     late = machine.ask(model, within=0.006)
     machine.run()
@@ -110,7 +110,7 @@ def test_a_deadline_that_cannot_be_met_is_told_at_the_door() -> None:
 
 
 def test_without_a_deadline_the_objective_bounds_the_wait_and_the_refusal_says_when_to_come_again() -> None:
-    machine, model = Machine(), lane(per_row=0.1, per_run=0.0, objective=2.0)
+    machine, model = Machine(), flow(per_row=0.1, per_run=0.0, objective=2.0)
 
     tickets = [machine.ask(model) for _ in range(60)]
     [fault] = machine.outcomes[tickets[-1]]
@@ -125,7 +125,7 @@ def test_without_a_deadline_the_objective_bounds_the_wait_and_the_refusal_says_w
 
 def test_a_request_whose_time_is_over_is_not_run() -> None:
     # The first run takes far longer than anybody could know.
-    machine, model = Machine(takes=lambda batch: 5.0 if batch.started_at == 0 else 0.005), lane()
+    machine, model = Machine(takes=lambda batch: 5.0 if batch.started_at == 0 else 0.005), flow()
     machine.ask(model)
     late = machine.ask(model, within=0.1)
     machine.at(0.2, machine.batcher.expire)
@@ -138,7 +138,7 @@ def test_a_request_whose_time_is_over_is_not_run() -> None:
 
 
 def test_a_run_beyond_its_time_is_given_up_but_keeps_its_place() -> None:
-    machine, model = Machine(takes=lambda _batch: 5.0), lane()
+    machine, model = Machine(takes=lambda _batch: 5.0), flow()
     stuck = machine.ask(model, until=1.0)
     machine.at(1.5, machine.batcher.expire)
     machine.run(2.0)
@@ -151,7 +151,7 @@ def test_a_run_beyond_its_time_is_given_up_but_keeps_its_place() -> None:
 
 
 def test_no_more_than_so_many_wait() -> None:
-    machine, model = Machine(waiting_max=2), lane(objective=100)
+    machine, model = Machine(waiting_max=2), flow(objective=100)
 
     tickets = [machine.ask(model) for _ in range(4)]
     machine.run()
@@ -161,7 +161,7 @@ def test_no_more_than_so_many_wait() -> None:
 
 
 def test_who_has_as_many_waiting_as_may_wait_refuses_nobody_else() -> None:
-    machine, model = Machine(waiting_max=8), lane(objective=100)
+    machine, model = Machine(waiting_max=8), flow(objective=100)
 
     flood = [machine.ask(model, tenant="flood") for _ in range(10)]
     others = [machine.ask(model, tenant=each) for each in ("one", "two", "one", "one", "one")]
@@ -173,7 +173,7 @@ def test_who_has_as_many_waiting_as_may_wait_refuses_nobody_else() -> None:
 
 
 def test_as_many_as_may_wait_that_are_in_no_hurry_refuse_nobody_who_is() -> None:
-    machine, model = Machine(waiting_max=2), lane(objective=100)
+    machine, model = Machine(waiting_max=2), flow(objective=100)
 
     low = [machine.ask(model, priority=2) for _ in range(4)]
     high = [machine.ask(model, priority=0) for _ in range(3)]
@@ -185,7 +185,7 @@ def test_as_many_as_may_wait_that_are_in_no_hurry_refuse_nobody_who_is() -> None
 
 def test_an_answer_that_goes_on_and_on_holds_one_place_and_no_more() -> None:
     machine = Machine(places=2, takes=lambda batch: 30.0 if batch.parts[0].ticket.whole else 0.005)
-    talk, model = lane("talk", per_row=1.0, per_run=0.0), lane()
+    talk, model = flow("talk", per_row=1.0, per_run=0.0), flow()
     stream = machine.ask(talk, whole=True)
 
     others = []
@@ -205,7 +205,7 @@ def test_an_answer_that_goes_on_and_on_holds_one_place_and_no_more() -> None:
 
 
 def test_who_is_away_when_runs_end_has_booked_what_runs_meanwhile() -> None:
-    machine, model = Machine(places=2, away=lambda: 0.02), lane(per_row=0.002, per_run=0.0, objective=1_000)
+    machine, model = Machine(places=2, away=lambda: 0.02), flow(per_row=0.002, per_run=0.0, objective=1_000)
     for _ in range(1_000):
         machine.ask(model)
     machine.run()
@@ -218,7 +218,7 @@ def test_who_is_away_when_runs_end_has_booked_what_runs_meanwhile() -> None:
 def test_who_is_never_away_books_nothing() -> None:
     booked: list[int] = []
     machine = Machine(places=2, takes=lambda _batch: booked.append(machine.ahead) or 0.002)  # type: ignore[func-returns-value]
-    model = lane(per_row=0.002, per_run=0.0, objective=1_000)
+    model = flow(per_row=0.002, per_run=0.0, objective=1_000)
     for _ in range(50):
         machine.ask(model)
     machine.run()
@@ -228,7 +228,7 @@ def test_who_is_never_away_books_nothing() -> None:
 
 def test_nothing_is_booked_that_would_gain_from_company() -> None:
     booked: list[int] = []
-    machine, model = Machine(places=2, away=lambda: 0.02), lane(per_row=0.001, per_run=0.01, objective=1_000)
+    machine, model = Machine(places=2, away=lambda: 0.02), flow(per_row=0.001, per_run=0.01, objective=1_000)
     for at in range(300):
         machine.at(0.001 * at, lambda: machine.ask(model))
         machine.at(0.001 * at, lambda: booked.append(machine.ahead))
@@ -239,7 +239,7 @@ def test_nothing_is_booked_that_would_gain_from_company() -> None:
 
 
 def test_what_runs_cost_is_learned_without_the_time_nobody_heard_of_it() -> None:
-    machine, model = Machine(away=lambda: 0.05), lane(per_row=0.002, per_run=0.0, objective=1_000)
+    machine, model = Machine(away=lambda: 0.05), flow(per_row=0.002, per_run=0.0, objective=1_000)
     for _ in range(200):
         machine.ask(model)
     machine.run()
@@ -248,7 +248,7 @@ def test_what_runs_cost_is_learned_without_the_time_nobody_heard_of_it() -> None
 
 
 def test_what_is_booked_counts_at_the_door() -> None:
-    machine, model = Machine(places=2, away=lambda: 0.05), lane(per_row=0.01, per_run=0.0, objective=1_000)
+    machine, model = Machine(places=2, away=lambda: 0.05), flow(per_row=0.01, per_run=0.0, objective=1_000)
     for _ in range(60):
         machine.ask(model)
     machine.run(0.2)
@@ -261,7 +261,7 @@ def test_what_is_booked_counts_at_the_door() -> None:
 
 def test_on_one_place_nothing_is_booked() -> None:
     """There the one processor does the work of whoever is away."""
-    machine, model = Machine(away=lambda: 0.02), lane(per_row=0.002, per_run=0.0, objective=1_000)
+    machine, model = Machine(away=lambda: 0.02), flow(per_row=0.002, per_run=0.0, objective=1_000)
     for _ in range(20):
         machine.ask(model)
     machine.run(0.1)
@@ -274,7 +274,7 @@ def test_on_one_place_nothing_is_booked() -> None:
 def open_loop(times_capacity: float, *, places: int = 1, seconds: float = 60.0) -> tuple[Machine, float, list[Ticket]]:
     """Poisson arrivals at a multiple of what the machine can do at its best; true times vary by a fifth."""
     chance = random.Random(7)
-    model = lane(per_row=0.002, per_run=0.002, objective=0.2)
+    model = flow(per_row=0.002, per_run=0.002, objective=0.2)
     machine = Machine(places=places, takes=lambda batch: (0.001 * batch.units + 0.004) * chance.uniform(0.8, 1.2))
     best = places * 64 / (0.001 * 64 + 0.004)
     now = 0.0
@@ -302,7 +302,7 @@ def test_below_capacity_nobody_is_refused() -> None:
 
 
 def test_runs_that_take_longer_than_the_objective_become_smaller() -> None:
-    machine, model = Machine(takes=lambda batch: 0.02 * batch.units + 0.2), lane(per_run=0.2, objective=0.5)
+    machine, model = Machine(takes=lambda batch: 0.02 * batch.units + 0.2), flow(per_run=0.2, objective=0.5)
     before = model.cap
 
     def again() -> None:
@@ -327,7 +327,7 @@ def test_a_time_that_is_over_while_the_next_run_is_chosen_costs_no_place(looks: 
         return now[0]
 
     batcher = Batcher(started.append, places=1, clock=clock, waiting_max=10)
-    model, deliver = lane(), lambda _ticket, outcome: told.append(outcome)
+    model, deliver = flow(), lambda _ticket, outcome: told.append(outcome)
     batcher.submit(Ticket(model, "one", 1, deliver, until=1_000.0))
     late = Ticket(model, "one", 1, deliver)
     batcher.submit(late, let_in=True)

@@ -72,7 +72,7 @@ def busy(bounds: Bounds = THREADS) -> Iterator[Busy]:
     shelf.deploy("churn", 1, model)
     with live_server(shelf, bounds=bounds, places=1) as server:
         # A run is worth its company here, whatever was measured of this toy.
-        server.gateway.router.find("churn").lane.cost = Cost(0.001, 0.1)
+        server.gateway.router.find("churn").flow.cost = Cost(0.001, 0.1)
         model.stall.clear()
         while model.started.acquire(blocking=False):
             pass
@@ -222,7 +222,7 @@ def test_deadlines_and_priorities_are_heard_in_every_dialect(path: str, body: ob
         line.ask("low", body, path, X_Priority="low")
         line.ask("high", body, path, X_Priority="high")
         priorities = {each[2].priority for queue in line.server.gateway.executor.batcher._queues.values()
-                      for lane in queue.lanes.values() for each in lane}  # fmt: skip
+                      for flow in queue.flows.values() for each in flow}  # fmt: skip
 
     assert (late[:13], wrong.status) == (b"HTTP/1.1 503 ", 400)
     assert b"\r\nretry-after-ms: " in late

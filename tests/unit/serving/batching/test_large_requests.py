@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from aias.serving.batching.tickets import Lane, Ticket
-from simulated_machine import Machine, lane, together
+from aias.serving.batching.tickets import Flow, Ticket
+from simulated_machine import Machine, flow, together
 
 
 def test_a_request_beyond_the_maximum_is_split_and_put_together_again() -> None:
-    machine, model = Machine(places=2), lane(rows_max=10, per_run=0.1, objective=10)
+    machine, model = Machine(places=2), flow(rows_max=10, per_run=0.1, objective=10)
 
     ticket = machine.ask(model, rows=35)
     machine.run()
@@ -19,7 +19,7 @@ def test_a_request_beyond_the_maximum_is_split_and_put_together_again() -> None:
 
 
 def test_a_maximum_of_one_is_legal() -> None:
-    machine, model = Machine(), lane(rows_max=1)
+    machine, model = Machine(), flow(rows_max=1)
 
     tickets = [machine.ask(model, rows=rows) for rows in (1, 3, 1)]
     machine.run()
@@ -29,7 +29,7 @@ def test_a_maximum_of_one_is_legal() -> None:
 
 
 def test_rows_larger_than_the_example_count_for_more() -> None:
-    machine, model = Machine(), lane(rows_max=32)
+    machine, model = Machine(), flow(rows_max=32)
     machine.ask(model)
 
     for _ in range(4):
@@ -40,7 +40,7 @@ def test_rows_larger_than_the_example_count_for_more() -> None:
 
 
 def test_rows_smaller_than_the_example_count_for_less() -> None:
-    machine, model = Machine(), lane(rows_max=256)
+    machine, model = Machine(), flow(rows_max=256)
     machine.ask(model)
 
     for _ in range(200):
@@ -52,7 +52,7 @@ def test_rows_smaller_than_the_example_count_for_less() -> None:
 
 
 def test_a_large_request_lets_others_in_between() -> None:
-    machine, model = Machine(), lane(rows_max=1_000, per_row=0.001, per_run=0.0, objective=10)
+    machine, model = Machine(), flow(rows_max=1_000, per_row=0.001, per_run=0.0, objective=10)
 
     large = machine.ask(model, rows=1_000, tenant="large")
     small = [machine.ask(model, tenant="small") for _ in range(5)]
@@ -63,7 +63,7 @@ def test_a_large_request_lets_others_in_between() -> None:
 
 
 def test_a_large_request_does_not_shut_out_small_ones_of_its_own_tenant() -> None:
-    machine, model = Machine(), lane(rows_max=1_000, per_row=0.01, per_run=0.0, objective=0.5)
+    machine, model = Machine(), flow(rows_max=1_000, per_row=0.01, per_run=0.0, objective=0.5)
 
     large = machine.ask(model, rows=1_000)
     small = [machine.ask(model) for _ in range(5)]
@@ -73,10 +73,10 @@ def test_a_large_request_does_not_shut_out_small_ones_of_its_own_tenant() -> Non
     assert machine.rows_of(large) == list(range(1_000))
 
 
-def beside_large_ones(*, large: int, tenant: str) -> tuple[Machine, list[Ticket], Lane]:
+def beside_large_ones(*, large: int, tenant: str) -> tuple[Machine, list[Ticket], Flow]:
     """MiniLM's costs: 2,048 texts of 14 tokens in each of the `large` requests, and four callers who ask for one."""
     machine, chance = Machine(), random.Random(1)
-    model = lane(per_row=0.00076, per_run=0.0043, rows_max=1_024, objective=1)
+    model = flow(per_row=0.00076, per_run=0.0043, rows_max=1_024, objective=1)
     small: list[Ticket] = []
     for _ in range(large):
         machine.ask(model, rows=2_048, units=3.5 * 2_048, tenant="large")
@@ -106,7 +106,7 @@ def test_beside_large_requests_small_ones_wait_for_about_one_part(large: int, te
 
 
 def test_a_large_request_of_its_own_tenant_is_not_starved_by_small_ones() -> None:
-    machine, model = Machine(), lane(per_row=0.001, per_run=0.0, rows_max=1_000, objective=10)
+    machine, model = Machine(), flow(per_row=0.001, per_run=0.0, rows_max=1_000, objective=10)
     large = machine.ask(model, rows=1_000)
 
     def again() -> None:
@@ -121,7 +121,7 @@ def test_a_large_request_of_its_own_tenant_is_not_starved_by_small_ones() -> Non
 
 
 def test_a_part_is_cut_by_what_its_rows_weigh_each() -> None:
-    machine, model = Machine(), lane(per_row=0.001, per_run=0.0, rows_max=1_000, objective=10)
+    machine, model = Machine(), flow(per_row=0.001, per_run=0.0, rows_max=1_000, objective=10)
     ends = [float(at) for at in range(1, 101)] + [100.0 + 64 * at for at in range(1, 11)]
 
     ticket = machine.ask(model, rows=110, units=ends[-1], ends=ends)

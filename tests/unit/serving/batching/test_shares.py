@@ -3,11 +3,11 @@
 import pytest
 
 from aias.serving.refusals import Overloaded
-from simulated_machine import Machine, lane
+from simulated_machine import Machine, flow
 
 
 def test_what_goes_first_for_one_tenant_does_not_for_another() -> None:
-    machine, model = Machine(), lane(per_row=0.01, per_run=0.0, objective=10)
+    machine, model = Machine(), flow(per_row=0.01, per_run=0.0, objective=10)
     machine.ask(model, tenant="a")
     late = [machine.ask(model, tenant="a", priority=2) for _ in range(3)]
     soon = machine.ask(model, tenant="a", priority=0)
@@ -19,7 +19,7 @@ def test_what_goes_first_for_one_tenant_does_not_for_another() -> None:
 
 
 def test_what_may_wait_refuses_nobody_who_goes_first() -> None:
-    machine, model = Machine(), lane(per_row=0.125, per_run=0.0, objective=1)
+    machine, model = Machine(), flow(per_row=0.125, per_run=0.0, objective=1)
     waiting = [machine.ask(model, priority=2) for _ in range(20)]
     of_low = sum(not machine.outcomes[each] for each in waiting)
     first = machine.ask(model, priority=0)
@@ -34,7 +34,7 @@ def test_what_may_wait_refuses_nobody_who_goes_first() -> None:
 
 
 def test_a_flood_of_one_tenant_leaves_another_its_half() -> None:
-    machine, model = Machine(places=2), lane(per_row=0.01, per_run=0.0, objective=1_000)
+    machine, model = Machine(places=2), flow(per_row=0.01, per_run=0.0, objective=1_000)
     for _ in range(1_000):
         machine.ask(model, tenant="flood")
     served = []
@@ -53,7 +53,7 @@ def test_a_flood_of_one_tenant_leaves_another_its_half() -> None:
 
 def test_a_flood_on_many_models_takes_no_more_than_a_flood_on_one() -> None:
     machine = Machine()
-    models = [lane(str(at), per_row=0.01, per_run=0.0, objective=1_000) for at in range(10)]
+    models = [flow(str(at), per_row=0.01, per_run=0.0, objective=1_000) for at in range(10)]
     for model in models[1:]:
         for _ in range(100):
             machine.ask(model, tenant="flood")
@@ -66,8 +66,8 @@ def test_a_flood_on_many_models_takes_no_more_than_a_flood_on_one() -> None:
 def test_two_models_of_one_tenant_take_turns_by_seconds_not_by_requests() -> None:
     machine = Machine()
     slow, fast = (
-        lane("slow", per_row=0.1, per_run=0, objective=1_000),
-        lane("fast", per_row=0.01, per_run=0, objective=1_000),
+        flow("slow", per_row=0.1, per_run=0, objective=1_000),
+        flow("fast", per_row=0.01, per_run=0, objective=1_000),
     )
     of_slow, of_fast = [machine.ask(slow) for _ in range(50)], [machine.ask(fast) for _ in range(500)]
     machine.run(2.0)
@@ -81,7 +81,7 @@ def test_two_models_of_one_tenant_take_turns_by_seconds_not_by_requests() -> Non
 
 
 def test_who_was_idle_has_saved_nothing_up() -> None:
-    machine, model = Machine(), lane(per_row=0.01, per_run=0.0, objective=1_000)
+    machine, model = Machine(), flow(per_row=0.01, per_run=0.0, objective=1_000)
     machine.ask(model, tenant="late")
     for _ in range(100):
         machine.ask(model, tenant="steady")

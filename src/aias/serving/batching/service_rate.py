@@ -1,21 +1,21 @@
-"""How fast a queue moves: its runs, and what passes between them.
+"""Service rate: how fast a queue moves, counting the runs and the time between them.
 
-Whoever waits does not wait for runs alone. A place stands empty until the next run has begun; with one processor for
-all, requests are read and answered, and others refused, between the runs. What it was, nobody needs to know: of the
-time in which no place was free so much was running, and what is to come will take as much longer.
+A request waits for more than runs. A place stands empty until the next run has begun; with one processor for all,
+requests are read, answered and refused between the runs. What took the time does not matter: while no place was free,
+runs took a certain share of it, and coming runs are expected to take the same share.
 """
 
 from typing import Final
 
 _FORGET: Final = 0.98
-"""Half of what is known of a run is forgotten 34 runs later, as of its cost."""
+"""The weight of a run halves every 34 runs, as for its cost."""
 
 _LONGEST: Final = 8.0
-"""Times the run. What passes for longer between two counts for so much, or a stall would turn everybody away."""
+"""Times the run, at most, that the time between two runs counts for: else one stall would refuse everybody."""
 
 
-class Pace:
-    """Of `places` runs at a time; all times by one clock."""
+class ServiceRate:
+    """For `places` runs at a time; all times by one clock."""
 
     def __init__(self, places: int) -> None:
         self._places = places
@@ -25,7 +25,7 @@ class Pace:
     def ran(self, seconds: float, ended_at: float) -> None:
         """A run has ended."""
         if not self._ran:
-            # Before the first, as if many had run without a pause.
+            # Starts as if many had run without a pause.
             self._ran = self._passed = seconds / (1 - _FORGET)
         if self._since is not None:
             passed = min(max(0.0, ended_at - self._since) * self._places, _LONGEST * seconds)
@@ -41,7 +41,7 @@ class Pace:
         """A place is free for want of work."""
         self._since = None
 
-    def of(self, seconds: float) -> float:
-        """How long it takes until so much has run."""
+    def seconds_for(self, seconds: float) -> float:
+        """How long it takes to run so many seconds of work."""
         stretch = max(1.0, self._passed / self._ran) if self._ran else 1.0
         return seconds * stretch / self._places
