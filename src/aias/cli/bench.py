@@ -20,8 +20,8 @@ from aias.cli.show import give
 if TYPE_CHECKING:
     from aias.client.load.peak import Peak
     from aias.client.load.result import Plan, Result
-    from aias.client.load.subject import Subject
     from aias.client.load.target import Address
+    from aias.client.load.workload import Workload
 
 URL: Final = "http://127.0.0.1:8000"
 CONNECTIONS: Final = 32
@@ -78,7 +78,7 @@ def bench(
 ) -> None:  # fmt: skip
     """Load-test ENDPOINT: latencies, goodput and failures, with a generator that keeps to its schedule."""
     from aias.client.load.result import Plan
-    from aias.client.load.subject import from_body, from_rows
+    from aias.client.load.workload import from_body, from_rows
 
     if sum((rate is not None, connections is not None, peak)) > 1:
         raise click.UsageError("--rate, --connections and --peak are three kinds of load; choose one")
@@ -101,14 +101,14 @@ def bench(
     with ExitStack() as held:
         address, key = _server(held, url, workers)
         if body is not None:
-            subject = from_body(address, path or f"/predict/{endpoint}", key, body, media_type)
+            workload = from_body(address, path or f"/predict/{endpoint}", key, body, media_type)
         else:
-            subject = from_rows(address, endpoint, key, rows=rows, file=data)
-        session = _Session(subject, plan, quiet=as_json)
+            workload = from_rows(address, endpoint, key, rows=rows, file=data)
+        session = _Session(workload, plan, quiet=as_json)
         if peak:
-            interrupted = _tell_peak(session.peak(), subject, plan, plot=plot, as_json=as_json)
+            interrupted = _tell_peak(session.peak(), workload, plan, plot=plot, as_json=as_json)
         else:
-            interrupted = _tell(session.loads(rate, connections), subject, plan, plot=plot, as_json=as_json)
+            interrupted = _tell(session.loads(rate, connections), workload, plan, plot=plot, as_json=as_json)
     if interrupted:
         click.get_current_context().exit(INTERRUPTED)
 
@@ -123,8 +123,8 @@ def _check_drawable(plot: Path) -> None:
 class _Session:
     """Loads, one after the other, until Ctrl-C."""
 
-    def __init__(self, subject: "Subject", plan: "Plan", *, quiet: bool) -> None:
-        self._subject, self._plan = subject, plan
+    def __init__(self, workload: "Workload", plan: "Plan", *, quiet: bool) -> None:
+        self._workload, self._plan = workload, plan
         self._stop = threading.Event()
         self._shows = sys.stderr.isatty() and not quiet
 
@@ -151,7 +151,7 @@ class _Session:
         from aias.client.load.generator import put_load
 
         with _interruptible(self._stop):
-            result = put_load(self._subject.target, plan, stop=self._stop, tick=self._tick if self._shows else None)
+            result = put_load(self._workload.target, plan, stop=self._stop, tick=self._tick if self._shows else None)
         if self._shows:
             click.echo("\r\033[K", nl=False, err=True)
         return result
@@ -193,8 +193,8 @@ def _interruptible(stop: threading.Event) -> Iterator[None]:
 def _server(held: ExitStack, url: str | None, workers: int) -> "tuple[Address, str]":
     """A server that answers, and a key that it takes."""
     from aias.client.load.errors import KeyRefused, NoServer
-    from aias.client.load.subject import borrowed_key
     from aias.client.load.target import Address
+    from aias.client.load.workload import borrowed_key
     from aias.core.settings import home
 
     address, key = Address.parse(url or URL), os.environ.get("AIAS_KEY", "")
@@ -215,8 +215,8 @@ def _server(held: ExitStack, url: str | None, workers: int) -> "tuple[Address, s
 
 
 def _started(held: ExitStack, workers: int) -> "tuple[Address, str]":
-    from aias.client.load.subject import borrowed_key
     from aias.client.load.target import Address
+    from aias.client.load.workload import borrowed_key
     from aias.core.settings import home
     from aias.serving.processes.background import Background
 
@@ -239,37 +239,38 @@ def _wait(condition: Callable[[], bool]) -> None:
         left -= 0.1
 
 
-def _tell(loads: "dict[str, Result]", subject: "Subject", plan: "Plan", *, plot: Path | None, as_json: bool) -> bool:
+def _tell(loads: "dict[str, Result]", workload: "Workload", plan: "Plan", *, plot: Path | None, as_json: bool) -> bool:
     from aias.cli.bench_text import show_loads
     from aias.client.load.plot import draw_latencies
 
     if as_json:
-        give(_about(subject, plan) | {"loads": [each.as_dict() for each in loads.values()]}, as_json=True)
+        give(_about(workload, plan) | {"loads": [each.as_dict() for each in loads.values()]}, as_json=True)
     else:
-        show_loads(loads, subject)
+        show_loads(loads, workload)
     if plot is not None:
         # Last: what it could not write must not take the figures with it.
-        _write(plot, draw_latencies(loads, title=f"Latency of {subject.version or subject.path}"))
+        _write(plot, draw_latencies(loads, title=f"Latency of {workload.version or workload.path}"))
     return any(each.interrupted for each in loads.values())
 
 
-def _tell_peak(peak: "Peak", subject: "Subject", plan: "Plan", *, plot: Path | None, as_json: bool) -> bool:
+def _tell_peak(peak: "Peak", workload: "Workload", plan: "Plan", *, plot: Path | None, as_json: bool) -> bool:
     from aias.cli.bench_text import show_peak
     from aias.client.load.plot import draw_peak
 
     if as_json:
-        give(_about(subject, plan) | {"peak": peak.as_dict()}, as_json=True)
+        give(_about(workload, plan) | {"peak": peak.as_dict()}, as_json=True)
     else:
-        show_peak(peak, subject)
+        show_peak(peak, workload)
     if plot is not None:
-        _write(plot, draw_peak(peak, title=f"Goodput of {subject.version or subject.path}"))
+        _write(plot, draw_peak(peak, title=f"Goodput of {workload.version or workload.path}"))
     return any(each.interrupted for each in peak.steps)
 
 
-def _about(subject: "Subject", plan: "Plan") -> dict[str, Any]:
+def _about(workload: "Workload", plan: "Plan") -> dict[str, Any]:
     return {
-        "version": subject.version, "path": subject.path, "rows_per_request": subject.rows,
-        "bodies": len(subject.target.requests), "warm_up_s": plan.warm_up, "timeout_s": plan.timeout, "seed": plan.seed,
+        "version": workload.version, "path": workload.path, "rows_per_request": workload.rows,
+        "bodies": len(workload.target.requests),
+        "warm_up_s": plan.warm_up, "timeout_s": plan.timeout, "seed": plan.seed,
     }  # fmt: skip
 
 

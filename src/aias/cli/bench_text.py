@@ -10,14 +10,14 @@ from aias.cli.show import table
 from aias.client.load.latencies import Latencies
 from aias.client.load.peak import KEPT, Peak
 from aias.client.load.result import SHARES, Result
-from aias.client.load.subject import Subject
+from aias.client.load.workload import Workload
 
 _BAR: Final = 40
 _BARS_MAX: Final = 14
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
 
-def show_loads(loads: Mapping[str, Result], subject: Subject) -> None:
+def show_loads(loads: Mapping[str, Result], workload: Workload) -> None:
     """Each load in a column."""
     results = list(loads.values())
     objective = took(results[0].plan.objective)
@@ -29,7 +29,7 @@ def show_loads(loads: Mapping[str, Result], subject: Subject) -> None:
         *((name, *(percentile(each.answered, share) for each in results)) for name, share in SHARES.items()),
         ("slowest", *(took(each.answered.highest) if each.answered.count else "" for each in results)),
     ]
-    table(_title(subject), ("", *loads), rows, right=tuple(loads))
+    table(_title(workload), ("", *loads), rows, right=tuple(loads))
     for name, each in loads.items():
         _show_failures(name, each)
     last = list(loads)[-1]
@@ -40,7 +40,7 @@ def show_loads(loads: Mapping[str, Result], subject: Subject) -> None:
         _warn(name, each)
 
 
-def show_peak(peak: Peak, subject: Subject) -> None:
+def show_peak(peak: Peak, workload: Workload) -> None:
     """Each rate in a line, lowest first; then what was found."""
     steps = [*peak.steps, *([peak.beyond] if peak.beyond else [])]
     steps.sort(key=lambda step: step.plan.rate or 0.0)
@@ -53,7 +53,7 @@ def show_peak(peak: Peak, subject: Subject) -> None:
         )
         for each in steps
     ]  # fmt: skip
-    table(_title(subject), columns, rows, right=columns[:-1])
+    table(_title(workload), columns, rows, right=columns[:-1])
     if peak.best is not None and peak.best.plan.rate is not None:
         within = took(peak.best.plan.objective)
         click.echo(f"Peak: {peak.best.plan.rate:,.0f} requests a second with {KEPT:.0%} answered within {within}.")
@@ -102,10 +102,10 @@ def took(seconds: float) -> str:
     raise AssertionError("the last unit takes all")
 
 
-def _title(subject: Subject) -> str:
-    rows = "" if not subject.rows else f", {subject.rows:,} row{'s' * (subject.rows > 1)} a request"
-    of = f", {len(subject.target.requests):,} different bodies" if len(subject.target.requests) > 1 else ""
-    return f"{subject.version or 'POST'} at {subject.path}{rows}{of}"
+def _title(workload: Workload) -> str:
+    rows = "" if not workload.rows else f", {workload.rows:,} row{'s' * (workload.rows > 1)} a request"
+    of = f", {len(workload.target.requests):,} different bodies" if len(workload.target.requests) > 1 else ""
+    return f"{workload.version or 'POST'} at {workload.path}{rows}{of}"
 
 
 def _show_failures(name: str, result: Result) -> None:

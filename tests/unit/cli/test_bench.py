@@ -13,7 +13,7 @@ from aias.access.keys import Keys
 from aias.cli.bench_text import bars, took
 from aias.client.load.latencies import Latencies
 from aias.client.load.schedule import poisson
-from aias.client.load.subject import borrowed_key
+from aias.client.load.workload import borrowed_key
 from aias.serving.processes.background import Background
 from shell import Run
 

@@ -8,7 +8,7 @@ import pytest
 
 from aias.artifact.optimised import Gain
 from aias.client.compress import Compressed, _sorted_out, compress
-from aias.client.load.subject import rows_of
+from aias.client.load.workload import rows_of
 from aias.client.optimize import Optimized
 from aias.compress.compress import Goals
 from aias.core.errors import NotFound, UserError

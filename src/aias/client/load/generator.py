@@ -1,10 +1,10 @@
-"""Puts a load upon a server, from one thread.
+"""The load generator, in one thread.
 
     open     arrivals at random times ─▶ an idle connection, else a new one, else wait ─▶ answer ─▶ idle
     closed   every connection asks again as soon as it is answered
 
-A latency is counted from the moment that a request was meant for, not from when it went out: a server that stands still
-for a second has kept everybody waiting who would have come meanwhile ("coordinated omission", Gil Tene).
+Latency counts from the moment for which a request was scheduled, not from when it was sent: a server that stalls for a
+second delays every request that was due in that second ("coordinated omission", Gil Tene).
 """
 
 import errno
@@ -22,25 +22,25 @@ from typing import Final
 
 from aias.client.load.answer import BadAnswer
 from aias.client.load.clock import exact_sleeps
-from aias.client.load.line import Line
+from aias.client.load.connection import Connection
 from aias.client.load.result import Plan, Result
 from aias.client.load.schedule import poisson
 from aias.client.load.target import Target
 
 CONNECTIONS_MAX: Final = 1_024
-"""Of an open loop; who finds all of them taken waits here, and the wait counts."""
+"""Of an open loop. A request that finds all of them busy waits, and the wait counts."""
 
 _READY: Final = 32
-"""Connections that an open loop has from the start; it opens others when these are taken."""
+"""Connections that an open loop opens at the start; it opens others when these are busy."""
 
 _LOOK_SECONDS: Final = 0.25
-"""Between two looks at what takes too long."""
+"""Between two checks for timeouts."""
 
 _PAUSE_SECONDS: Final = 0.05
-"""Of a closed loop, after a failure: a server that refuses at once would be asked without end."""
+"""A pause of a closed loop after a failure: else a server that refuses at once would be asked without end."""
 
 Tick = Callable[[Result, float], None]
-"""Told once a second of the result so far, and of the seconds since the beginning."""
+"""Called once a second with the result so far and the seconds since the start."""
 
 
 def put_load(
@@ -51,7 +51,7 @@ def put_load(
     tick: Tick | None = None,
     connections_max: int | None = None,
 ) -> Result:
-    """Ask as planned, and wait for what was asked. `stop`, when set, ends it early with the result so far."""
+    """Send requests as planned and wait for the answers. Setting `stop` ends it early with the result so far."""
     with ExitStack() as held:
         held.enter_context(exact_sleeps())
         run = _Run(target, plan, stop or Stop(), tick or _nobody, connections_max or CONNECTIONS_MAX)
@@ -63,7 +63,7 @@ def put_load(
 
 
 def _nobody(_result: Result, _elapsed: float) -> None:
-    """A tick that looks away."""
+    """A tick that does nothing."""
 
 
 class _Run:
@@ -74,8 +74,8 @@ class _Run:
         self._requests = itertools.cycle(target.requests)
         self._closed_loop = plan.rate is None
         self._most = plan.connections if self._closed_loop else connections_max
-        self._lines: set[Line] = set()
-        self._idle: deque[Line] = deque()
+        self._connections: set[Connection] = set()
+        self._idle: deque[Connection] = deque()
         self._waiting: deque[float] = deque()
         self._paused: deque[float] = deque()
         self._underway = 0
@@ -109,18 +109,18 @@ class _Run:
                     ticked = now
                     self._tick(self._so_far(now), now - began)
             until = min(due, self._end, self._paused[0] if self._paused else math.inf) if now < self._end else math.inf
-            for line, mask in self._events(until, now):
-                self._ready(line, mask)
+            for connection, mask in self._events(until, now):
+                self._ready(connection, mask)
         self.result.busy = (time.thread_time() - computed) / max(now - began, 1e-9)
         return self._so_far(now)
 
     def close(self) -> None:
-        for line in list(self._lines):
-            self._drop(line)
+        for connection in list(self._connections):
+            self._drop(connection)
         self._selector.close()
 
     def _arrivals(self, began: float) -> Iterator[float]:
-        """When each request is meant to go out; after the last one, never."""
+        """When each request is due; after the last one, never."""
         plan = self._plan
         if plan.rate is None:
             yield from itertools.repeat(began, self._most)
@@ -129,8 +129,8 @@ class _Run:
                 yield began + at
         yield from itertools.repeat(math.inf)
 
-    def _events(self, until: float, now: float) -> Iterator[tuple[Line, int]]:
-        """What the sockets have to say until then, or until it is time to look around."""
+    def _events(self, until: float, now: float) -> Iterator[tuple[Connection, int]]:
+        """Events of the sockets until then, or until the next check for timeouts."""
         seconds = min(until - now, _LOOK_SECONDS)
         if seconds > 0.02:
             found = self._selector.select(seconds - 0.01)
@@ -149,81 +149,81 @@ class _Run:
                 self.result.late.add(now - intended)
         if self._idle:
             self._send(self._idle.popleft(), intended)
-        elif len(self._lines) < self._most:
+        elif len(self._connections) < self._most:
             self._open(intended)
         else:
             self.result.waited += not self._closed_loop
             self._waiting.append(intended)
 
-    def _send(self, line: Line, intended: float) -> None:
-        if not line.busy:
+    def _send(self, connection: Connection, intended: float) -> None:
+        if not connection.busy:
             self._underway += 1
         try:
-            left = line.send(next(self._requests), intended)
+            left = connection.send(next(self._requests), intended)
         except OSError as fault:
-            self._fail(line, _named(fault))
+            self._fail(connection, _named(fault))
             return
         if left:
-            self._selector.modify(line.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, line)
+            self._selector.modify(connection.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, connection)
 
-    def _ready(self, line: Line, mask: int) -> None:
-        if line not in self._lines:
+    def _ready(self, connection: Connection, mask: int) -> None:
+        if connection not in self._connections:
             return
         try:
-            if mask & selectors.EVENT_WRITE and not self._write(line):
+            if mask & selectors.EVENT_WRITE and not self._write(connection):
                 return
             if mask & selectors.EVENT_READ:
-                self._read(line)
+                self._read(connection)
         except BadAnswer:
-            self._fail(line, "no HTTP")
+            self._fail(connection, "no HTTP")
         except OSError as fault:
-            self._fail(line, _named(fault))
+            self._fail(connection, _named(fault))
 
-    def _write(self, line: Line) -> bool:
+    def _write(self, connection: Connection) -> bool:
         """Go on with what could not be done at once; whether the connection is still there, and all is sent."""
-        if line.connecting:
-            line.connected()
-            self._selector.modify(line.socket, selectors.EVENT_READ, line)
-            line.busy = False
+        if connection.connecting:
+            connection.connected()
+            self._selector.modify(connection.socket, selectors.EVENT_READ, connection)
+            connection.busy = False
             self._underway -= 1
-            if math.isinf(line.intended):
-                self._rest(line)
+            if math.isinf(connection.intended):
+                self._rest(connection)
             else:
-                self._send(line, line.intended)
-        elif line.left and not line.send_left():
-            self._selector.modify(line.socket, selectors.EVENT_READ, line)
-        return line in self._lines and not line.left
+                self._send(connection, connection.intended)
+        elif connection.left and not connection.send_left():
+            self._selector.modify(connection.socket, selectors.EVENT_READ, connection)
+        return connection in self._connections and not connection.left
 
-    def _read(self, line: Line) -> None:
-        data = line.socket.recv(1 << 16)
+    def _read(self, connection: Connection) -> None:
+        data = connection.socket.recv(1 << 16)
         if not data:
-            if not line.busy:
-                self._drop(line)
-            elif line.answer.ended():
-                line.answer.closes = True
-                self._answered(line)
+            if not connection.busy:
+                self._drop(connection)
+            elif connection.answer.ended():
+                connection.answer.closes = True
+                self._answered(connection)
             else:
-                self._fail(line, "closed")
-        elif not line.busy:
-            self._drop(line)
-        elif line.answer.feed(data):
-            self._answered(line)
+                self._fail(connection, "closed")
+        elif not connection.busy:
+            self._drop(connection)
+        elif connection.answer.feed(data):
+            self._answered(connection)
 
-    def _answered(self, line: Line) -> None:
+    def _answered(self, connection: Connection) -> None:
         now = time.perf_counter()
-        answer, intended = line.answer, line.intended
-        line.busy = False
+        answer, intended = connection.answer, connection.intended
+        connection.busy = False
         self._underway -= 1
-        if intended >= self._from and now - line.since > self._plan.timeout:
+        if intended >= self._from and now - connection.since > self._plan.timeout:
             # It would have been given up, had anybody looked.
             self.result.failures["timeout"] += 1
         elif intended >= self._from:
             self._count(now - intended, answer.status, answer.code if answer.status >= 300 else "")
         if answer.closes:
-            self._drop(line)
+            self._drop(connection)
             self._replace(now)
         else:
-            self._rest(line, now)
+            self._rest(connection, now)
 
     def _count(self, seconds: float, status: int, code: str) -> None:
         result = self.result
@@ -235,20 +235,20 @@ class _Run:
             result.refused.add(seconds)
             result.failures[f"{status} {code}".strip()] += 1
 
-    def _rest(self, line: Line, now: float | None = None) -> None:
+    def _rest(self, connection: Connection, now: float | None = None) -> None:
         """What an idle connection does: take who waits, or in a closed loop ask again, or wait itself."""
         if self._waiting:
-            self._send(line, self._waiting.popleft())
+            self._send(connection, self._waiting.popleft())
         elif self._closed_loop and now is not None and now < self._end:
             if now >= self._from:
                 self.result.sent += 1
-            self._send(line, now)
+            self._send(connection, now)
         else:
-            self._idle.append(line)
+            self._idle.append(connection)
 
-    def _fail(self, line: Line, why: str) -> None:
-        intended, busy = line.intended, line.busy
-        self._drop(line)
+    def _fail(self, connection: Connection, why: str) -> None:
+        intended, busy = connection.intended, connection.busy
+        self._drop(connection)
         if not busy:
             return
         self._underway -= 1
@@ -272,25 +272,25 @@ class _Run:
 
     def _open(self, intended: float) -> None:
         """A new connection, which sends as soon as it can; with no moment for a request it waits for one."""
-        line = Line(self._target, intended)
-        self._lines.add(line)
+        connection = Connection(self._target, intended)
+        self._connections.add(connection)
         self._underway += 1
-        self.result.connections = max(self.result.connections, len(self._lines))
-        self._selector.register(line.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, line)
+        self.result.connections = max(self.result.connections, len(self._connections))
+        self._selector.register(connection.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, connection)
 
-    def _drop(self, line: Line) -> None:
-        if line in self._lines:
-            self._lines.remove(line)
-            self._selector.unregister(line.socket)
-            line.socket.close()
-        if line in self._idle:
-            self._idle.remove(line)
+    def _drop(self, connection: Connection) -> None:
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self._selector.unregister(connection.socket)
+            connection.socket.close()
+        if connection in self._idle:
+            self._idle.remove(connection)
 
     def _expire(self, now: float) -> None:
         """Give up what takes too long."""
         latest = now - self._plan.timeout
-        for line in [each for each in self._lines if each.busy and each.since < latest]:
-            self._fail(line, "timeout")
+        for connection in [each for each in self._connections if each.busy and each.since < latest]:
+            self._fail(connection, "timeout")
         while self._waiting and self._waiting[0] < latest:
             if self._waiting.popleft() >= self._from:
                 self.result.failures["timeout"] += 1

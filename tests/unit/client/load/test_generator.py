@@ -79,7 +79,7 @@ def by_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that goes on by a millisecond with each look at it: a closed loop asks as often on any machine."""
     looks = itertools.count()
     clock = SimpleNamespace(perf_counter=lambda: 0.001 * next(looks), thread_time=time.thread_time)
-    for module in ("generator", "line"):
+    for module in ("generator", "connection"):
         monkeypatch.setattr(f"aias.client.load.{module}.time", clock)
     monkeypatch.setattr("aias.client.load.generator._PAUSE_SECONDS", 0.002)
 

@@ -10,8 +10,8 @@ from aias.cli.bench_text import show_peak
 from aias.client.load.peak import find_peak
 from aias.client.load.result import Plan, Result
 from aias.client.load.schedule import poisson
-from aias.client.load.subject import Subject
 from aias.client.load.target import Target
+from aias.client.load.workload import Workload
 
 
 def test_arrivals_are_as_many_as_asked_for_and_know_nothing_of_each_other() -> None:
@@ -82,6 +82,6 @@ def test_whose_fault_it_is_that_no_rate_was_found_is_told(
     peak = find_peak(server(0, late_from=late_from), capacity=1_000)  # type: ignore[arg-type]
 
     target = Target(socket.AF_INET, ("127.0.0.1", 9), (b"",))
-    show_peak(peak, Subject(target, "/predict/churn", "churn@1", 1))
+    show_peak(peak, Workload(target, "/predict/churn", "churn@1", 1))
 
     assert said in capsys.readouterr().out

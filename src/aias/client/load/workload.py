@@ -1,4 +1,4 @@
-"""What an endpoint is asked under load: its own example, the rows of a file, or a body as it is."""
+"""The workload: the requests of a load, made from an endpoint's example, the rows of a file, or a body as it is."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,20 +17,20 @@ from aias.client.load.target import Address, Target
 from aias.core.errors import UserError
 
 ROWS_MAX: Final = 10_000
-"""Of a file: enough that no cache knows them all."""
+"""From a file: enough that no cache holds them all."""
 
 BODY_BYTES_MAX: Final = 256 << 20
-"""All bodies together, made before the first is sent."""
+"""All bodies together; they are made before the first is sent."""
 
 _KEY: Final = "aias-bench"
 _LEFT_BEHIND: Final = timedelta(days=2)
-"""No bench takes so long: a key that is older is of one that was killed. One that expires would cost each request a
-digest, and be measured with it."""
+"""No bench takes so long, so an older key is left over from one that was killed. A key that expires would cost a
+digest at each request, which would be measured too."""
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """`version` as the server calls it; empty where a body is sent that it was not asked about."""
+class Workload:
+    """`version`: as the server calls it; empty where a body is sent as it is."""
 
     target: Target
     path: str
@@ -38,7 +38,7 @@ class Subject:
     rows: int
 
 
-def from_rows(address: Address, endpoint: str, key: str, *, rows: int = 1, file: Path | None = None) -> Subject:
+def from_rows(address: Address, endpoint: str, key: str, *, rows: int = 1, file: Path | None = None) -> Workload:
     """`rows` in a request, of a file or else the version's example. Raises `NoServer`, `KeyRefused`, `UserError`."""
     path = f"/predict/{endpoint}"
     described = describe(address, endpoint, key)
@@ -47,7 +47,7 @@ def from_rows(address: Address, endpoint: str, key: str, *, rows: int = 1, file:
     return _tried(address, path, key, bodies, "application/json", version=described["version"], rows=rows)
 
 
-def from_body(address: Address, path: str, key: str, file: Path, media_type: str) -> Subject:
+def from_body(address: Address, path: str, key: str, file: Path, media_type: str) -> Workload:
     """A file's bytes, as they are, to any path. Raises `NoServer`, `KeyRefused`, `UserError`."""
     if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path:
         raise UserError(f"{path[:100]!r} is no path", hint="write it as it is sent: /v2/models/NAME/infer")
@@ -144,15 +144,15 @@ def _bodies(rows: Sequence[Mapping[str, object]], size: int) -> Iterator[bytes]:
 
 def _tried(
     address: Address, path: str, key: str, bodies: list[bytes], media_type: str, *, version: str, rows: int
-) -> Subject:
-    """The subject, once the server has answered the first body."""
+) -> Workload:
+    """The workload, once the server has answered the first body."""
     # What is measured is the model, not how soon an answer that was given before is found again.
     headers = _authorized(key) | {"Content-Type": media_type, "Cache-Control": "no-store"}
     status, answer = address.ask("POST", path, bodies[0], headers)
     if status == 404:
         raise NoSuchEndpoint(f"{address.name} has nothing at {path}", hint="`aias ls` lists endpoints")
     _granted(address, status, answer)
-    return Subject(Target.of(address, path, bodies, headers), path, version, rows)
+    return Workload(Target.of(address, path, bodies, headers), path, version, rows)
 
 
 def _authorized(key: str) -> dict[str, str]:

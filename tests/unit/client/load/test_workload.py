@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from aias.client.load.errors import RequestRefused
-from aias.client.load.subject import describe, from_body
+from aias.client.load.workload import describe, from_body
 from aias.core.errors import UserError
 
 
@@ -51,6 +51,6 @@ def test_a_key_that_no_header_can_say_is_told() -> None:
 def test_no_answer_may_come_from_a_cache(tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(b"[{}]")
 
-    subject = from_body(cast("Any", Parrot(b"[]")), "/predict/churn", "", tmp_path / "body", "application/json")
+    workload = from_body(cast("Any", Parrot(b"[]")), "/predict/churn", "", tmp_path / "body", "application/json")
 
-    assert [b"\r\nCache-Control: no-store\r\n" in each for each in subject.target.requests] == [True]
+    assert [b"\r\nCache-Control: no-store\r\n" in each for each in workload.target.requests] == [True]

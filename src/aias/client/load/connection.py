@@ -1,4 +1,4 @@
-"""One connection of a generator, which never blocks."""
+"""One connection of the load generator; it never blocks."""
 
 import errno
 import os
@@ -9,8 +9,8 @@ from aias.client.load.answer import Answer
 from aias.client.load.target import Target
 
 
-class Line:
-    """`intended`: the moment that its request was meant for; `since`: when it began with it. Raises `OSError`."""
+class Connection:
+    """`intended`: when its request was due; `since`: when it was sent. Raises `OSError`."""
 
     __slots__ = ("answer", "busy", "connecting", "intended", "left", "since", "socket")
 
@@ -18,21 +18,21 @@ class Line:
         self.socket = socket.socket(target.family)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # What fails at once is told when the socket is asked, as all else.
+        # A failure at once is reported with all others, when the socket is checked.
         self.socket.connect_ex(target.peer)
         self.answer, self.intended, self.since = Answer(), intended, time.perf_counter()
         self.busy = self.connecting = True
         self.left: memoryview | None = None
 
     def connected(self) -> None:
-        """Whether it came to be is known once it can be written to."""
+        """Called when the socket becomes writable, which tells whether connecting worked."""
         fault = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if fault:
             raise OSError(fault, os.strerror(fault))
         self.connecting = False
 
     def send(self, request: bytes, intended: float) -> bool:
-        """Whether something is left that could not be sent at once."""
+        """Whether some of it could not be sent at once."""
         self.busy, self.intended, self.since = True, intended, time.perf_counter()
         self.answer.begin()
         return self._push(memoryview(request))
