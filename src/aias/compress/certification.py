@@ -15,7 +15,7 @@ from aias.compress.frontier import Asked, Point
 from aias.compress.gate.changes import Flips, calibration_gap, flips
 from aias.compress.gate.evidence import Evidence, Loss
 from aias.compress.gate.verdict import Claim, Verdict, judge
-from aias.compress.parts import columns_of
+from aias.compress.subgroups import subgroup_columns
 from aias.compress.techniques.contract import Made
 from aias.compress.trial import ALL, Judged, Trial, finite
 from aias.core.arrays import Floats, Ints
@@ -153,7 +153,7 @@ class Certification:
             Claim(
                 each.trial.name,
                 self._loss(before, after, np.arange(len(self.y))),
-                self._parts(before, after, columns_of(self.judged, each.trial)),
+                self._parts(before, after, subgroup_columns(self.judged, each.trial)),
             )
             for each, before, after in zip(nominated, befores, answered, strict=True)
         ]

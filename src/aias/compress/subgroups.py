@@ -1,5 +1,7 @@
-"""By which columns the rows that certify are parted: those by whose values answers changed most unevenly where the
-candidate was searched. What is chosen on other rows costs the proof nothing; to part by all columns would."""
+"""Subgroups of the certification rows: by the columns along which the candidate's answers changed most unevenly.
+
+The columns are chosen on the search rows, which costs the proof nothing; subgroups by all columns would.
+"""
 
 from typing import Any, Final
 
@@ -13,8 +15,8 @@ from aias.training.scoring.slices import each_value, parted
 COLUMNS_MAX: Final = 3
 
 
-def columns_of(judged: Judged, trial: Trial) -> list[str]:
-    """At most three columns of categories or, where there are none, of numbers."""
+def subgroup_columns(judged: Judged, trial: Trial) -> list[str]:
+    """At most three columns: categories or, where there are none, numbers."""
     prepared = judged.context.prepared
     names = [[each.name for each in prepared.encoder.fields if each.kind == kind] for kind in ("category", "number")]
     found = names[0] or names[1]
@@ -29,8 +31,8 @@ def columns_of(judged: Judged, trial: Trial) -> list[str]:
 
 
 def unevenness(apart: Floats, values: Any) -> float:
-    """How much farther the means of `apart`, (rows,), lie from each other than chance would have it: the mean square
-    between the values of a column by that within them (Fisher's F)."""
+    """How unevenly a change, `apart`, (rows,), is spread over the values of a column: the mean square between the
+    values divided by that within them (Fisher's F)."""
     slices = [rows for _, rows in parted(values)]
     if len(slices) < 2 or len(slices) == len(apart):
         return 0.0

@@ -1,4 +1,4 @@
-"""`compress/parts.py`: a part of the rows that is sacrificed is found, whichever column tells it."""
+"""`compress/subgroups.py`: a subgroup that is sacrificed is found, whichever column tells it."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ import polars as pl
 
 import aias
 from aias.compress.certification import Certification
-from aias.compress.parts import columns_of, unevenness
+from aias.compress.subgroups import subgroup_columns, unevenness
 from aias.compress.techniques.contract import Candidate
 from aias.compress.trial import Judged, Trial
 from compression_contexts import opened
@@ -43,7 +43,7 @@ def test_a_part_that_is_sacrificed_is_found_in_the_last_of_many_columns(tmp_path
 
     ((verdict, _),) = Certification(judged).judge([finished], margin=0.13)
 
-    assert columns_of(judged, trial)[0] == "five"
+    assert subgroup_columns(judged, trial)[0] == "five"
     assert verdict.p < 0.04 and verdict.loss.value < 0.13  # all rows together would certify it
     assert not verdict.certified and "`five` is x" in verdict.reason
 
