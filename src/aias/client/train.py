@@ -109,7 +109,7 @@ def train(
         check(recipe)  # before a service is asked, which costs, or a file is read
         if teacher is not None:
             from aias.client.teaching import answered
-            from aias.data.answered import raw
+            from aias.data.labelled import raw
 
             source = source if encoding is None else raw(source, encoding=encoding)
             source, test, facts = answered(source, target, teacher, test, schema=schema, seed=seed, home=home,

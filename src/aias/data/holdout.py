@@ -1,4 +1,4 @@
-"""Rows to measure on that come in a file of their own: what they share with the rows that are learned from."""
+"""A holdout in a file of its own: which of its rows measure, and what they share with the training rows."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,11 @@ from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
 
 
-def apart(given: Dataset, learned: Dataset, *, how: str) -> tuple[Ints, tuple[Event, ...]]:
-    """The rows of `given` that measure, and what there is to say about them.
+def measuring_rows(given: Dataset, learned: Dataset, *, how: str) -> tuple[Ints, tuple[Event, ...]]:
+    """The rows of `given` that measure, and notes about them.
 
-    All do, but rows of a group that is learned from under `group:<column>`. Copies of rows that are learned from stay,
-    since they may come again when the model is used, and are told. Raises `BadSplit` where no row is left.
+    Under `group:<column>`, rows of a training group are left out. Copies of training rows stay, since such rows may
+    come again when the model is used; a note tells of them. Raises `BadSplit` where no row is left.
     """
     way, _, column = how.partition(":")
     notes: list[Event] = []

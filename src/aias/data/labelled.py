@@ -1,4 +1,4 @@
-"""A table with answers put into its target column, as files that are named by what they hold."""
+"""A table labelled by a teacher: answers in its target column, written to files named by their content."""
 
 import io
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ def columns_of(source: object, *, schema: Schema | None = None, target: str | No
     return tuple(raw(source, schema, target).columns)
 
 
-def keep_answered(
+def keep_labelled(
     source: object, target: str, answers: Sequence[str | float | None], parts: Sequence[Any], *, folder: Path,
     schema: Schema | None = None,
 ) -> list[Path]:  # fmt: skip
-    """One file for each part: its rows, the places of which it gives, as they were read, with their answers."""
+    """One file for each part: the rows at its places, as they were read, with their answers."""
     column = pl.Series(target, list(answers), pl.Float64 if _are_numbers(answers) else pl.String)
     frame = raw(source, schema, target).with_columns(column)
     return [keep(frame[rows], folder) for rows in parts]
@@ -33,7 +33,7 @@ def keep_answered(
 def raw(
     source: object, schema: Schema | None = None, target: str | None = None, *, encoding: str | None = None
 ) -> pl.DataFrame:
-    """The cells as they stand in the file, before anything is inferred."""
+    """The cells as they are in the file, before anything is inferred."""
     known = frozenset(schema.names if schema else ())
     if isinstance(source, str | Path):
         return read_file(source, Options(None, known=known, target=target, encoding=encoding)).frame
@@ -45,7 +45,7 @@ def _are_numbers(answers: Sequence[str | float | None]) -> bool:
 
 
 def keep(frame: pl.DataFrame, folder: Path) -> Path:
-    """A table in a folder, by what it holds."""
+    """Write a table into a folder, under a name made from its content."""
     held = io.BytesIO()
     frame.write_parquet(held)
     path = folder / f"{short_digest([held.getvalue()], 24)}.parquet"

@@ -1,4 +1,4 @@
-"""Labels that stand in one row alone, or in copies of one: no fold can judge them, for none would have seen them."""
+"""Singletons: labels with one row only, or with copies of one row. No fold can judge them: no fit has seen them."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,7 +13,7 @@ from aias.core.task import Task
 SHOWN_MAX: Final = 5
 
 
-def alone(groups: Ints, labels: Ints) -> Ints:
+def singletons(groups: Ints, labels: Ints) -> Ints:
     """The labels all of whose rows are in one group that has no other label; (labels,)."""
     first, last = _ends(groups, labels)
     lowest, highest = _ends(labels, groups)
@@ -23,7 +23,7 @@ def alone(groups: Ints, labels: Ints) -> Ints:
 
 
 def _ends(values: Ints, of: Ints) -> tuple[Ints, Ints]:
-    """The smallest and the largest of the values of each; both (largest of `of` + 1,)."""
+    """The smallest and the largest value of each group; both (largest of `of` + 1,)."""
     least, most = np.full(int(of.max()) + 1, np.iinfo(np.int64).max), np.full(int(of.max()) + 1, -1)
     np.minimum.at(least, of, values)
     np.maximum.at(most, of, values)
@@ -34,9 +34,9 @@ def notes_on(
     y: npt.NDArray[np.generic], judged: Flags, task: Task, *, straddling: Ints | tuple[()] = (),
     rows_min: int = 1,
 ) -> list[Event]:  # fmt: skip
-    """What is to be known of the scores: labels that judge nowhere, and those that are known again by heart.
+    """Warnings about the scores: labels that are judged nowhere, and labels that are recognised by copies of a row.
 
-    Labels of fewer than `rows_min` rows have been told of.
+    Labels of fewer than `rows_min` rows are left out; others tell of them.
     """
     if not task.classes:
         return []

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from aias.core.arrays import Floats, Ints
 from aias.core.task import Task
-from aias.data.alone import alone
 from aias.data.copies import TWINS_SHARE, numbered, twins
 from aias.data.copies import copies as copies_of
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
+from aias.data.singletons import singletons
 from aias.encoders.time import Time
 
 FRACTIONS: Final = (0.7, 0.15, 0.15)
@@ -121,7 +121,7 @@ def folds(
     groups, strata = _groups(dataset, column) if way == "group" else copies_of(dataset), _strata(y, task)
     if count > 1:
         return _dealt(groups, strata, task, count, seed, column=column)
-    if column and task.classes and len(alone(groups, strata)):
+    if column and task.classes and len(singletons(groups, strata)):
         first = _dealt(groups, strata, task, max(2, round(1 / holdout)), seed, column=column).judges == 0
         return Folds(np.where(first, 0, -1).astype(np.int16))
     parts = split(dataset, y, task=task, seed=seed, how=how, fractions=(1 - holdout, holdout, 0.0))
@@ -132,7 +132,7 @@ def folds(
 
 def _dealt(groups: Ints, strata: Ints, task: Task, count: int, seed: int, *, column: str) -> Folds:
     """`column`: whose groups they are, which then always stay together; none where they are copies of rows."""
-    found = alone(groups, strata) if task.classes else np.empty(0, np.int64)
+    found = singletons(groups, strata) if task.classes else np.empty(0, np.int64)
     inside = np.isin(strata, found)
     left = strata[~inside]
     few = len(found) > 0 and len(np.unique(left)) < 2

@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from aias.core.arrays import Flags, Floats
-from aias.data.answered import keep
 from aias.data.errors import NoSuchFile
+from aias.data.labelled import keep
 
 OWN: Final = "own"
 LABEL: Final = "label:"

@@ -21,8 +21,8 @@ from aias.core.catalog import member, members
 from aias.core.errors import AiasError, BadValue, UserError
 from aias.core.events import Event, Watch
 from aias.core.schema import Schema
-from aias.data.answered import columns_of, keep_answered, raw
 from aias.data.dataset import Dataset
+from aias.data.labelled import columns_of, keep_labelled, raw
 from aias.data.more_rows import below, beneath, synthetic
 from aias.data.read import read
 from aias.data.schema_file import read_schema
@@ -316,7 +316,7 @@ class _Job:
         have = np.array([each is not None for each in answers])
         learned = np.setdiff1d(np.flatnonzero(have), test)
         parts = [learned, test] if len(test) else [learned]
-        files = keep_answered(self.source, self.target, answers, parts, folder=self.folder, schema=self.schema)
+        files = keep_labelled(self.source, self.target, answers, parts, folder=self.folder, schema=self.schema)
         facts |= {"test": len(test), "opinions": str(held.take(learned).keep(self.folder))}
         if len(test):
             message = f"{len(test):,} rows with answers of their own are set aside and judge what is learned"

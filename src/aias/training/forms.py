@@ -20,7 +20,7 @@ from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Level, nobody
 from aias.core.task import LABEL_METRICS, Measurement
-from aias.data.alone import notes_on
+from aias.data.singletons import notes_on
 from aias.training.embedding import KnownRows, alone_seconds
 from aias.training.ensemble import Ensemble, Part
 from aias.training.finish import Timed, Trained, described, finished, timed

@@ -13,11 +13,11 @@ from aias.core.errors import UserError
 from aias.core.events import Event, Watch
 from aias.core.schema import Schema
 from aias.core.task import Task
-from aias.data.alone import notes_on
 from aias.data.check import findings
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
-from aias.data.given import apart
+from aias.data.holdout import measuring_rows
+from aias.data.singletons import notes_on
 from aias.data.split import clusters_of, split
 from aias.data.target import check_inputs, labels_for, task_for
 from aias.data.teacher_labels import TeacherLabels
@@ -241,7 +241,7 @@ def _parted(
     if given is not None:
         found = labels_for(given, task)
         held = given.take(found.kept)
-        measuring, notes = apart(held, dataset, how=how)
+        measuring, notes = measuring_rows(held, dataset, how=how)
         for note in notes:
             watch(note)
         return dataset, y, said, held.take(measuring), found.y[measuring], "the test is the file that was given"

@@ -3,7 +3,7 @@ from datetime import date, datetime
 import pytest
 
 from aias.data.errors import BadSplit
-from aias.data.given import apart
+from aias.data.holdout import measuring_rows
 from aias.data.read import read
 
 TRAIN = {
@@ -20,7 +20,7 @@ def given(**columns):
 
 
 def said(how="random", **columns):
-    kept, notes = apart(given(**columns), LEARNED, how=how)
+    kept, notes = measuring_rows(given(**columns), LEARNED, how=how)
     return kept.tolist(), [note.message for note in notes]
 
 
