@@ -11,8 +11,8 @@ from typing import Any, Final
 
 __version__ = "0.1.0"
 
-# From 1.32 on ONNX Runtime gives the machine a number, keeps a diary of every session in the user's cache and sends it
-# to its maker, unless this is set before it is loaded. Who wants that sets it to another value.
+# ONNX Runtime 1.32 and later sends telemetry unless this is set before it is loaded: an identifier of the machine and
+# a record of each session, kept in the user's cache. To allow it, set the variable to another value.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _PUBLIC: Final = {
@@ -36,7 +36,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Public names load when they are first asked for: `import aias` is instant."""
+    """Load public names when they are first used, so that `import aias` is instant."""
     if name not in _PUBLIC:
         raise AttributeError(f"module 'aias' has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)

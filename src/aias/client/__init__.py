@@ -1,1 +1,1 @@
-"""Aias from Python."""
+"""The Python API: train, load, predict, optimise, compress, import, deploy, measure."""

@@ -1,4 +1,4 @@
-"""`aias.publish_classifier`: a text classifier that was fine-tuned elsewhere, as a version."""
+"""`aias.publish_classifier`: publishes a fine-tuned text classifier."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ def publish_classifier(
     folder: Path | str, *, name: str | None = None, target: str = "label", home: Path | None = None,
     watch: Watch = logged,
 ) -> Model:  # fmt: skip
-    """Publish a folder of `…ForSequenceClassification` in the Hugging Face format as a version that labels texts.
+    """Publish a Hugging Face folder of a `…ForSequenceClassification` model as a version that labels texts.
 
-    BERT, RoBERTa, XLM-R, CamemBERT and DistilBERT are read, with the labels of their `id2label`; of one label the
-    number is the answer. `target`: what it predicts is called, as in rows to measure it on. Raises `UserError`.
+    Reads BERT, RoBERTa, XLM-R, CamemBERT and DistilBERT, with the labels of `id2label`; a model with one label answers
+    a number. `target`: the name of the predicted column, as in rows to measure it on. Raises `UserError`.
     """
     from aias.core.errors import UserError
     from aias.graph.classifying import classifier_of

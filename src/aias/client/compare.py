@@ -1,4 +1,4 @@
-"""Versions side by side, step by step: how good each is on the same rows, how fast beside the others, how large."""
+"""`aias.compare`: the quality, latency and size of versions, measured side by side on the same rows."""
 
 import math
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 TIMED_ROWS: Final = 60
 RADIUS: Final = (3.0, 16.0)
-"""Of the smallest dot and of the largest."""
+"""Radius of the smallest dot and of the largest."""
 
 LABEL: Final = 170.0
 LINE: Final = 13.0
-"""Width and height of a name beside its dot."""
+"""Width and height of a label beside its dot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,12 @@ class Comparison:
         return self.steps[0].quality.metric
 
     def markdown(self) -> str:
-        """The table; a step that brought no new version says so."""
+        """The comparison as a Markdown table; a step without a new version says so."""
         head = f"| step | version | {self.metric} (95 %) | µs a row | size |\n|---|---|---:|---:|---:|"
         return "\n".join([head, *(f"| {' | '.join(cells)} |" for cells in self.cells())]) + "\n"
 
     def cells(self) -> list[tuple[str, ...]]:
-        """Of each step: its name, the version, its quality with the interval, µs of a row, kB."""
+        """For each step its name, version, quality with the interval, µs of a row, and kB."""
         lines: list[tuple[str, ...]] = []
         known = set[str]()
         for step in self.steps:
@@ -65,7 +65,7 @@ class Comparison:
         return lines
 
     def chart(self) -> bytes:
-        """An SVG: quality against latency, bytes as area, intervals as bars, the steps joined in their order."""
+        """An SVG of quality against latency: the area shows bytes, bars the intervals, lines the order of the steps."""
         first: dict[str, Step] = {}
         for step in self.steps:
             first.setdefault(step.ref, step)
@@ -83,11 +83,11 @@ def compare(
     models: Mapping[str, Model], rows: Any, *, encoding: str | None = None, seconds: float = 2.0, seed: int = 0,
     watch: Watch = logged,
 ) -> Comparison:  # fmt: skip
-    """How good, fast and large several versions of one task are, side by side.
+    """Compare the quality, latency and size of several versions for one task.
 
-    - `models`: by the name of the step that made each, in their order
-    - `rows`: they answer these one by one, taking turns, for `seconds` together. With labels, the models are measured
-      on them; without, the measurements are those of when they were published, which must be of the same rows
+    - `models`: the versions, by the name of the step that made each, in order
+    - `rows`: the versions answer these one by one, in turn, for `seconds` altogether. If they have labels, quality is
+      measured on them; else it is that of publication, which must have been measured on the same rows
     - `encoding`: of these rows, as in `train`
 
     Raises `UserError`.

@@ -1,4 +1,4 @@
-"""A published version → a smaller or faster one, proved no worse than asked; or the word that none is worth it."""
+"""`Model.compress`: a published version → a smaller or faster one, proved to lose no more than was allowed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from aias.training.parent import Parent
 
 KEPT: Final = "cache/compress"
-"""Where in the home what was made is kept for a run that was killed; a cache, which may be deleted."""
+"""Folder of the home for the results of a run that was killed: a cache, which may be deleted."""
 
 FRONTIERS: Final = "frontiers"
-"""Where in the home the last frontier of each version is kept that does not say less than the one before it."""
+"""Folder of the home for the last frontier of each version; one that measured less does not replace it."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Compressed:
-    """`model`: the new version, or the old one where nothing was worth it; `frontier.verdict` says why."""
+    """`model`: the new version, or the old one if none was worth it; `frontier.verdict` says why."""
 
     model: "Model"
     better: bool
@@ -47,15 +47,15 @@ def compress(
 ) -> Compressed:  # fmt: skip
     """Search for a smaller and faster form, and publish one that is proved to lose no more than `max_loss`.
 
-    - `max_loss`: a share of the metric, such as `"0.5%"`
-    - `latency`, `size`: what a row may take, and the graph with its tables, such as `"100us"` and `"5MB"`
-    - `techniques`: names, by default all
-    - `unlabelled`: more rows of the same columns, to teach on; what is certified is certified by labels
-    - `callers`: how many ask at once where several do; one caller is timed in any case, and decides
-    - `data`: the rows it was trained on, where they are no longer where they were; of an imported version any rows,
-      better such as it was not trained on; without labels it is certified by how often its answers are agreed with
-    - `split`: `"group:<column>"` where rows of `data` belong together, of an imported version; those of others are
-      parted as they were when it was trained
+    - `max_loss`: the loss allowed, as a share of the metric, such as `"0.5%"`
+    - `latency`, `size`: upper bounds for one row, and for the graph with its tables, such as `"100us"` and `"5MB"`
+    - `techniques`: names of the techniques to try, by default all
+    - `unlabelled`: more rows of the same columns for distillation; certification uses labelled rows only
+    - `callers`: the number of concurrent callers to time besides the single caller, whose latency decides
+    - `data`: the training rows, if they have moved. For an imported version any rows, best those it was not trained on;
+      without labels, the share of equal answers is certified
+    - `split`: `"group:<column>"` if rows of `data` belong together, for an imported version; for others the split of
+      the training is used
     - `encoding`: of `data` and `unlabelled`, as in `train`
 
     Raises `NotFound`, `OtherRows`, `UserError`.
@@ -105,9 +105,9 @@ def compress(
 
 
 def chain_of(model: "Model") -> list["Model"]:
-    """A version and, where it is compressed, what it was made from, to the one that was trained or imported.
+    """A version and, if it is compressed, its ancestors up to the one that was trained or imported.
 
-    Raises `UserError` where one of them is not here any more.
+    Raises `UserError` if one of them was removed.
     """
     from aias.client.model import Model
 
@@ -128,7 +128,7 @@ def chain_of(model: "Model") -> list["Model"]:
 
 
 def _split(model: "Model", first: "Parent", asked: str | None) -> str:
-    """As it was asked, or as it was when the version was made. Raises `UserError`."""
+    """The split that was asked for, or that of the version. Raises `UserError`."""
     if asked is not None and not first.imported:
         raise UserError(
             f"the rows of {first.ref} are parted as they were when it was trained: by {first.recipe.split}",
@@ -148,8 +148,10 @@ def _parent(model: "Model") -> "Parent":
 def _sorted_out(
     first: "Parent", data: Any, unlabelled: Any, encoding: str | None, *, watch: Watch
 ) -> tuple[Any, Any, bool]:
-    """The rows to be judged by, those to be taught on besides, and whether the first hold no labels: of a version that
-    was trained here they can then only be taught on; one that was imported is agreed with."""
+    """The rows that judge, the unlabelled rows, and whether the first have no labels.
+
+    Rows without labels only teach a version that was trained here. For an imported version they judge by agreement.
+    """
     from aias.data.read import read
 
     target = first.manifest.target
@@ -177,8 +179,8 @@ def _sorted_out(
 
 
 def frontier_of(model: "Model") -> "Frontier":
-    """What compressing this version last came to, but for runs that said less than the one before; of a compressed one,
-    what it comes from. Raises `NotFound`."""
+    """The frontier of the last compression that did not measure less than the one before. A compressed version that was
+    not compressed further gives the frontier it comes from. Raises `NotFound`."""
     from aias.compress.frontier import FRONTIER, read_frontier
 
     for path in (_place(model), model.folder / FRONTIER):
@@ -188,7 +190,7 @@ def frontier_of(model: "Model") -> "Frontier":
 
 
 def _before(model: "Model") -> "Frontier | None":
-    """The frontier that is kept, if it can be read."""
+    """The stored frontier, if it can be read."""
     from aias.compress.frontier import read_frontier
 
     try:
@@ -202,8 +204,8 @@ def _place(model: "Model") -> Path:
 
 
 def _tell_of_runs(model: "Model", rows: str, frontier: "Frontier", watch: Watch) -> None:
-    """Count the runs in which the rows that certify judged; from the second on each is one more chance for what is
-    worse. `rows`: the digest of all."""
+    """Count the runs in which these certification rows judged, and warn from the second on: each run is one more chance
+    for a worse version to pass. `rows`: the digest of all rows."""
     from aias.compress.gate.evidence import RISK
 
     if all(each.certified is None for each in frontier.points):

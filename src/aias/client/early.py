@@ -1,4 +1,4 @@
-"""The first model of a training, published while it goes on."""
+"""The first model of a training, published while the training continues."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from aias.registry.values import Version
 
 
 def publish_first(registry: Registry, trained: Any, *, resume: bool, watch: Watch) -> None:
-    """Unless the training that goes on had published one already: it is then the newest version, or stands before the
+    """Publish it, unless the resumed training has published one already: as the newest version, or the one before the
     quality form."""
     before = registry.versions(trained.manifest.name)[-2:] if resume else []
     stands = next((each for each in reversed(before) if _is_first(registry, each, trained.manifest)), None)
@@ -22,7 +22,7 @@ def publish_first(registry: Registry, trained: Any, *, resume: bool, watch: Watc
 
 
 def _is_first(registry: Registry, version: Version, manifest: Manifest) -> bool:
-    """Whether a version is a first form of the same rows and task."""
+    """Whether a version is the first model of a training on the same rows and task."""
     try:
         found = registry.manifest(version)
     except Damaged:

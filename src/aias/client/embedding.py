@@ -1,4 +1,4 @@
-"""`aias.publish_encoder`: a sentence encoder as a version of its own."""
+"""`aias.publish_encoder`: publishes a sentence encoder."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def publish_encoder(
     """Publish a sentence encoder, a folder in the Hugging Face format or a name on the hub, as a version.
 
     It answers a text with its vector: `model.embed(["some text"])`, `POST /predict/<endpoint>`, `POST /v1/embeddings`.
-    `name` is by default the folder's. Raises `UserError` when it is none that can be written as a graph.
+    `name`: by default that of the folder. Raises `UserError` if the encoder cannot be written as a graph.
     """
     from aias.graph.embedding import embedding_of
     from aias.graph.sentences import folder_of

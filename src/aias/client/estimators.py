@@ -1,6 +1,6 @@
-"""`Classifier` and `Regressor`: Aias inside scikit-learn's pipelines, searches and cross-validations.
+"""`Classifier` and `Regressor`: estimators for scikit-learn's pipelines, searches and cross-validation.
 
-They train as `aias.train` does and answer through the same graph, but publish nothing.
+They train as `aias.train` does and predict with the same graph, but publish nothing.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ TARGET = "__target__"
 
 
 class _Estimator(BaseEstimator):
-    """What both share."""
+    """Shared by both."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class _Estimator(BaseEstimator):
         schema = Schema((*dataset.schema.fields, target))
         recipe = Recipe(
             target=TARGET, name="estimator", metric=metric, seconds=self.time_limit, test=0.0,
-            search=False,  # so that equal fits are equal, as scikit-learn wants it
+            search=False,  # so that repeated fits are equal, as scikit-learn requires
             seed=0 if self.random_state is None else int(self.random_state), learners=listed(self.learners),
         )  # fmt: skip
         try:
@@ -93,7 +93,7 @@ class _Estimator(BaseEstimator):
         )
 
     def _checked(self, x: Any, *, reset: bool) -> Any:
-        """Tables are kept as they are; everything else becomes an array. Raises `ValueError`, `TypeError`."""
+        """Keep tables as they are, and turn everything else into an array. Raises `ValueError`, `TypeError`."""
         if hasattr(x, "columns") and hasattr(x, "dtypes"):
             validate_data(self, x, skip_check_array=True, reset=reset)
             return x
@@ -121,12 +121,12 @@ class _Estimator(BaseEstimator):
 
 
 class Classifier(ClassifierMixin, _Estimator):
-    """The best classifier that `time_limit` seconds allow. Columns may hold numbers, categories, times and texts.
+    """The best classifier found in `time_limit` seconds. Columns may hold numbers, categories, times and texts.
 
-    - `time_limit`: seconds of each fit
-    - `metric`: what is optimised, by default `"log_loss"` (docs/how-to/train.md#metrics)
-    - `learners`: names of those to try, by default all
-    - `random_state`: the same data and number give the same fits
+    - `time_limit`: seconds for each call of `fit`
+    - `metric`: the metric to optimise, by default `"log_loss"` (docs/how-to/train.md#metrics)
+    - `learners`: names of the learners to try, by default all
+    - `random_state`: the same data and the same number give the same fits
     """
 
     def fit(self, X: Any, y: Any) -> "Classifier":
@@ -149,19 +149,19 @@ class Classifier(ClassifierMixin, _Estimator):
         return np.asarray(whole / whole.sum(axis=1, keepdims=True))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Labels as they stood in `y`, (rows,)."""
+        """Predicted labels, as in `y`: (rows,)."""
         found = (self._answers(X) * np.array(self._runtime.manifest.label_weights or 1.0)).argmax(axis=1)
         known = np.array([int(label) for label in self._runtime.manifest.task.classes])
         return np.asarray(self.classes_[known[found]])
 
 
 class Regressor(RegressorMixin, _Estimator):
-    """The best regression that `time_limit` seconds allow. Columns may hold numbers, categories, times and texts.
+    """The best regressor found in `time_limit` seconds. Columns may hold numbers, categories, times and texts.
 
-    - `time_limit`: seconds of each fit
-    - `metric`: what is optimised, by default `"rmse"` (docs/how-to/train.md#metrics)
-    - `learners`: names of those to try, by default all
-    - `random_state`: the same data and number give the same fits
+    - `time_limit`: seconds for each call of `fit`
+    - `metric`: the metric to optimise, by default `"rmse"` (docs/how-to/train.md#metrics)
+    - `learners`: names of the learners to try, by default all
+    - `random_state`: the same data and the same number give the same fits
     """
 
     def fit(self, X: Any, y: Any) -> "Regressor":
@@ -177,5 +177,5 @@ class Regressor(RegressorMixin, _Estimator):
 
 
 def _label(code: int) -> str:
-    """Class codes as texts that sort as the codes do."""
+    """Class codes as texts that sort like the codes."""
     return f"{code:06d}"

@@ -1,4 +1,4 @@
-"""Why a row was answered as it was: each field's part in what sets the answer apart from a usual row's."""
+"""Explanations of answers: how much each field contributes to the difference from a typical row's answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from aias.core.task import written
 from aias.runtimes.onnxruntime import OnnxRuntime
 
 PERMUTATIONS: Final = 32
-"""Orders in which fields are changed, each also walked backwards; the sum is exact with any number."""
+"""Orders in which fields are changed, each also in reverse; the sum is exact with any number of orders."""
 
 VALUES_MAX: Final = 20_000_000
-"""That are asked about, if one order does not take more: ten seconds or so. With thousands of fields there are fewer
+"""Rows to predict, at most, unless one order takes more: about ten seconds. With thousands of fields there are fewer
 orders."""
 
 DIGITS: Final = 12
-"""That are told of an answer and its parts: fewer than a sum of doubles is sure of, more than a graph is."""
+"""Digits of an answer and its parts: fewer than a sum of doubles holds, more than a graph gives."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Explained:
-    """`answer` = `usual` + the sum of `parts`, all of the output that `of` names; the largest part comes first.
-    `usual` is the answer for the row `reference`."""
+    """`answer` = `usual` + the sum of `parts`, all for the output `of`; the largest part comes first. `usual` is the
+    answer for the row `reference`."""
 
     of: str
     answer: float
@@ -37,7 +37,7 @@ class Explained:
 
     @property
     def like(self) -> float:
-        """The amount that says how many digits are written."""
+        """The amount that decides how many digits are written."""
         return max(abs(self.answer), abs(self.usual))
 
     def __repr__(self) -> str:
@@ -53,17 +53,17 @@ def signed(part: float, *, like: float) -> str:
 def explained(
     runtime: OnnxRuntime, profile: Mapping[str, Any], row: Mapping[str, object], *, of: str | None = None, seed: int = 0
 ) -> Explained:
-    """Of a class, by default the one answered, the parts are of its probability; of a regression, of the prediction.
+    """The parts are of a class's probability, by default that of the predicted class; or of a regression's prediction.
 
-    The typical row has the median of each number and time and the most frequent of each category; its texts are empty.
-    Raises `BadValue`.
+    The typical row has the median of each number and time and the most frequent value of each category; its texts are
+    empty. Raises `BadValue`.
     """
     from aias.training.scoring.importance import explain
 
     manifest = runtime.manifest
     reference = usual_row(manifest, profile)
     names = [field.name for field in manifest.inputs]
-    said = runtime.predict([row]).predictions[0]  # and what is wrong with the row, before anything else
+    said = runtime.predict([row]).predictions[0]  # raises what is wrong with the row, before anything else
     whole = {name: row.get(name) for name in names}
 
     def answer(places: Floats) -> Floats:
@@ -85,12 +85,12 @@ def explained(
 
 
 def _rounded(value: float) -> float:
-    """Without what adding up left in the last digits: 0.0035, and not 0.0034999999999999996."""
+    """Without rounding errors in the last digits: 0.0035, and not 0.0034999999999999996."""
     return float(f"{value:.{DIGITS}g}")
 
 
 def usual_row(manifest: Manifest, profile: Mapping[str, Any]) -> dict[str, object]:
-    """Made of the profile: no row of the training data."""
+    """The typical row, made from the profile: no row of the training data."""
     row: dict[str, object] = {}
     for field in manifest.inputs:
         held = profile["columns"][field.name]
@@ -100,7 +100,7 @@ def usual_row(manifest: Manifest, profile: Mapping[str, Any]) -> dict[str, objec
         elif held["kind"] == "category" and held["frequent"]:
             row[field.name] = held["frequent"][0][0]
         elif held["kind"] == "time":
-            row[field.name] = held.get("median")  # what was trained before has none
+            row[field.name] = held.get("median")  # versions of earlier releases have none
     return row
 
 

@@ -1,4 +1,4 @@
-"""An artifact with an example that runs it without Aias: ONNX Runtime and thirty lines."""
+"""Exports an artifact with an example that runs it without Aias: ONNX Runtime and thirty lines."""
 
 import datetime as dt
 import json
@@ -100,7 +100,7 @@ def category_code(value, categories, missing):  # 0: missing, 1: unseen
         spellings = [str(int(value))]
     return 0 if value is None else next((known[each] for each in spellings if each in known), 1)
 """
-"""The source of `category_code`, which does to plain values what `encoders.category` does."""
+"""The source of `category_code`, which does for plain values what `encoders.category` does."""
 
 _TIME_FUNCTIONS: Final = """
 def time_parts(value):
@@ -133,7 +133,7 @@ for output, value in zip(session.get_outputs(), session.run(None, feeds)):
 
 
 def export_folder(artifact: Path, manifest: Manifest, folder: Path, *, ref: str) -> Path:
-    """Copy a sealed artifact to `folder` with `predict.py`. Raises `Conflict` when the folder exists."""
+    """Copy a sealed artifact to `folder`, with `predict.py`. Raises `Conflict` if the folder exists."""
     if folder.exists():
         raise Conflict(f"{folder} exists already", hint="name a folder that does not exist yet")
     if not folder.resolve().parent.is_dir():
@@ -146,12 +146,12 @@ def export_folder(artifact: Path, manifest: Manifest, folder: Path, *, ref: str)
 
 
 def example_row(manifest: Manifest) -> dict[str, Any]:
-    """One row as a caller would send it, from the schema's examples."""
+    """One row as a caller would send it, made from the examples of the schema."""
     return {field.name: field.example for field in manifest.inputs}
 
 
 def example_script(manifest: Manifest, *, ref: str) -> str:
-    """The source of `predict.py`: only what this model's kinds of fields need."""
+    """The source of `predict.py`, with only what the fields of this model need."""
     kinds = {field.kind for field in manifest.inputs}
     needs = {"json", "math", "pathlib", "numpy", "onnxruntime"}
     parts = []
@@ -181,7 +181,7 @@ def text_functions() -> str:
 
 
 def _plain(manifest: Manifest) -> dict[str, Any]:
-    """The example row with numbers as numbers and times in ISO form, so that the script need not parse them."""
+    """The example row with numbers as numbers and times in ISO form, so that the script does not have to parse them."""
     row = example_row(manifest)
     for field in manifest.inputs:
         if row[field.name] is None:

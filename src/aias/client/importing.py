@@ -1,4 +1,4 @@
-"""`aias.import_model`: what others trained becomes a version like any other."""
+"""`aias.import_model`: publishes a model that another library trained."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,16 +25,16 @@ def import_model(
     home: Path | None = None,
     watch: Watch = logged,
 ) -> Model:
-    """Publish the model in a file of ONNX, LightGBM, XGBoost or CatBoost, proved to answer as its own library does.
+    """Publish the model in an ONNX, LightGBM, XGBoost or CatBoost file, proved to answer as its own library does.
 
-    - `like`: rows such as it reads: a path, a pandas, Polars or Arrow table, a dict of columns
-    - `target`: the column of these rows that holds the true answers; the card then says how good the model is on them
-    - `columns`: which columns the model reads, in its order; by default those of the names in the file or, where it has
+    - `like`: example rows for the model: a file, a pandas, Polars or Arrow table, or a dict of columns
+    - `target`: the column of these rows that holds the labels; the card then tells how good the model is on them
+    - `columns`: the columns that the model reads, in its order; by default those named in the file or, if it names
       none, all in their order
-    - `classes`: the labels in the model's order, where the file does not name them
-    - `metric`: what judges it, here and when it is compressed
-    - `encoding`: what the text of `like` is in, as in `train`
-    - `scores`: `"logits"` where a network gives no probabilities yet
+    - `classes`: the labels in the model's order, if the file does not name them
+    - `metric`: the metric that judges it, here and in compression
+    - `encoding`: the text encoding of `like`, as in `train`
+    - `scores`: `"logits"` if a network gives logits instead of probabilities
 
     Raises `UnreadableModel`, `UnsafeModel`, `UnfitModel`, `SchemaMismatch` and `NotProved`; then nothing is published.
     """

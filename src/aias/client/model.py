@@ -1,4 +1,4 @@
-"""`aias.load` and what it gives: a published version of a model."""
+"""`aias.load`, `aias.models` and `Model`: a published version of a model."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 
 def publish(registry: Registry, results: Any, *, watch: Watch) -> "Model":
-    """Both forms of a result; gives the serving form."""
+    """Publish both forms of a result; returns the serving form."""
     quality = publish_one(registry, results.quality, watch=watch)
     return publish_one(registry, results.serving, parent=quality, watch=watch)
 
 
 def publish_one(registry: Registry, trained: Any, *, watch: Watch, parent: "Model | None" = None) -> "Model":
-    """Seal one trained form with its golden rows, and give it the next number; `parent` goes into its lineage."""
+    """Seal one trained form with its golden rows under the next number; `parent` goes into its lineage."""
     from aias.runtimes.golden import GOLDEN, record
     from aias.training.finish import described
 
     if parent:
         lineage = replace(trained.manifest.lineage, parents=(parent.version.digest,))
         trained = described(trained, replace(trained.manifest, lineage=lineage))
-    # As it will be loaded: the runtime at hand may have another engine, or fewer threads.
+    # From a runtime loaded as it will be for serving: the one at hand may have another engine, or fewer threads.
     files = trained.files | {GOLDEN: record(OnnxRuntime.from_files(trained.files, trained.manifest))}
     version = registry.publish(trained.manifest.name, files, trained.manifest)
     ref = str(version)
@@ -58,8 +58,7 @@ def publish_one(registry: Registry, trained: Any, *, watch: Watch, parent: "Mode
 
 
 def load(ref: str | Ref | Version, *, home: Path | None = None) -> "Model":
-    """The version that `ref` names: `"reviews@1"`, or `"reviews"` for the newest; or one that `models` gives. Raises
-    `NotFound`, `Damaged`."""
+    """The version `"reviews@1"`, or the newest of `"reviews"`; or one from `models()`. Raises `NotFound`, `Damaged`."""
     registry = Registry.open(home or default_home())
     return Model(registry, registry.version(Ref.parse(str(ref))))
 
@@ -70,7 +69,7 @@ def models(*, home: Path | None = None) -> list[Version]:
 
 
 def check_trained(model: "Model", what: str) -> None:
-    """Raises `UserError` for what nobody has trained here."""
+    """Raises `UserError` for a version without a target, such as a sentence encoder."""
     if model.task.type == "embedding":
         raise UserError(
             f"{model.ref} gives vectors of texts and cannot be {what}: there is no target",
@@ -79,12 +78,12 @@ def check_trained(model: "Model", what: str) -> None:
 
 
 class Model:
-    """One published version. Immutable; loads its graph when it is first asked to predict."""
+    """One published version. Immutable; loads its graph at the first prediction."""
 
     def __init__(self, registry: Registry, version: Version, *, runtime: OnnxRuntime | None = None) -> None:
         self.registry, self.version = registry, version
         self._runtime = runtime
-        self._manifest: Manifest | None = None  # the sealed one, which lists its files; training's does not yet
+        self._manifest: Manifest | None = None  # as sealed: it lists the files, which the one from training does not
 
     @property
     def ref(self) -> str:
@@ -93,7 +92,7 @@ class Model:
 
     @property
     def manifest(self) -> Manifest:
-        """What the version says of itself: task, inputs, lineage, scores, proof. Raises `Damaged`."""
+        """Its task, inputs, lineage, scores and proof. Raises `Damaged`."""
         if self._manifest is None:
             self._manifest = self.registry.manifest(self.version)
         return self._manifest
@@ -105,7 +104,7 @@ class Model:
 
     @property
     def quality(self) -> "Model":
-        """The quality form that this serving form was made from; itself when it is not a serving form."""
+        """The quality form that this serving form was made from; any other form gives itself."""
         if self.manifest.form != "serving":
             return self
         above = self.registry.lineage(self.version.ref)
@@ -121,13 +120,13 @@ class Model:
 
     @property
     def runtime(self) -> OnnxRuntime:
-        """The graph in memory, verified and loaded when it is first needed. Raises `Damaged`."""
+        """The graph in memory, verified and loaded at first use. Raises `Damaged`."""
         if self._runtime is None:
             self._runtime = OnnxRuntime.load(self.folder, self.manifest)
         return self._runtime
 
     def predict(self, source: Any, *, encoding: str | None = None, watch: Watch = logged) -> npt.NDArray[Any]:
-        """A label, a number or a vector for each row of a path, a table, or a list of dicts. Raises `BadValue`.
+        """A label, a number or a vector for each row of a file, a table, or a list of dicts. Raises `BadValue`.
 
         Labels come as integers when all classes are integers, else as strings. `encoding`: as in `train`.
         """
@@ -150,7 +149,7 @@ class Model:
         return found
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """The vector of each text, (texts, width), where the version gives vectors. Raises `UserError`."""
+        """The vector of each text, (texts, width), if the version is a sentence encoder. Raises `UserError`."""
         if not self.task.width:
             raise UserError(f"{self.ref} gives no vectors", hint="`aias import FOLDER` publishes a sentence encoder")
         found = self.runtime.embed(texts).vectors
@@ -165,9 +164,9 @@ class Model:
         return self.runtime.predict_columns(columns, rows)
 
     def explain(self, row: Mapping[str, object], *, of: str | None = None, seed: int = 0) -> Explained:
-        """Each field's part in what sets the answer apart from that for a typical row, the largest first.
+        """How much each field contributes to the difference from a typical row's answer, the largest first.
 
-        `of`: the class whose probability is explained; by default the one that is answered. Raises `BadValue`.
+        `of`: the class whose probability is explained; by default the predicted one. Raises `BadValue`.
         """
         check_trained(self, "explained")
         if not isinstance(row, Mapping):
@@ -178,10 +177,12 @@ class Model:
     def evaluate(
         self, source: Any, *, encoding: str | None = None, seed: int = 0, watch: Watch = logged
     ) -> tuple[Measurement, ...]:
-        """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out. `encoding`: as in
-        `train`. What is resampled are groups under `split="group:COLUMN"`, and times that many rows share under
-        `"time:COLUMN"`, where the rows have that column. Warns of rows that it was trained on. Raises
-        `SchemaMismatch`, `BadValue`, `BadTarget`, `Unreadable`."""
+        """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out.
+
+        The bootstrap resamples groups under `split="group:COLUMN"`, and times that rows share under `"time:COLUMN"`,
+        if the rows have that column. Warns of rows that the model was trained on. `encoding`: as in `train`. Raises
+        `SchemaMismatch`, `BadValue`, `BadTarget`, `Unreadable`.
+        """
         from aias.data.read import read
         from aias.data.split import clusters_of
         from aias.data.target import labels_for
@@ -193,7 +194,7 @@ class Model:
         assert target is not None, "training always records the target"
         how = str(self.manifest.lineage.settings.get("split", "random"))
         way, _, column = how.partition(":")
-        grouping = (Field(column, "text", "ignored"),) if way == "group" else ()  # other rows may number them otherwise
+        grouping = (Field(column, "text", "ignored"),) if way == "group" else ()  # rows may name groups otherwise
         dataset = read(source, schema=self.manifest.rows_with(*grouping, target), encoding=encoding, watch=watch)
         labels = labels_for(dataset, self.task)
         for note in labels.notes:
@@ -214,8 +215,8 @@ class Model:
         )  # fmt: skip
 
     def leaderboard(self) -> list[dict[str, Any]]:
-        """What was tried, best first: of each its `name`, `settings`, `validation` score, `weight`, `fit_seconds`,
-        `row_us` and `size_bytes`."""
+        """The models that were tried, best first: `name`, `settings`, `validation` score, `weight`, `fit_seconds`,
+        `row_us` and `size_bytes` of each."""
         return [asdict(candidate) for candidate in self.manifest.leaderboard]
 
     # Methods with files of their own.
@@ -233,8 +234,8 @@ class Model:
     ) -> Endpoint:
         """Point an endpoint, by default of the model's own name, at this version.
 
-        With `canary` or `shadow`, a share from 0 to 1, the live version goes on answering and this one is on trial
-        beside it. Raises `BadTrial`, and `OtherAnswers` for a version that does not answer its golden rows.
+        With `canary` or `shadow`, a share of the requests from 0 to 1, the live version stays and this one is tried
+        beside it. Raises `BadTrial`, and `OtherAnswers` if the version does not answer its golden rows as recorded.
         """
         ref, name = self.version.ref, check_name(endpoint or self.version.name)
         trial = beside(canary, shadow)
@@ -253,7 +254,7 @@ class Model:
         from aias.runtimes.golden import check, recorded_in
 
         if (recorded := recorded_in(self.folder, self.manifest)) is not None:
-            # Loaded from its files: the runtime at hand may have another engine.
+            # From its files: the runtime at hand may have another engine.
             fresh = OnnxRuntime.load(self.folder, self.manifest)
             check(fresh, recorded, moved=moved(self.manifest))
 
@@ -268,6 +269,6 @@ class Model:
         from aias.data.read import read
 
         target = self.manifest.target
-        answers = (Field(target.name, "text", "ignored"),) if target is not None else ()  # rows may bring their own
+        answers = (Field(target.name, "text", "ignored"),) if target is not None else ()  # the rows may hold labels
         dataset = read(source, schema=self.manifest.rows_with(*answers), encoding=encoding, watch=watch)
         return {field.name: dataset.values(field.name) for field in self.manifest.inputs}, dataset.rows

@@ -1,4 +1,4 @@
-"""A published version → a better one, or the word that none was found."""
+"""`Model.optimize`: a published version → a better one, if one is certain to be better."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Optimized:
-    """`model`: the new version, or the old one where nothing was certain to be better."""
+    """`model`: the new version, or the old one if none was certain to be better."""
 
     model: "Model"
     better: bool
     gain: "Gain"
-    """On rows that were not searched on, with 95 % confidence above `gain.low`."""
+    """On rows that the search did not use; with 95 % confidence it is above `gain.low`."""
     axes: "tuple[AxisReport, ...]"
-    """What each axis gave on the rows that were searched on."""
+    """The gain of each axis on the search rows."""
 
     def __repr__(self) -> str:
         return f"<Optimized {self.model.ref}: {'better' if self.better else 'not certain to be better'}, {self.gain}>"
@@ -37,12 +37,12 @@ def optimize(
     axes: Sequence[str] = (), learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None,
     watch: Watch = logged,
 ) -> Optimized:  # fmt: skip
-    """Search from where training ended, and publish what is certain to be better on rows not searched on.
+    """Continue the search where training ended; publish a version that is certainly better on rows it did not use.
 
     - `searcher`: what proposes settings: `"random"`, `"tpe"`, `"gp"`, `"cmaes"`, `"hyperopt"`, `"smac"`, `"ray"`
-    - `axes`: of `"parameters"`, `"structure"` and `"strategy"` those to search along; by default all
-    - `learners`: those that may join; by default all
-    - `data`: the rows it was trained on, where they are no longer where they were; `encoding`: as in `train`
+    - `axes`: what to vary: any of `"parameters"`, `"structure"` and `"strategy"`; by default all
+    - `learners`: names of the learners that may join; by default all
+    - `data`: the training rows, if they have moved; `encoding`: as in `train`
 
     Raises `NotFound`, `OtherRows`, `UserError`.
     """

@@ -1,4 +1,4 @@
-"""Real data that every installation has, as files: for the demo, the docs and first tries."""
+"""Real data that comes with every installation, as files: for the demo, the docs and first tries."""
 
 import ast
 import csv
@@ -17,7 +17,7 @@ HELD_OUT: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A file to train on, and rows with their answers that are not in it."""
+    """A file to train on, and labelled rows that are not in it."""
 
     name: str
     question: str

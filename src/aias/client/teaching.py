@@ -1,4 +1,4 @@
-"""The rows of a training that a teacher answers first."""
+"""Rows that a teacher labels before a training."""
 
 from pathlib import Path
 from threading import Event as Stop
@@ -13,7 +13,7 @@ def answered(
     source: Any, target: str, teacher: Teacher | str, test: Any, *, schema: Schema | Path | str | None, seed: int,
     home: Path, stop: Stop | None, watch: Watch,
 ) -> tuple[Path, Any, dict[str, Any]]:  # fmt: skip
-    """The rows with their answers, what they are judged by, and facts of the asking."""
+    """The labelled rows, the rows that judge, and facts about the teacher's answers."""
     from aias.teaching.taught import taught
 
     asked = Teacher(teacher) if isinstance(teacher, str) else teacher
@@ -22,5 +22,5 @@ def answered(
         set_aside=test is None, given=test, seed=seed, stop=stop, watch=watch,
     )  # fmt: skip
     if stop is not None:
-        stop.clear()  # it ended the asking; what was answered is learned from
+        stop.clear()  # it ended the questions to the teacher; training goes on with the answers so far
     return found.rows, test if found.test is None else found.test, found.facts

@@ -47,44 +47,44 @@ def train(
     stop: Stop | None = None,
     watch: Watch = logged,
 ) -> "Model":
-    """Train on a path, a pandas, Polars or Arrow table, or a dict of columns; publish the best model.
+    """Train on a file, a pandas, Polars or Arrow table, or a dict of columns; publish the best model found.
 
         model = aias.train("reviews.csv", target="label", time="5m")
         model.predict([{"text": "lovely"}])
 
-    Two versions are published: the *quality* form, everything that was found, and the *serving* form, which answers a
-    row within `latency`. The serving form is returned; `.quality` is the other.
+    Two versions are published: the *quality* form, an ensemble of all models that help, and the *serving* form, which
+    answers a row within `latency`. The serving form is returned; its `.quality` is the other.
 
-    - `target`: the column to predict; its values decide whether by labels or amounts
-    - `name`: the model's; by default that of the file
-    - `time`: a budget in seconds or a text such as `"5m"`
-    - `metric`: what is optimised; by default `"roc_auc"` for two labels, `"log_loss"` for more, `"rmse"` for amounts;
-      or `"accuracy"`, `"f1"`, `"mae"`, … (docs/how-to/train.md#metrics)
-    - `latency`: by default 150 µs beyond reading a row; with an encoder that reads the texts `"20ms"`
-    - `encoder`: a sentence encoder that reads the texts, by its folder or its name on the hub
+    - `target`: the column to predict; its values decide between classification and regression
+    - `name`: the name of the model; by default that of the file
+    - `time`: the time budget, in seconds or as a text such as `"5m"`
+    - `metric`: the metric to optimise; by default `"roc_auc"` for two classes, `"log_loss"` for more, `"rmse"` for
+      amounts; or `"accuracy"`, `"f1"`, `"mae"`, … (docs/how-to/train.md#metrics)
+    - `latency`: of one row in the serving form; by default 150 µs beyond reading it, or `"20ms"` with an encoder
+    - `encoder`: a sentence encoder for the texts: its folder, or its name on the hub
     - `split`: `"random"`, `"time:<column>"` or `"group:<column>"`
-    - `test`: other rows to measure on, or the share to set aside for that; by default what can be spared
-    - `learners`: names, by default all; or names with the settings that each is to be fitted with
-    - `search`: whether the time that is left goes into a search for better settings
-    - `folds`: how many parts judge in turn; by default as many as the time allows
-    - `class_weights`: `"balanced"`, or how much the rows of some classes count
+    - `test`: other rows to measure on, or the share to set aside for that; by default as many as can be spared
+    - `learners`: names of the learners to try, by default all; or a dict from names to fixed settings
+    - `search`: whether the time that is left is spent on a hyperparameter search
+    - `folds`: the number of cross-validation folds; by default as many as the time allows
+    - `class_weights`: `"balanced"`, or a dict from classes to the weight of their rows
     - `seed`: the same data, settings and seed give the same fits
-    - `schema`: what the columns hold, or a file of it by `aias data check --save`; by default as it is found
-    - `teacher`: who answers rows that have no answer, before the time begins: a version, an address, or a
-      `Teacher` with more to say
-    - `encoding`: what the text of the files is in, as `"gb18030"`; by default what it turns out to be, which is told
-    - `resume`: go on with a training of this name that was broken off
-    - `inline`: fit in this very process, where nothing can be killed when it hangs: for small data
-    - `early`: publish the first model as soon as there is one, too, so that it can be deployed while training goes on
-    - `home`: where it is kept; by default `AIAS_HOME`, or `~/.aias`
-    - `stop`: set it, and what was found so far is finished
-    - `watch`: called with each event of progress: `watch=lambda event: print(event.message)`; by default warnings are
+    - `schema`: the types of the columns, or a file written by `aias data check --save`; by default they are inferred
+    - `teacher`: labels the rows that have no label, before the time begins: a version, an address, or a `Teacher` with
+      more settings
+    - `encoding`: the text encoding of the files, as `"gb18030"`; by default it is detected and reported
+    - `resume`: continue an interrupted training of this name
+    - `inline`: fit in this process, where a fit that hangs cannot be killed: for small data
+    - `early`: also publish the first model as soon as there is one, so that it can be deployed while training continues
+    - `home`: where models are kept; by default `AIAS_HOME`, or `~/.aias`
+    - `stop`: an event; once set, training finishes with what it has found
+    - `watch`: called with each progress event: `watch=lambda event: print(event.message)`; by default warnings are
       logged
 
-    Raises `UserError` with a hint when the data cannot be learned from.
+    Raises `UserError` with a hint when a model cannot be trained on the data.
     """
     seconds, home = seconds_of(time), home or default_home()
-    deadline = Deadline.after(seconds)  # before the imports: on a busy machine they take seconds
+    deadline = Deadline.after(seconds)  # before the imports, which take seconds on a busy machine
     if isinstance(test, str) and test.endswith("%"):
         test = share_of(test)
     latency_us = None if latency is None else 1e6 * latency_of(latency)
@@ -106,7 +106,7 @@ def train(
             learners=listed(learners), folds=folds, learner_settings=_settings(learners), search=search,
             class_weights=class_weights, latency_us=latency_us, encoder=None if encoder is None else str(encoder),
         )  # fmt: skip
-        check(recipe)  # before a service is asked, which costs, or a file is read
+        check(recipe)  # before a teacher is asked, which may cost money, and before a file is read
         if teacher is not None:
             from aias.client.teaching import answered
             from aias.data.labelled import raw
@@ -126,7 +126,7 @@ def train(
         )  # fmt: skip
         registry = Registry.open(home, watch=watch)
         rows = [dataset]
-        del dataset  # it is training's from here on, which needs it for a while only
+        del dataset  # training lets go of it as soon as it can
         results = fit(
             rows.pop(), recipe, deadline=deadline, test=given, work=work, resume=resume, inline=inline,
             forkserver=forkserver, stop=stop, watch=watch,
@@ -137,7 +137,7 @@ def train(
 
 
 def _name_of(source: Any, watch: Watch) -> str:
-    """After its file, as far as that can be a name."""
+    """The name of the file, as far as it can be a name of a model."""
     fallback = NAMELESS
     if isinstance(source, (str, Path)):
         fallback = (Path(source).name or Path(source).absolute().name).split(".")[0]
@@ -149,7 +149,7 @@ def _name_of(source: Any, watch: Watch) -> str:
 
 
 def _forkserver(work: Path) -> Any:
-    """Workers' libraries are loaded while the rows are read, and training's are."""
+    """Starts to load the libraries of the workers, while this process reads the rows and loads its own."""
     from aias.training.processes.forkserver import ForkServer
 
     return ForkServer(work, threads=1)
