@@ -1,10 +1,10 @@
-"""A trained version → the cheapest form of it that is proved no worse than asked, or the word that nothing is worth it.
+"""A trained version → its cheapest form that is proved to lose no more than allowed, if one is worth it.
 
-propose     each technique says what it would try, or why it cannot help
-search      out of fold, on rows of their own; what is certain to lose more than the margin falls
-time        by the serving path, turn about with the parent; what is neither faster nor smaller falls
-nominate    three at most, by what they gain times the chance that the rows left can certify them
-certify     once, on rows that nobody has looked at
+propose     each technique proposes candidates, or says why it does not apply
+search      judged out of fold, on search rows; candidates that certainly lose more than the margin are rejected
+time        by the serving code, in turn with the parent; candidates neither faster nor smaller are rejected
+nominate    at most three, by their gain times the probability that they will be certified
+certify     once, on rows that have not been used before
 """
 
 import threading
@@ -32,7 +32,7 @@ from aias.training.train import check_seconds
 __all__ = ["Goals", "Outcome", "chosen", "compress"]
 
 RESERVED: Final = 0.5
-"""Of the folds, to certify by: a proof takes more rows than a choice."""
+"""The share of the folds reserved for certification: a proof takes more rows than a choice."""
 
 ONE_FIT: Final = (
     "no rows were set aside (`aias train --test 0.2` does), so what the parent gains by averaging its fits is not "
@@ -46,23 +46,27 @@ def compress(
     own: Path | None = None, number: int = 0, split: str = "random", techniques: tuple[str, ...],
     inline: bool = False, stop: threading.Event | None = None, watch: Watch = nobody,
 ) -> Outcome:  # fmt: skip
-    """`dataset`: the rows that the parent was trained on or, of one that was imported, labelled ones; `test`: those it
-    was measured on, if they were a file; `extra`: rows without labels, to teach on. `trained`, `chain`: where the
-    parent is compressed already, the version that was trained, and what was made of it, step by step to the parent.
-    `split`: how the rows of an imported version are parted. `work`: where training kept its ledger; what lies there
-    is not fitted again. `own`: where what is made here is kept for a run that was killed, if that folder is not
-    there or holds other rows. `techniques`: as `chosen`.
+    """Search, certify and conclude within the time.
 
-    Raises `OtherRows` when the rows are not the parent's, and `UserError` when there is too little data.
+    - `dataset`: the training rows; for an imported parent, labelled rows
+    - `test`: the test rows, if they came from a file
+    - `extra`: unlabelled rows for distillation
+    - `trained`, `chain`: if the parent is compressed: the trained version, and the versions from there to the parent
+    - `split`: the split of the rows of an imported parent
+    - `work`: the folder of training's ledger; fits found there are not repeated
+    - `own`: a folder for the results of a killed run, if `work` does not exist or holds other rows
+    - `techniques`: from `chosen`
+
+    Raises `OtherRows` if these are not the parent's rows, and `UserError` if there are too few.
     """
     first = trained or parent
     try:
         prepared = _prepared(first, dataset, test, split, _ledger(work, own), deadline, watch)
         extra = _only_new(extra, prepared, watch)
-        bagged = prepared.table.fold_count > 1 and not first.imported  # both forms are means of several fits
+        bagged = prepared.table.fold_count > 1 and not first.imported  # then both forms are means of several fits
         if bagged and not prepared.test.rows:
             watch(Event("compress.one-fit", f"{ONE_FIT} {prepared.table.fold_count}", "warning"))
-        # What a mean of all folds gains over one of them, only rows of no fold can tell.
+        # Only rows outside all folds tell what the mean of all folds gains over one of them.
         held = hold_out(prepared, seed=first.recipe.seed + number, share=RESERVED, beside_test=not bagged)
         with room(work, prepared.table.digest, otherwise=own) as folder, scales() as weighing:
             job = Job(
@@ -77,8 +81,7 @@ def compress(
 
 
 def chosen(techniques: Sequence[str], *, seconds: float) -> tuple[str, ...]:
-    """Those that are named, by default all. Raises `NotFound` and `UserError` for what can be refused without a look
-    at the data."""
+    """The techniques named, by default all. Raises `NotFound` and `UserError` before the data is read."""
     check_seconds(seconds)
     known = members("compress.techniques")
     if unknown := [name for name in techniques if name not in known]:
@@ -96,8 +99,7 @@ def _prepared(
 
 
 def _only_new(extra: Dataset | None, prepared: Prepared, watch: Watch) -> Dataset | None:
-    """Without copies of rows that judge: who was taught the parent's answers to these repeats them there, and nowhere
-    else."""
+    """Leaves out copies of rows that judge: a student that learned these answers would look too good."""
     if extra is None:
         return None
     known = [each for each in (prepared.dataset, prepared.test) if each.rows]
@@ -109,7 +111,7 @@ def _only_new(extra: Dataset | None, prepared: Prepared, watch: Watch) -> Datase
 
 
 def _ledger(work: Path | None, own: Path | None) -> Ledger | None:
-    """Where vectors of texts are, or are kept from now on."""
+    """Holds the vectors of texts that were read before."""
     if work is not None and work.is_dir():
         return Ledger(work, of_home=True)
     return None if own is None else Ledger(own)

@@ -1,4 +1,4 @@
-"""One compression from its parent to its last word: the steps of `compress.py`, and what is told of them."""
+"""One compression, step by step: measure the parent, search candidates, nominate, certify, conclude."""
 
 import contextlib
 import math
@@ -59,24 +59,24 @@ NOT_KNOWN: Final = "it was imported, and what it was fitted from is not known"
 BY_TEACHER: Final = (
     "cut_trees", "distill", "fewer_columns", "half_weights", "int8", "prune_channels", "prune_weights", "smaller_model",
 )  # fmt: skip
-"""Techniques that need the parent's answers or its graph only, and no member of it."""
+"""Techniques that need only the parent's answers or its graph, and no member of it."""
 
 SECONDS: Final = ("static_embeddings", "static_windows")
-"""They read in seconds what encoders with layers read in minutes, and gain most: their turn comes first."""
+"""Techniques that come first: they replace encoders that take minutes by ones that take seconds, and gain most."""
 
 LAST: Final = ("cascade",)
-"""They go on from what the search has found."""
+"""Techniques that combine what the search has found."""
 
 BY_BASE: Final = ("cut_trees", "distill", "fewer_columns", "rounded_weights", "smaller_model")
-"""Those that need no member of a compressed parent, and can be gone again fold by fold."""
+"""Techniques that need no member of a compressed parent, and can be repeated fold by fold."""
 
 COMPRESSED: Final = "it is compressed already, and has no members any more"
 
 FITTED_SHARE: Final = 0.15
-"""Of the time left for searching that goes to what is fitted as training fits, on every fold and without a teacher."""
+"""The share of the search time for candidates that are fitted as in training, on every fold and without a teacher."""
 
 TIMED_SECONDS: Final = 0.5
-"""Of each candidate with its parent; those that are nominated are timed again, for six times as long."""
+"""For timing each candidate beside its parent; nominated ones are timed again, six times as long."""
 
 TIMED_AGAIN_SECONDS: Final = 3.0
 TIMED_ROWS: Final = 60
@@ -94,18 +94,18 @@ class Job:
     watch: Watch
     scales: Scales
     chain: Sequence[Parent] = ()
-    """Of a parent that is compressed already: what was made of the version that was trained, step by step to itself."""
+    """If the parent is compressed: the versions from the first compressed one to the parent itself."""
     trained: Parent | None = None
-    """And that version itself."""
+    """If the parent is compressed: the trained version that they were made from."""
     extra: Dataset | None = None
-    """Rows without answers, to teach on."""
+    """Unlabelled rows for distillation."""
     fallen: list[Point] = field(default_factory=list)
-    """Techniques that cannot help, and what could not be fitted."""
+    """Techniques that do not apply, and candidates that could not be fitted."""
     make_seconds: dict[str, float] = field(default_factory=dict)
-    """The longest that a technique took to make anything: what one candidate of it fits, the next may use."""
+    """The longest time of each technique for one candidate; later ones may reuse what the first has fitted."""
     _skipped: dict[str, str] = field(default_factory=dict)
     _ladders: dict[str, Ladder] = field(default_factory=dict)
-    """By the name of the configuration whose milder forms they hold."""
+    """Milder forms, by the name of their configuration."""
 
     def run(self, *, inline: bool) -> Outcome:
         first, prepared = self.trained or self.parent, self.held.prepared
@@ -122,7 +122,7 @@ class Job:
                 context.extra, context.unlabelled = encoded_of(self.extra, prepared.encoder), self.extra.digest
             self.context = stacked(context, self.chain)
             self.judged = Judged(self.context, self.held.held, context.seed)
-            self.before = Judged(context, self.held.held, context.seed) if self.chain else None  # of what was trained
+            self.before = Judged(context, self.held.held, context.seed) if self.chain else None  # the trained version
             self.kept = Checkpoint(self.ledger, (
                 self.parent.manifest.digest, prepared.table.digest, context.seed, self.deadline.seconds,
                 self.wanted.callers, context.unlabelled,
@@ -136,14 +136,14 @@ class Job:
     # The parent
 
     def _measure_parent(self) -> None:
-        """Its metric, from which the margin follows; and what the rows can say of such a margin."""
+        """Measure the parent, which sets the margin, and the power of the rows to detect a loss of that margin."""
         judged, task = self.judged, self.context.task
         rows, self.last = judged.searched, Sealed(Certification(judged))
         parent = judged.parent.take(rows)
         value = metrics.measure(task, judged.y[rows], parent.scores, label_weights=parent.label_weights).value
         self.margin = self.wanted.margin(task.metric, value, rows=len(rows))
         prepared = self.held.prepared
-        if prepared.answers_of:  # whoever is good enough differs in half of what may
+        if prepared.answers_of:  # a candidate that is good enough differs half as often as it may
             spread, doubt = (math.sqrt(self.margin / 2) if task.classes else self.margin) * together(*judged.far()), 0.0
         else:
             spread, doubt = judged.guessed(rows, right=value if task.metric == "accuracy" else None)
@@ -187,7 +187,7 @@ class Job:
             self.kept.restore(each)
         self.spent_before = self.deadline.seconds - self.deadline.left
         Halving(self.judged, self._tried, lambda: self._over, self.assurance.promise).run(trials)
-        for name in LAST:  # before what is repaired, which takes far longer
+        for name in LAST:  # before repairs, which take far longer
             trials += self._going_on(name, trials) if name in able else []
         trials += repaired(trials, self.assurance, attempt=self._tried_whole, over=lambda: self._over)
         for each in trials:
@@ -195,15 +195,15 @@ class Job:
         return trials
 
     def _going_on(self, name: str, trials: list[Trial]) -> list[Trial]:
-        """What a technique makes of what was found out by now."""
+        """Try the candidates that a technique makes from the results so far."""
         try:
             if self._over:
-                raise NoTime(NO_TIME)  # noqa: TRY301  it is told as what goes wrong below
+                raise NoTime(NO_TIME)  # noqa: TRY301  reported with the other failures below
             self.context.search = searched(
                 trials, self.judged, self.assurance, parent_bytes=self.parent_bytes,
                 size_bytes_max=self.wanted.size_bytes, time=self._timed_alone,
             ) if self.context.task.classes else None  # fmt: skip
-        except Exception as fault:  # noqa: BLE001  what is made again may raise anything, as when it was tried
+        except Exception as fault:  # noqa: BLE001  candidates are made again, and may raise anything
             why = getattr(fault, "message", f"{type(fault).__name__}: {fault}")[:300]
             self.fallen.append(Point(name.replace("_", " "), name, FELL, why))
             return []
@@ -213,7 +213,7 @@ class Job:
         return found
 
     def _timed_alone(self, trial: Trial) -> None:
-        """What fell before it was timed; what then goes wrong leaves it untimed."""
+        """Time a candidate that was rejected before it was timed; if that fails, it stays untimed."""
         with contextlib.suppress(NoTime, ParityBroken, UserError, Damaged):
             self._time(trial)
 
@@ -231,7 +231,7 @@ class Job:
             return []
 
     def _fitted(self, plan: Plan, proposed: dict[str, list[Any]]) -> Iterator[Trial]:
-        """What training itself can fit: on all folds, in worker processes, inside its share of the time."""
+        """Candidates fitted as in training: on all folds, in worker processes, within their share of the time."""
         named = [(name, each) for name, found in proposed.items() for each in found if isinstance(each, Configuration)]
         technique = {each.name: name for name, each in named}
         ends_at = time.monotonic() + FITTED_SHARE * max(0.0, self.search_ends_at - time.monotonic())
@@ -263,7 +263,7 @@ class Job:
             trial.reason = NO_TIME
 
     def _tried(self, trial: Trial, rows: Ints) -> None:
-        """Made, judged on these rows, and timed once, unless it is lost without anything milder; what came is kept."""
+        """Make a candidate, judge it on these rows, time it once unless it is lost for good, and store the result."""
         before, first = (len(trial.known), trial.alone), trial.evidence is None
         try:
             if not trial.fault:
@@ -274,7 +274,7 @@ class Job:
             trial.fault = f"its graph is not what was fitted: {fault.message}"
         except UserError as fault:
             trial.fault = fault.message
-        except Exception as fault:  # noqa: BLE001  a learner's library may raise anything; the others go on without it
+        except Exception as fault:  # noqa: BLE001  a learner's library may raise anything; other candidates go on
             trial.fault = f"it could not be made: {type(fault).__name__}: {fault}"[:300]
         trial.reason = trial.fault or trial.reason
         if trial.fault or before != (len(trial.known), trial.alone):
@@ -289,7 +289,7 @@ class Job:
         trial.reason = trial.reason or self._unwanted(trial)
 
     def _time(self, trial: Trial) -> None:
-        """A fold's fit, or the whole, as it would be served, beside the parent."""
+        """Time the fit of a fold, or of all rows, in its served form beside the parent."""
         fold, timed = self.judged.parts(self.judged.searched)[0][0], trial.candidate.timed
         made = timed() if timed else trial.at(ALL if trial.candidate.whole else fold)
         draft = trial.draft(self.parent.manifest, made)
@@ -317,7 +317,7 @@ class Job:
     # Certifying
 
     def _finished(self, nominated: list[Trial]) -> list[Finished]:
-        """As they would be served, timed again; without those that are not worth it after all."""
+        """Finish them in their served form and time them again; leave out those that turn out not to be worth it."""
         ready: list[Finished] = []
         seconds = min(TIMED_AGAIN_SECONDS, 0.05 * self.deadline.seconds)
         for trial in nominated:
@@ -343,19 +343,19 @@ class Job:
         return ready
 
     def _make_for_last(self, trial: Trial) -> None:
-        """Without the rows of each fold that certifies, before these are opened: what cannot be made falls alone."""
+        """Make it without each certifying fold, before these rows are opened: if that fails, only it is rejected."""
         if trial.candidate.scores is None:
             for fold in np.unique(self.judged.folds[self.held.held]):
                 trial.at(int(fold))
 
     def _late(self, trial: Trial) -> str:
-        """Why there is no time to certify it; empty where there is."""
+        """Why there is no time to certify it; empty if there is time."""
         late = (needed := self._needed(trial)) > self.deadline.left
         return f"there was no time left to certify it, which takes about {math.ceil(needed)} s" if late else ""
 
     def _needed(self, trial: Trial) -> float:
-        """Seconds to make it of all rows, and without those of each fold that certifies, and to ask it and the parent
-        for the test rows."""
+        """Seconds to fit it on all rows and without each certifying fold, and to predict the test rows by it and by the
+        parent."""
         fits, tested = 1, self.held.prepared.test.rows
         if trial.candidate.scores is None:
             fits += len(set(self.judged.folds[self.held.held].tolist()) - trial.known.keys())
@@ -364,7 +364,7 @@ class Job:
         return fits * (trial.sole_seconds or self.make_seconds[trial.technique]) + 1e-6 * row_us * tested
 
     def _ready(self, trials: list[Trial]) -> list[Finished]:
-        """Who falls before the rows are opened leaves its place to others."""
+        """Finished candidates. If all nominated ones fail before the rows are opened, others are nominated."""
         ready: list[Finished] = []
         while not ready and (nominated := self.assurance.nominate(trials, late=self._late)):
             ready = self._finished(nominated)
