@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -24,8 +25,8 @@ from live_server import PATIENCE, eventually
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with two versions of a small model that says whether a text is glad."""
+def unserved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with two versions of a small model that says whether a text is glad; to be copied."""
     import polars as pl
 
     from aias.client.train import train
@@ -43,6 +44,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Registry.open(home) as registry:
         registry.deploy("moods", Ref("moods", 1))
     return home
+
+
+@pytest.fixture(scope="module")
+def trained(unserved: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same home, with the keys that tests make in it."""
+    return copytree(unserved, tmp_path_factory.mktemp("trained"), dirs_exist_ok=True)
 
 
 @pytest.fixture
@@ -69,12 +76,13 @@ def make_key(home: Path) -> tuple[str, str]:
     return key.id, secret
 
 
-def test_the_first_server_of_a_home_tells_its_first_key_once(trained: Path) -> None:
-    with Background(trained) as first:
+def test_the_first_server_of_a_home_tells_its_first_key_once(unserved: Path, tmp_path: Path) -> None:
+    home = copytree(unserved, tmp_path / "home")
+    with Background(home) as first:
         secret = first.first_key
         assert secret is not None
         status, version, answers = ask(first.url, secret, body=[{"note": "lovely number 3", "size": 1}])
-    with Background(trained) as second:
+    with Background(home) as second:
         assert second.first_key is None
         assert ask(second.url, secret, body=[])[0] == 200
 
