@@ -250,9 +250,11 @@ def test_the_name_of_a_server_that_was_killed_is_deaf_and_taken_by_the_next(tmp_
 
 IMPOSTOR = """
 import os, socket, sys
+folder, name = os.path.split(sys.argv[1])
+os.chdir(folder)  # a name of more than 107 bytes can be no address
 os.setuid(65534)
 listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-listener.bind(sys.argv[1])
+listener.bind(name)
 listener.listen(5)
 print(flush=True)
 while True:
