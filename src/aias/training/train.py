@@ -1,7 +1,7 @@
-"""From a dataset to two published forms: prepare, fit a portfolio on folds, weigh, fit again, prove, measure.
+"""From a dataset to two published forms: prepare, fit a portfolio on folds, weigh, refit, prove, measure.
 
-quality   the weighted mean of all that helps, each member as its folds left it
-serving   as few members as the latency allows, each fitted again on all rows, and as folds left it where there is room
+quality   the weighted mean of all members that help, each by its fits on the folds
+serving   as many members as the latency allows, each refitted on all rows; with its fits on the folds if there is room
 """
 
 import contextlib
@@ -49,13 +49,13 @@ from aias.training.unit import UnitFitter
 
 FOLDS_MAX: Final = 20
 ONE_THREAD_VALUES: Final = 5_000_000
-"""Up to so many, a second thread hardly makes a fit shorter, and where something else runs beside it ten times as long:
+"""Up to this size a second thread hardly shortens a fit, and on a busy machine makes it ten times as long, because
 threads wait for each other at every split. Two fits side by side always pay."""
 
 SECONDS_MAX: Final = 30 * 86_400
 
 TEST_MAX: Final = 0.9
-"""Of the rows; the rest has to teach."""
+"""The largest share of the rows; the others are for training."""
 
 _TEXTS: Final = {"target": "price", "metric": "roc_auc", "split": "time:day"}
 
@@ -72,7 +72,7 @@ class NoModel(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What was asked for. With the same dataset and recipe, training can be run again."""
+    """The settings of a training. With the same dataset and recipe it can be repeated."""
 
     target: str
     name: str
@@ -80,28 +80,28 @@ class Recipe:
     seconds: float = 60.0
     split: str = "random"
     test: float | None = None
-    """The share of rows set aside for the last measurement; None sets aside as many as can be spared."""
+    """The share of rows set aside as the test; None sets aside as many as can be spared."""
     seed: int = 0
     learners: tuple[str, ...] = ()
     learner_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Of some of them; with these, and no others, they are fitted."""
+    """Fixed settings for some learners, which are then fitted with these only."""
     latency_us: float | None = None
-    """Of one row in the serving form; None for what is usual, with a sentence encoder or without."""
+    """Latency of one row in the serving form; None for the default, which depends on the sentence encoder."""
     folds: int | None = None
     class_weights: ClassWeights = None
     search: bool = True
-    """Whether the time that the portfolio leaves goes into a search."""
+    """Whether the time that the portfolio leaves is spent on a hyperparameter search."""
     encoder: str | None = None
-    """The folder, or the name on the hub, of a sentence encoder."""
+    """A sentence encoder: its folder, or its name on the hub."""
     source: str | None = None
-    """The file that was read and, in `test_source`, the one to measure on, as they were named."""
+    """The file that was read, as it was given; `test_source`: the file of the test rows."""
     test_source: str | None = None
     encoding: str | None = None
-    """What the text of the file was read as and, in `test_encoding`, that of the other, where it is not UTF-8."""
+    """The text encoding of the file, unless it is UTF-8; `test_encoding`: that of the test file."""
     test_encoding: str | None = None
     teacher: dict[str, Any] = field(default_factory=dict)
-    """Who gave answers to rows that had none, how many, and how often it agrees with those that had; in `opinions`,
-    the file of what it holds of each row."""
+    """Facts about the teacher: who it is, how many rows it labelled, how often it agrees with known labels; `opinions`
+    is the file of its labels."""
 
     @property
     def teacher_labels(self) -> TeacherLabels | None:
@@ -112,7 +112,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The two forms of what was found."""
+    """The two forms of a trained model."""
 
     quality: Trained
     serving: Trained
@@ -133,14 +133,19 @@ def train(
     stop: threading.Event | None = None,
     watch: Watch = nobody,
 ) -> Results:
-    """`deadline`: when the time is up, if that is earlier than `recipe.seconds` from now. `test`: rows to measure on
-    instead of rows set aside. `work`: where the ledger is kept, so that `resume` can go on with it. `inline`: fit in
-    this process. `forkserver`: where workers come from, if one is open already for `work`. `first`: gets the first
-    model, proved, as soon as there is one. `learned`: is told of the rows that are learned from, and which of their
-    fields are. `stop`: set it, and what was found so far is finished.
+    """Train within the time.
 
-    Raises `UserError` when the data cannot be learned from, `NoModel` when nothing was ready in time, and
-    `ParityBroken` when no graph could be proved.
+    - `deadline`: the end of the time, if it is earlier than `recipe.seconds` from now
+    - `test`: rows to measure on, instead of rows set aside
+    - `work`: the folder of the ledger, so that `resume` can continue from it
+    - `inline`: fit in this process
+    - `forkserver`: the source of worker processes, if one is open already for `work`
+    - `first`: called with the first model, proved, as soon as there is one
+    - `learned`: called with the training rows and the fields that are inputs
+    - `stop`: an event; once set, training finishes with what it has found
+
+    Raises `UserError` if a model cannot be trained on the data, `NoModel` if none was ready in time, and
+    `ParityBroken` if no graph could be proved.
     """
     check(recipe)
     watch = History(watch, notes=of_data(dataset, *filter(None, [test])))
@@ -148,7 +153,7 @@ def train(
     if resume and not (work and work.is_dir() and any(work.iterdir())):
         watch(Event("train.anew", "there is nothing to go on with: training begins anew"))
     rows = [dataset]
-    del dataset  # whoever has read a large file need not hold it beside what is learned from
+    del dataset  # so that a large file can be freed as soon as its rows are prepared
     with _room(work, resume=resume) as folder:
         ledger = Ledger(folder, of_home=work is not None)
         ledger.drop_cut()
@@ -184,13 +189,13 @@ class _Job:
         table, ledger = self.prepared.table, Ledger(self.folder)
         fitter = UnitFitter(table, ledger)
         forms = Forms(self.prepared, fitter, self.recipe, watch=self.watch)
-        self.prepared = forms.prepared  # by now perhaps without the raw rows
+        self.prepared = forms.prepared  # perhaps without the raw rows by now
         self.board = Leaderboard(
             forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
             watch=self.watch, stop=self.stop, load=self.load,
         )  # fmt: skip
         with workers_for(fitter, inline=inline, forkserver=self.forkserver) as workers:
-            if not inline:  # these take half a second, in which the first fit is waited for
+            if not inline:  # takes half a second, while the first fit runs anyway
                 threading.Thread(target=_at_hand).start()
             plan = Plan(
                 table, ledger, workers, seed=self.recipe.seed, fit_ends_at=self.board.fit_ends_at,
@@ -236,13 +241,13 @@ class _Job:
 
 
 def _at_hand() -> None:
-    """What calibration asks for."""
-    with contextlib.suppress(ImportError, MemoryError):  # whoever asks will be told
+    """Import what calibration needs."""
+    with contextlib.suppress(ImportError, MemoryError):  # reported when it is needed
         importlib.import_module("scipy.optimize")
 
 
 def both_forms(plan: Plan, board: Leaderboard) -> Results:
-    """The serving form's members are fitted again, then both forms are made of what was fitted."""
+    """Refit the members of the serving form, then build both forms."""
     board.keep_to_time()
     serving, wanted = board.serving(), [board.members[place] for place in board.again()]
     refitted = {each.name for each in plan.refit(wanted, board.deadline.ends_at - board.forms_seconds())}
@@ -258,14 +263,14 @@ def both_forms(plan: Plan, board: Leaderboard) -> Results:
     if not board.forms.beside:
         quality = reported(board.deadline.ends_at - board.serving_seconds())
         return Results(quality, board.forms.serving(board, serving, refitted))
-    with ThreadPoolExecutor(1) as one:  # most of it are runs of the graph, which leave the interpreter to others
+    with ThreadPoolExecutor(1) as one:  # mostly runs of the graph, which release the interpreter lock
         waiting = one.submit(reported, board.deadline.ends_at)
         found = board.forms.serving(board, serving, refitted)
         return Results(waiting.result(), found)
 
 
 def workers_for(fitter: UnitFitter, *, inline: bool, forkserver: ForkServer | None = None) -> Workers | InlineWorkers:
-    """They read the table from the ledger's folder, and come from the `forkserver` if that is of their kind."""
+    """Workers that read the table from the ledger's folder, forked from the `forkserver` if it serves this folder."""
     if inline:
         return InlineWorkers(fitter)
     fitter.table.save(fitter.ledger.table)
@@ -278,7 +283,7 @@ def workers_for(fitter: UnitFitter, *, inline: bool, forkserver: ForkServer | No
 
 @contextlib.contextmanager
 def _room(work: Path | None, *, resume: bool) -> Iterator[Path]:
-    """The folder of the ledger: kept when it was named, else gone afterwards."""
+    """The folder of the ledger: kept if it was given, else temporary."""
     if work is None:
         with tempfile.TemporaryDirectory(prefix="aias-") as folder:
             yield Path(folder)
@@ -297,26 +302,26 @@ def _room(work: Path | None, *, resume: bool) -> Iterator[Path]:
 
 
 def _reasons(skipped: Mapping[str, str]) -> str:
-    """What became of those that were tried."""
+    """Why each configuration that was tried gave no model."""
     said = [f"{name}, {reason}" for name, reason in list(skipped.items())[:REASONS_SHOWN_MAX]]
     more = len(skipped) - len(said)
     return "; ".join([*said, *([f"and {more:,} more"] if more else [])]) or "none had been begun"
 
 
 def _instead(skipped: Mapping[str, str]) -> str:
-    """What helps, by what became of them."""
+    """A hint, by the reasons."""
     short = skipped and all(reason == NO_MEMORY for reason in skipped.values())
     return f"give more {'memory' if short else 'time'}, or fewer rows or columns"
 
 
 def check_seconds(seconds: float) -> None:
-    """Raises `UserError` for what is no time budget of anything that is fitted."""
+    """Raises `UserError` for an impossible time budget."""
     if not 0 < seconds <= SECONDS_MAX:
         raise UserError(f"a time budget of {seconds:g} s cannot be kept", hint="more than 0 s, and at most 30 days")
 
 
 def check(recipe: Recipe) -> None:
-    """Raises `UserError` or `NotFound` for what can be refused without a look at the data."""
+    """Raises `UserError` or `NotFound` for settings that are wrong whatever the data is."""
     for what, said in (("target", recipe.target), ("metric", recipe.metric or ""), ("split", recipe.split)):
         if not isinstance(said, str):
             raise UserError(f"`{what}` is a text, not {shown(said)}", hint=f"for example {what}={_TEXTS[what]!r}")
