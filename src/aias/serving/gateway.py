@@ -1,4 +1,4 @@
-"""One port, answered by this very process, until it is told to stop."""
+"""The gateway: a server in one process, put together, run and stopped."""
 
 import asyncio
 import os
@@ -56,11 +56,22 @@ from aias.serving.versions.residency import Residency
 from aias.serving.versions.router import Directory, Router
 
 NOTE_SECONDS: Final = 60.0
-"""Between two notes of which models were asked last; a start without one loads others first."""
+"""How often the order in which models were last used is saved; the next start loads the latest first."""
 
 
 class Gateway:
-    """A server that has not started yet. `run` returns after `stop`, or after SIGTERM or SIGINT in the main thread."""
+    """A server that has not started yet. `run` returns after `stop`, or after SIGTERM or SIGINT in the main thread.
+
+    - `directory`: the endpoints that are deployed; `load`: loads the model of one
+    - `ring`: gives the current keys; `ledger`: gives the quotas that are spent; `hosts`: host names that are accepted
+    - `unnamed`: the endpoint for requests that name none
+    - `places`: threads for models; `width`: the width of an endpoint's vectors, before it is loaded
+    - `sums`: metrics of all workers; `control`: how endpoints are changed; `second`: the port of gRPC
+    - `rollouts`, `shadow`: versions on trial, and the process of a shadow
+    - `kept`, `program`: the journal of a worker that has a supervisor, and how an isolated process is started
+    - `pinned`: models that stay in memory; `asked`: the file of their last use
+    - `keys`: the store of keys, to manage them over HTTP
+    """
 
     def __init__(
         self,
@@ -120,7 +131,7 @@ class Gateway:
         self._fill_metrics(suspects)
 
     def run(self, *listeners: socket.socket, when_ready: Callable[[], None] = lambda: None) -> None:
-        """Load every endpoint, then answer on `listeners` until told to stop; finish what has begun."""
+        """Load every endpoint, answer on `listeners` until told to stop, then finish the requests that have begun."""
         import uvloop
 
         following = Following(self.router, watch=self._watch, seconds=self.bounds.poll_seconds, home=self._home)
@@ -195,7 +206,7 @@ class Gateway:
         return cast("Second", server)
 
     def _connection(self, **given: Any) -> Connection:
-        """As for one that was accepted; uvicorn gives of its own what a connection needs."""
+        """A connection, accepted by uvicorn with its own settings, or adopted from another worker."""
         server = self._server
         given = given or {"config": server.config, "server_state": server.server_state, "app_state": {}}
         note, budget, unread = self.metrics.refused, self._budget, self._unread
@@ -218,7 +229,7 @@ class Gateway:
         return server
 
     def _fill_metrics(self, suspects: Suspects | None) -> None:
-        """What they ask for when they are read."""
+        """Sources of the metrics that are computed when they are read."""
         metrics, router, connections = self.metrics, self.router, self._server.server_state.connections
         metrics.models_bytes = lambda: (router.held_bytes, router.residency.bytes_max)
         metrics.tiers = router.tiers
@@ -245,7 +256,7 @@ class Gateway:
         )
 
     def _tidy(self) -> None:
-        """What is done now and then."""
+        """Periodic work."""
         if self._kept is not None:
             self._kept.journal.runs.beat()
         self.application.tidy()
@@ -270,21 +281,21 @@ class Gateway:
                 suspects.move(version, "memory grows with what it answers, and does not stop growing")
 
     def _note_asked(self) -> None:
-        """Which models the next start loads first."""
+        """Save which models the next start loads first."""
         write_cached(self._asked, self.router.by_last_asked())
 
     def _all_metrics(self) -> Callable[[], Metrics]:
         return self.metrics.later() if self._sums is None else self._sums.totalled(self.metrics)
 
     async def _leave(self) -> None:
-        """Answer what has begun, read nothing more, and end without closing a connection: the next worker has them."""
+        """Answer the requests that have begun, read no more, and exit without closing connections: others keep them."""
         assert self._kept is not None
         open_ones = [each for each in self._server.server_state.connections if isinstance(each, Connection)]
         await leave(open_ones, self._kept.journal, seconds=self.bounds.drain_seconds)
         self._note_asked()
         if self._sums is not None:
             self._sums.end(self.metrics)
-        # The loop, ending, would close them.
+        # An orderly end of the loop would close them.
         os._exit(0)
 
     def _adopted(self, fate: str) -> None:
@@ -296,13 +307,13 @@ class Gateway:
             self.application.suspects.set(quarantined=quarantined, apart=apart)
 
     def _take_ring(self) -> None:
-        # Or who has read before another could put what it has read in the place of what that has.
+        # Without the lock an older reading could replace a newer one.
         with self._taking:
             self.access.ring = self._ring()
 
 
 def grpc_server() -> Any:
-    """The module of the second port. Raises `UserError` without its extra."""
+    """The module of the gRPC server. Raises `UserError` if its extra is not installed."""
     try:
         from aias.serving.grpc import server
     except ModuleNotFoundError as missing:
