@@ -16,18 +16,16 @@ distribution with as many. `tests/unit/compress/gate` measures the coverage.
     AUC             DeLong, DeLong and Clarke-Pearson 1988                  what each row wins against the other class
 """
 
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from aias.compress.gate.evidence import ROUNDING, Evidence, Unknown, lost, of_rows
+from aias.compress.gate.groups import TINY, leaned, summed, together, wider
 from aias.compress.gate.unseen import Unseen, unseen
 from aias.core.arrays import Floats, Ints
-
-TINY: Final = 1e-60
-"""In place of a variance of 0, far below that of any estimate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,11 +162,11 @@ def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None)
     if not known:
         return Unknown(len(before))
     values, parts, spreads, most = (np.mean(each, axis=0) for each in zip(*known, strict=True))
-    value, added, together = float(values), _summed(parts, groups), _together(groups)
-    seen = _evidence(value, added, float(together**2 * (spreads[0] ** 2).sum()), len(before))
+    value, added, many = float(values), summed(parts, groups), together(groups)
+    seen = _evidence(value, added, float(many**2 * (spreads[0] ** 2).sum()), len(before))
     if not isinstance(seen, Studentised):
         return seen
-    losses, times = value + len(added) * added, len(added) * together
+    losses, times = value + len(added) * added, len(added) * many
     off = [(times * float(each.max()), times * float(far.max())) for each, far in zip(spreads, most, strict=True)]
     return Guarded(seen, unseen(losses, *off[0]), unseen(-losses, *off[1]))
 
@@ -178,8 +176,8 @@ def _known(before: Floats, after: Floats) -> bool:
 
 
 def _paired(value: float, before: Floats, after: Floats, groups: Ints | None) -> Evidence:
-    leaned = _leaned(groups)
-    own, other = [leaned * _summed((each - np.mean(each)) / len(each), groups) for each in (before, after)]
+    lean = leaned(groups)
+    own, other = [lean * summed((each - np.mean(each)) / len(each), groups) for each in (before, after)]
     with np.errstate(over="ignore"):
         parts, many, alike = other - own, len(own), not np.ptp(before)
         doubt = (max(np.abs(each).mean() for each in (before, after)) / many) ** 2 if alike else one_row(own)
@@ -188,33 +186,10 @@ def _paired(value: float, before: Floats, after: Floats, groups: Ints | None) ->
     found = _evidence(value, parts, doubt, len(before))
     if not isinstance(found, Studentised):
         return found
+    found = replace(found, error=found.error * wider(after - before, parts, groups))
     losses, spread = value + many * parts, many * float(np.sqrt(doubt))
     losses[np.abs(losses) <= ROUNDING * many * np.abs(own).max()] = 0.0  # what is left of sums is no row that differs
     return Guarded(found, unseen(losses, spread), unseen(-losses, spread))
-
-
-def _summed(parts: Floats, groups: Ints | None) -> Floats:
-    """Of each group."""
-    if groups is None:
-        return parts
-    return np.asarray(np.bincount(np.unique(groups, return_inverse=True)[1], parts), np.float64)
-
-
-def _leaned(groups: Ints | None) -> Any:
-    """A group that holds a share h of the rows pulls the mean to itself, and what it adds seems smaller by 1 - h: that
-    is undone (Bell and McCaffrey 2002). Where all are equal it is 1: (groups,)."""
-    if groups is None:
-        return 1.0
-    sizes = np.unique(groups, return_counts=True)[1]
-    return (1 - 1 / len(sizes)) / np.maximum(1 - sizes / sizes.sum(), TINY)
-
-
-def _together(groups: Ints | None) -> float:
-    """Rows in the group of a row, in the mean."""
-    if groups is None:
-        return 1.0
-    sizes = np.unique(groups, return_counts=True)[1]
-    return float((sizes**2).sum() / sizes.sum())
 
 
 def _evidence(value: float, parts: Floats, doubt: float, rows: int) -> Evidence:

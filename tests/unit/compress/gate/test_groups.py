@@ -75,6 +75,20 @@ def test_nor_does_it_in_the_bootstrap():
     assert np.mean([1 - each.confidence(truth) < SPENT for each in found]) < 0.05 + LUCK
 
 
+def test_nor_do_large_groups_there_that_were_not_off():
+    numbers, rng, found = np.repeat(np.arange(43), [90, 60, 30, *[3] * 40]), np.random.default_rng(1), []
+    task = Task("y", "binary", "f1", ("a", "b"))
+    for _ in range(RUNS // 2):
+        y = (rng.random(len(numbers)) < 0.5).astype(int)
+        right = (2 * y - 1) * 1.5 + rng.normal(size=len(y))
+        other = np.where((rng.random(43) < 0.3)[numbers], (1 - 2 * y) / 2 + rng.normal(size=len(y)), right)
+        pair = [Answered(np.stack([1 / (1 + np.exp(z)), 1 / (1 + np.exp(-z))], axis=1)) for z in (right, other)]
+        found.append(evidence(task, y, *pair, seed=0, groups=numbers))
+    truth = 0.1877  # of four million rows, each a group of its own
+
+    assert np.mean([1 - each.confidence(truth) < SPENT for each in found]) < 0.05 + LUCK
+
+
 def test_the_bootstrap_draws_whole_groups():
     rng = np.random.default_rng(1)
     task = Task("y", "binary", "balanced_accuracy", ("a", "b"))
@@ -118,3 +132,37 @@ def test_where_unsure_rows_are_of_few_groups_more_rows_are_needed():
     assert together(far, None) == 1.0
     assert alone == pytest.approx(1, abs=0.25)
     assert hanging == pytest.approx(np.sqrt(10), rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "chance", "off"),
+    [([90, 60, 30, *[3] * 40], 0.3, None), ([200, 100, *[5] * 30], None, "exponential"), (None, 0.1, None)],
+)
+def test_large_groups_that_were_not_off_do_not_hide_how_far_they_can_be(sizes, chance, off):
+    """The means of small ones tell it, since nobody says that large ones are less so; by Pareto's law without sizes."""
+    rng, passed = np.random.default_rng(0), 0
+    for _ in range(2 * RUNS):
+        numbers = np.repeat(*each(sizes, rng))
+        lost = rng.exponential(size=numbers[-1] + 1) if off else (rng.random(numbers[-1] + 1) < chance) * 1.0
+        before = (rng.random(len(numbers)) < 0.1) * 1.0
+        after = before + lost[numbers] if off else np.maximum(before, lost[numbers])
+        passed += 1 - mean_loss(before, after, numbers).confidence(1.0 if off else 0.9 * chance) < SPENT
+
+    assert passed / (2 * RUNS) < 0.05
+
+
+def each(sizes, rng):
+    found = np.clip(1 + rng.pareto(1.2, 120), 1, 200).astype(int) if sizes is None else np.array(sizes)
+    return np.arange(len(found)), found
+
+
+def test_of_equal_groups_limits_are_as_before():
+    """As they were by their own sums alone."""
+    rng = np.random.default_rng(5)
+    before = rng.normal(size=len(NUMBERS)) + 3
+    after = before + rng.normal(size=GROUPS)[NUMBERS] + rng.normal(size=len(NUMBERS))
+    found = mean_loss(before, after, NUMBERS).seen
+
+    own = (after - before).reshape(GROUPS, EACH).mean(axis=1)
+    doubt = (before.reshape(GROUPS, EACH).mean(axis=1)).var() / GROUPS**2
+    assert found.error == pytest.approx(np.sqrt(own.var(ddof=1) / GROUPS + doubt), rel=1e-9)
