@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from aias.artifact.manifest import Manifest
 from aias.client.compress import compress
 from aias.client.explain import Explained, explained, read_profile
 from aias.client.export import export_folder
+from aias.client.leaderboard import Leaderboard
 from aias.client.optimize import optimize
 from aias.core.errors import BadValue, UserError
 from aias.core.events import Event, Watch, logged
@@ -214,10 +215,10 @@ class Model:
             groups=clusters_of(dataset, how if parted else "random"),
         )  # fmt: skip
 
-    def leaderboard(self) -> list[dict[str, Any]]:
+    def leaderboard(self) -> Leaderboard:
         """The models that were tried, best first: `name`, `settings`, `validation` score, `weight`, `fit_seconds`,
-        `row_us` and `size_bytes` of each."""
-        return [asdict(candidate) for candidate in self.manifest.leaderboard]
+        `row_us` and `size_bytes` of each, as a list of dicts that prints as a table."""
+        return Leaderboard(self.manifest.leaderboard)
 
     # Methods with files of their own.
     optimize = optimize
