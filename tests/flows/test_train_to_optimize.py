@@ -10,6 +10,7 @@ import pytest
 import aias
 from aias.core.errors import NotFound
 from aias.core.events import Event
+from aias.data.errors import NoSuchFile
 from aias.training.parent import OtherRows
 
 LINEAR = {"target": "y", "time": "600s", "learners": ("linear",), "folds": 4, "inline": True}
@@ -111,3 +112,18 @@ def test_what_there_is_no_time_for_is_told_from_what_cannot_be_tried(tmp_path: P
         until.told[-1].name == "optimize.gain" and until.told[-1].message == f"nothing was tried, so {model.ref} stays"
     )
     assert all(each.empty for each in ended.axes)
+
+
+def test_a_file_that_has_moved_and_one_that_was_never_there_get_hints_of_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "xor.csv"
+    xor(100).write_csv(file)
+    model = aias.train(str(file), name="xor", home=tmp_path, search=False, **LINEAR)
+    file.unlink()
+
+    with pytest.raises(NoSuchFile) as moved:
+        model.optimize(time="60s", inline=True)
+    with pytest.raises(NoSuchFile) as mistyped:
+        model.optimize(time="60s", inline=True, data=str(tmp_path / "xro.csv"))
+
+    assert moved.value.hint == "xor@2 was trained from this path; say where the file is now: `--data FILE`, or `data=`"
+    assert "trained" not in mistyped.value.hint

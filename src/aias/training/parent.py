@@ -225,9 +225,10 @@ def rows_of(
         if recipe.test_source is not None:
             test = _read(recipe.test_source, parent.manifest, recipe.test_encoding, watch)
     except NoSuchFile as fault:
-        raise NoSuchFile(
-            fault.message, hint=f"say where the rows of {parent.ref} are now: `--data FILE`, or `data=`"
-        ) from None
+        if source is not None:
+            raise
+        hint = f"{parent.ref} was trained from this path; say where the file is now: `--data FILE`, or `data=`"
+        raise NoSuchFile(fault.message, hint=hint) from None
     return dataset, test
 
 
