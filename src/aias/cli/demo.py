@@ -167,7 +167,7 @@ def _next(url: str | None, secret: str | None, story: Story) -> None:
         body = json.dumps([sample.held_out[0][0]])
         click.echo(f"  curl -H 'Authorization: Bearer {secret}' {url}/predict/{sample.name} -d '{body}'")
     click.echo(f"  aias show {sample.name}            # data, leaderboard, scores, proof")
-    click.echo(f"  aias frontier {story.whole}      # what else compressing tried, and why it was rejected")
+    click.echo(f"  aias frontier {story.whole}      # what else compressing tried, and what became of it")
     click.echo(f"  aias predict {sample.name} {sample.path} | head")
     click.echo("  aias serve                     # then ask with curl; the first start prints a key")
     click.echo("  aias train YOUR.csv --target COLUMN")

@@ -247,8 +247,8 @@ class _Job:
 
 
 def _verdict(ref: str, gain: Gain, *, tried: bool) -> str:
-    if not tried:
-        return f"nothing was tried, so {ref} stays"
     if gain.certain:
         return f"better than {ref} on rows not searched on: {gain}"
+    if not tried:
+        return f"nothing was tried, so {ref} stays"
     return f"nothing is certain to be better than {ref} on rows not searched on: {gain}"
