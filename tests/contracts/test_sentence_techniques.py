@@ -194,7 +194,7 @@ def test_what_is_nominated_may_read_texts_in_the_time_kept_free_for_it(context):
 
 
 def test_where_there_is_no_time_windows_learn_from_real_texts_alone(context, monkeypatch):
-    monkeypatch.setitem(context.memo, "made up", None)
+    monkeypatch.setitem(context.memo, "synthetic texts", None)
     monkeypatch.delitem(context.memo, ("windows' examples", 0), raising=False)
     examples, epochs, _ = static_windows._examples(context, reader(context), 0)
     assert len(examples.tokens) == examples.rows == len(context.inside(0)) and epochs == 12
