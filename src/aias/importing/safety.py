@@ -231,6 +231,12 @@ def _read_into(tensor: TensorProto, opened: Any, entries: dict[str, str], left: 
 
 
 def _check_operators(model: onnx.ModelProto) -> None:
+    if any(each.op_type == "knn_imputer_column" for each in model.graph.node):
+        raise UnfitModel(
+            "it fills missing values by nearest neighbours (`KNNImputer`), with loops and sizes that rows decide",
+            hint="fill them by `SimpleImputer`, or train a model that needs none filled, such as "
+            "`HistGradientBoostingClassifier`",
+        )
     for node in model.graph.node:
         if node.domain not in DOMAINS:
             raise UnfitModel(

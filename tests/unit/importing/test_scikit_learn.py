@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 import aias
 from aias.graph.builder import Builder
-from aias.importing.formats.contract import UnreadableModel, UnsafeModel
+from aias.importing.formats.contract import UnfitModel, UnreadableModel, UnsafeModel
 from aias.importing.formats.onnx import Onnx
 from aias.importing.safety import loaded
 from aias.importing.signature import pruned
@@ -178,3 +178,19 @@ def test_an_operator_that_onnx_runtime_has_for_float32_alone_is_to_be_exported_f
         Onnx.read(path)
 
     assert "cannot load it" in refused.value.message and hint in refused.value.hint
+
+
+def test_missing_values_filled_by_neighbours_are_to_be_filled_otherwise(tmp_path: Path) -> None:
+    """As `KNNImputer` is written: functions of the exporter's own that ask for an operator set other than its file."""
+    nodes = [helper.make_node("knn_imputer_column", ["input"], ["p"], domain="local_domain")]
+    inner = helper.make_function(
+        "local_domain", "knn_imputer_column", ["x"], ["y"], [helper.make_node("Identity", ["x"], ["y"])],
+        [helper.make_opsetid("", 21)],
+    )  # fmt: skip
+    path = saved(tmp_path / "m.onnx", nodes, [value("input", ["N", 3])], [value("p", ["N", 3])], opset=22,
+                 functions=[inner])  # fmt: skip
+
+    with pytest.raises(UnfitModel, match="nearest neighbours") as refused:
+        loaded(path)
+
+    assert "SimpleImputer" in refused.value.hint
