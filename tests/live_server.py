@@ -348,12 +348,6 @@ def settled(server: LiveServer, count: int) -> bool:
     return len(connections(server)) == count and not any(each._tasks for each in server.gateway._server.servers)  # type: ignore[attr-defined]
 
 
-def keep_running(server: LiveServer, seconds: float = PATIENCE / 2) -> None:
-    """Have what runs be thought to end so much later: near the end of a run whoever is in a hurry is let in."""
-    for batch in list(server.gateway.executor.batcher._started):
-        batch.ends_at += seconds
-
-
 def eventually(condition: "object", seconds: float = PATIENCE) -> None:
     """Wait until it holds; for what another thread is about to do."""
     wait = threading.Event()

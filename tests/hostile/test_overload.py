@@ -30,7 +30,6 @@ from live_server import (
     Rule,
     Shelf,
     eventually,
-    keep_running,
     live_server,
     read_all,
     samples,
@@ -68,7 +67,6 @@ def full(tmp_path: Path, bounds: Bounds = BOUNDS_HERE) -> Iterator[tuple[LiveSer
                 for each in (first, second):
                     each.sendall(head() + BODY)
                 eventually(lambda: server.gateway.executor.batcher.waiting == 1)
-                keep_running(server)
                 yield server, model
         finally:
             model.stall.set()
@@ -77,7 +75,6 @@ def full(tmp_path: Path, bounds: Bounds = BOUNDS_HERE) -> Iterator[tuple[LiveSer
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     with full(tmp_path_factory.mktemp("home")) as (running, _):
-        keep_running(running, 1e6)
         yield running
 
 
@@ -319,7 +316,7 @@ def test_who_is_in_time_is_let_in_beside_those_that_are_not(tmp_path: Path) -> N
     with full(tmp_path) as (running, model), running.socket() as late, running.socket() as patient:
         late.sendall(head(len(BODY), LATE) + BODY)
         assert_refused(answer_of(late))
-        patient.sendall(head(len(BODY), "X-Deadline-Ms: 110000", "X-Priority: high") + BODY)
+        patient.sendall(head(len(BODY), "X-Deadline-Ms: 60000", "X-Priority: high") + BODY)
         eventually(lambda: running.gateway.executor.batcher.waiting == 2)
         model.stall.set()
 

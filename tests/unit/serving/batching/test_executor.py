@@ -26,7 +26,6 @@ from live_server import (
     Rule,
     Shelf,
     eventually,
-    keep_running,
     live_server,
     read_all,
     samples,
@@ -82,7 +81,6 @@ def busy(bounds: Bounds = THREADS) -> Iterator[Busy]:
         found.threads.append(first)
         first.start()
         assert model.started.acquire(timeout=PATIENCE)
-        keep_running(server)
         model.runs.clear()
         try:
             yield found
