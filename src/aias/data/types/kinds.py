@@ -6,6 +6,7 @@ from typing import Final
 import polars as pl
 
 from aias.core.errors import shown
+from aias.data.types.codes import CODES_SHARE_MIN, are_grades, begin_alike
 from aias.data.types.conform import is_plain
 from aias.data.types.counted import Counted, counted, is_spelled
 from aias.data.types.guesses import Guess
@@ -32,11 +33,17 @@ def guess(column: pl.Series, spellings: frozenset[str] = SPELLINGS) -> Guess:
     found = counted(bare, spellings)
     if not found.values:
         return Guess("category", "no values", found.missing)
-    return _amounts(found, is_target=is_target) or _with_gaps(bare, found, is_target=is_target) or _words(found)
+    return (
+        _amounts(found, is_target=is_target)
+        or _with_gaps(bare, found, is_target=is_target)
+        or _words(found, is_target=is_target)
+    )
 
 
 def _amounts(found: Counted, *, is_target: bool) -> Guess | None:
     """The guess that a column holds numbers or times."""
+    if are_grades(found.values):
+        return None
     guess = numbers_in_texts(found, is_target=is_target) or times_in_texts(found)
     if guess or is_target or len(found.values) < DIFFERENT_MIN:  # a target may be `3 dwarfs`, or `<30`
         return guess
@@ -60,7 +67,7 @@ def _with_gaps(bare: pl.Series, words: Counted, *, is_target: bool) -> Guess | N
     return replace(guess, reason=reason)
 
 
-def _words(found: Counted) -> Guess:
+def _words(found: Counted, *, is_target: bool) -> Guess:
     distinct, rows = len(found.values), found.rows
     values = pl.Series("v", found.values[:5_000])
     words = (values.str.count_matches(r"\S+") + values.str.count_matches(_WIDE) / 2).mean()
@@ -76,6 +83,8 @@ def _words(found: Counted) -> Guess:
     several = mean_words >= 2 or (unique and _are_names(values))
     if mean_words >= 3 or (several and (rows < 20 or unique)):  # alone each says nothing, its words may
         return Guess("text", figures, found.missing)
+    if not is_target and share >= CODES_SHARE_MIN and begin_alike(values.to_list()):
+        return Guess("text", f"{figures}, codes of which many begin alike", found.missing)
     return Guess("category", figures, found.missing, id_like=unique)
 
 
