@@ -176,7 +176,8 @@ class _Pairs:
     @classmethod
     def of(cls, forest: Forest, first: Ints, begin: Ints, middle: Ints, end: Ints) -> Self:
         is_set, sizes = forest.mode == MEMBER, np.diff(forest.set_ends, prepend=0)
-        threshold = np.where(forest.mode == LESS, np.nextafter(forest.threshold, -np.inf), forest.threshold)
+        with np.errstate(over="ignore"):  # below the least of all numbers is none, as the next line sees
+            threshold = np.where(forest.mode == LESS, np.nextafter(forest.threshold, -np.inf), forest.threshold)
         if not np.isfinite(threshold[~is_set]).all() or not np.isfinite(forest.set_values).all():
             raise ValueError("a node compares with what is no number")
         counts = np.where(is_set, sizes, 1)

@@ -52,6 +52,18 @@ def test_many_borders_are_parted_into_blocks() -> None:
     np.testing.assert_array_equal(forest.sums(x), tables.sums(x))
 
 
+def test_the_least_of_all_numbers_is_a_border_like_others() -> None:
+    forest, x = forest_of(), odd_rows()
+    least = np.where(np.arange(forest.nodes) % 5 == 0, np.finfo(np.float64).min, forest.threshold)
+    forest = replace(forest, threshold=least)
+
+    with np.errstate(over="raise"):
+        tables = BitVectors.of(forest)
+
+    assert tables is not None
+    np.testing.assert_array_equal(forest.sums(x), tables.sums(x))
+
+
 def test_trees_of_one_leaf_are_added_too() -> None:
     forest, x = forest_of(leaves=2), odd_rows()
     alone = np.arange(forest.nodes) % 2 > 0
