@@ -13,6 +13,9 @@ LIBRARIES: Final = ("aias", "numpy", "onnxruntime")
 FLAGS: Final = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile", "asimd", "sve")
 """Instructions by which runtimes choose how to compute."""
 
+_NARROW: Final = frozenset({"avx2", "avx512f"})
+_DOT_PRODUCTS: Final = frozenset({"avx512_vnni", "avx_vnni", "amx_tile"})
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -20,6 +23,12 @@ class Host:
     flags: tuple[str, ...]
     cores: int
     libraries: dict[str, str]
+
+    @property
+    def saturates(self) -> bool:
+        """Whether it adds two products of uint8 and int8 in 16 bits, as x86 without VNNI does (`vpmaddubsw`): beyond
+        ±32,767 a sum is cut."""
+        return not _NARROW.isdisjoint(self.flags) and _DOT_PRODUCTS.isdisjoint(self.flags)
 
 
 def host() -> Host:

@@ -174,8 +174,8 @@ def _steps(low: Weights, high: Weights) -> tuple[np.float32, np.uint8]:
     return step, np.uint8(round(-lowest / step))
 
 
-def rounded(weights: Weights, *, axis: int) -> tuple[npt.NDArray[np.int8], Weights]:
-    """Weights ≈ whole numbers * scale, where the scale is one for all along the axis."""
+def rounded(weights: Weights, *, axis: int, steps: int = STEPS) -> tuple[npt.NDArray[np.int8], Weights]:
+    """Weights ≈ whole numbers * scale, one for all along the axis; of `steps` on either side of zero."""
     largest = np.abs(weights).max(axis=axis, keepdims=True)
-    scale = np.where(largest > 0, largest / STEPS, 1).astype(np.float32)
+    scale = np.where(largest > 0, largest / steps, 1).astype(np.float32)
     return np.rint(weights / scale).astype(np.int8), scale

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
+from aias.core.host import Host
 from aias.encoders.rows import Layout
+from aias.graph import rewriting
 from aias.graph.compile import compile_graph
 from aias.graph.rewriting import halves, products_in_int8, weighed, with_fixed_scales
 from aias.graph.rewritten import NothingToRewrite, Rewritten, rewritten
@@ -54,6 +56,20 @@ def test_a_graph_in_fewer_bits_answers_nearly_alike_and_as_it_is_compiled(
     alone = np.concatenate([found.scores(rows(X[i : i + 1])) for i in range(10)])
     np.testing.assert_allclose(alone, found.scores(rows(X))[:10], atol=1e-6)
     assert len(model) / len(graph) > smaller
+
+
+@pytest.mark.parametrize(
+    ("flags", "most"), [(("avx2",), 63), (("avx2", "avx512f"), 63), (("avx2", "avx512_vnni"), 127), (("asimd",), 127)]
+)
+def test_weights_are_such_that_no_sum_of_two_products_is_cut(
+    monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], most: int
+) -> None:
+    monkeypatch.setattr(rewriting, "host", lambda: Host("a processor", flags, 1, {}))
+
+    for model, how in ((dense(), products_in_int8), (convolution(), fixed)):
+        held = [numpy_helper.to_array(each) for each in how(onnx.load_from_string(model)).graph.initializer]
+        whole = [each for each in held if each.dtype == np.int8 and each.size > 100]
+        assert whole and max(int(np.abs(each.astype(int)).max()) for each in whole) in (most, most + 1)
 
 
 def test_what_has_no_answer_to_a_gap_has_none_afterwards() -> None:
