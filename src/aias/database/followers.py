@@ -3,7 +3,7 @@
     home/run/follows-<pid>-<n> ◀─ something has moved    a worker (`serving/versions/following.py`)
                                ─▶ .                      it answers by that
 
-A connection each time. Who has died is found deaf, and forgotten.
+A connection each time. The socket of a process that has died is removed.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ _SAID: Final[dict[bytes, What]] = {b"k": "keys", b"e": "endpoints"}
 _DONE: Final = b"."
 
 
-class Asked:
+class Waiter:
     """Somebody who waits until what has moved is followed here."""
 
     def __init__(self, caller: socket.socket, what: What) -> None:
@@ -52,7 +52,7 @@ class Asked:
         self._caller.close()
 
 
-class Ear:
+class ChangeListener:
     """Where a process that follows is told. From `open` on whoever moves something waits until it is answered."""
 
     def __init__(self, home: Path) -> None:
@@ -64,7 +64,7 @@ class Ear:
         if sys.platform == "linux":
             self._listener = listen_as(self._path)
 
-    def hear(self, tell: Callable[[Asked], None]) -> None:
+    def hear(self, tell: Callable[[Waiter], None]) -> None:
         """`tell` of each who asks, until it is closed."""
         listener = self._listener
         while listener is not None:
@@ -83,7 +83,7 @@ class Ear:
             if what is None:
                 caller.close()
             else:
-                tell(Asked(caller, what))
+                tell(Waiter(caller, what))
 
     def close(self) -> None:
         listener, self._listener = self._listener, None
@@ -99,13 +99,20 @@ class Ear:
 def wait_for_all(home: Path, what: What, *, seconds: float = FOLLOW_SECONDS_MAX, watch: Watch = logged) -> None:
     """Until every process that follows this home answers by what it holds now. Those that take longer are told of."""
     until = time.monotonic() + seconds
-    callers = [caller for path in (home / FOLDER).glob("follows-*") if (caller := _ask(path, what, until)) is not None]
-    for pid in [pid for caller in callers if (pid := _late(caller, until)) is not None]:
+    asked, late = list[socket.socket](), list[int]()
+    for path in (home / FOLDER).glob("follows-*"):
+        try:
+            asked += filter(None, [_ask(path, what, until)])
+        except OSError:
+            late.append(int(path.name.split("-")[1]))
+    late += [pid for caller in asked if (pid := _late(caller, until)) is not None]
+    for pid in late:
         said = f"process {pid} has not followed within {seconds:g} s, and goes by what was before; its log may say why"
         watch(Event("database.not-followed", said, "warning", {"pid": pid}))
 
 
 def _ask(path: Path, what: What, until: float) -> socket.socket | None:
+    """None where nobody is there that counts. Raises `OSError` for whoever does not hear in time."""
     caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     caller.settimeout(max(0.01, until - time.monotonic()))
     try:
@@ -116,8 +123,12 @@ def _ask(path: Path, what: What, until: float) -> socket.socket | None:
     except ConnectionRefusedError:
         # It has died. Another that has changed something may have found that out before.
         path.unlink(missing_ok=True)
-    except OSError:
+    except (FileNotFoundError, BrokenPipeError, ConnectionResetError):
+        # It has ended meanwhile.
         pass
+    except OSError:
+        caller.close()
+        raise
     caller.close()
     return None
 

@@ -1,4 +1,5 @@
 import errno
+import os
 import socket
 import threading
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ import pytest
 from aias.core.events import Event
 from aias.core.unix_sockets import connect, listen_as
 from aias.database.engine import Database, changed
-from aias.database.followers import FOLDER, Asked, Ear, What, wait_for_all
+from aias.database.followers import FOLDER, ChangeListener, Waiter, What, wait_for_all
 from live_server import PATIENCE
 
 
@@ -17,18 +18,18 @@ class Follower:
     """Keeps who asks."""
 
     def __init__(self, home: Path, *, hears: bool = True) -> None:
-        self.ear, self.asked, self.came = Ear(home), list[Asked](), threading.Semaphore(0)
-        self.ear.open()
-        self.thread = threading.Thread(target=self.ear.hear, args=(self.hear,))
+        self.listener, self.asked, self.came = ChangeListener(home), list[Waiter](), threading.Semaphore(0)
+        self.listener.open()
+        self.thread = threading.Thread(target=self.listener.hear, args=(self.hear,))
         if hears:
             self.thread.start()
 
-    def hear(self, asked: Asked) -> None:
+    def hear(self, asked: Waiter) -> None:
         self.asked.append(asked)
         self.came.release()
 
     def close(self) -> None:
-        self.ear.close()
+        self.listener.close()
         self.thread.join()
 
 
@@ -100,9 +101,24 @@ def test_who_finds_a_crowd_before_him_waits_too(tmp_path: Path):
     assert (thread.is_alive(), told) == (False, [])
 
 
+def test_of_who_lets_nobody_in_is_told(tmp_path: Path):
+    # It listens, and is never heard.
+    follower = Follower(tmp_path, hears=False)
+    with ExitStack() as crowd:
+        with pytest.raises(BlockingIOError):
+            while True:
+                connect(crowd.enter_context(caller_of()), tmp_path / FOLDER / sockets(tmp_path)[0])
+        told: list[Event] = []
+        wait_for_all(tmp_path, "endpoints", seconds=0.05, watch=told.append)
+    follower.thread.start()
+    follower.close()
+
+    assert [(each.name, each.facts["pid"]) for each in told] == [("database.not-followed", os.getpid())]
+
+
 def test_who_could_not_be_let_in_once_is_heard_all_the_same(tmp_path: Path):
     follower = Follower(tmp_path, hears=False)
-    listener, faults = follower.ear._listener, [OSError(errno.EMFILE, "too many open files")]
+    listener, faults = follower.listener._listener, [OSError(errno.EMFILE, "too many open files")]
 
     class Short:
         """For a moment there is no descriptor left."""
@@ -115,7 +131,7 @@ def test_who_could_not_be_let_in_once_is_heard_all_the_same(tmp_path: Path):
         def __getattr__(self, name: str) -> object:
             return getattr(listener, name)
 
-    follower.ear._listener = Short()
+    follower.listener._listener = Short()
     follower.thread.start()
     thread, _ = waiting(tmp_path)
     assert follower.came.acquire(timeout=PATIENCE)

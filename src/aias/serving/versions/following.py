@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from aias.core.events import Event, Watch
-from aias.database.followers import Asked, Ear
+from aias.database.followers import ChangeListener, Waiter
 from aias.serving.versions.router import Router
 
 
@@ -15,21 +15,21 @@ class Following:
 
     def __init__(self, router: Router, *, watch: Watch, seconds: float, home: Path | None = None) -> None:
         self._router, self._watch, self._seconds = router, watch, seconds
-        self._ear = None if home is None else Ear(home)
-        self._asked: list[Asked] = []
+        self._listener = None if home is None else ChangeListener(home)
+        self._asked: list[Waiter] = []
         self._is_to_stop, self._wake, self._changing = False, threading.Event(), threading.Lock()
         self._threads = [threading.Thread(target=self._run, name="aias-router")]
 
     def open(self) -> None:
-        if self._ear is None:
+        if self._listener is None:
             return
         try:
-            self._ear.open()
+            self._listener.open()
         except OSError as fault:
             said = f"nobody can say that something has changed, which is seen within {self._seconds:g} s: {fault}"
             self._watch(Event("serve.deaf", said, "warning"))
             return
-        self._threads.append(threading.Thread(target=self._ear.hear, args=(self._hear,), name="aias-ear"))
+        self._threads.append(threading.Thread(target=self._listener.hear, args=(self._hear,), name="aias-changes"))
 
     def start(self) -> None:
         for each in self._threads:
@@ -38,15 +38,15 @@ class Following:
     def stop(self) -> None:
         self._is_to_stop = True
         self._wake.set()
-        if self._ear is not None:
-            self._ear.close()
+        if self._listener is not None:
+            self._listener.close()
         for each in self._threads:
             if each.ident is not None:
                 each.join()
         for asked in self._taken():
             asked.leave()
 
-    def _hear(self, asked: Asked) -> None:
+    def _hear(self, asked: Waiter) -> None:
         """Keys are known at once, also while a model is being loaded."""
         if asked.what == "keys":
             # Whatever the database does; who refreshes says so.
@@ -57,7 +57,7 @@ class Following:
             self._asked.append(asked)
         return self._wake.set()
 
-    def _taken(self) -> list[Asked]:
+    def _taken(self) -> list[Waiter]:
         with self._changing:
             taken, self._asked = self._asked, []
         return taken
