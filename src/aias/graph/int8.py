@@ -28,11 +28,15 @@ import numpy.typing as npt
 
 from aias.core.arrays import Ints
 from aias.core.graph import FLOAT, ROUNDED, GraphWriter
+from aias.core.host import host
 from aias.graph.activation_ranges import PRODUCTS, ActivationRange
 from aias.graph.transformer import Affine, Transformer, Weights, affine_of
 
 STEPS: Final = 127
 """On either side of zero, of weights."""
+
+NARROW_STEPS: Final = 63
+"""Of weights that are multiplied, where sums of two products have 16 bits (`Host.saturates`): 2 · 255 · 63 fits."""
 
 UNSIGNED: Final = 255
 """Steps of activations: processors multiply uint8 with int8 faster than int8 with int8."""
@@ -125,7 +129,7 @@ def _in_int8(
     graph: GraphWriter, x: str, affine: Affine, reach: ActivationRange, each: Weights, *, divided: bool = False
 ) -> str:  # fmt: skip
     """`each`: by what each input is divided, (inputs,); `divided`: where it was already."""
-    held, scales = rounded(affine.weight * each[:, None], axis=0)
+    held, scales = rounded(affine.weight * each[:, None], axis=0, steps=multiplied_steps())
     step, zero = _steps(reach.low / each, reach.high / each)
     fixed = graph.constant(np.array(step)), graph.constant(np.array(zero))
     whole = graph.op("QuantizeLinear", x if divided else graph.op("Mul", x, graph.constant(1 / each)), *fixed)
@@ -172,6 +176,11 @@ def _steps(low: Weights, high: Weights) -> tuple[np.float32, np.uint8]:
     lowest, highest = min(float(low.min()), 0.0), max(float(high.max()), 0.0)
     step = np.float32(max(highest - lowest, TINY) / UNSIGNED)
     return step, np.uint8(round(-lowest / step))
+
+
+def multiplied_steps() -> int:
+    """Of weights in a product of whole numbers, as this processor computes it."""
+    return NARROW_STEPS if host().saturates else STEPS
 
 
 def rounded(weights: Weights, *, axis: int, steps: int = STEPS) -> tuple[npt.NDArray[np.int8], Weights]:

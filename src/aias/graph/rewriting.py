@@ -18,16 +18,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from aias.core.host import host
-from aias.graph.int8 import STEPS, rounded
+from aias.graph.int8 import STEPS, multiplied_steps, rounded
 from aias.graph.rewritten import NothingToRewrite
 
 ZERO: Final = 128
 """Of activations as uint8, which processors multiply with int8 faster than int8 with int8. Where all of a row is 0 its
 scale is 0 too; whatever whole number 0 / 0 then becomes is multiplied by it."""
-
-NARROW_STEPS: Final = 63
-"""Of weights, where sums of two products have to fit 16 bits (`Host.saturates`): 2 · 255 · 63 do."""
 
 NUMBERS_MIN: Final = 4_096
 """Of a matrix; smaller ones are a kilobyte or two, and computed before they are rounded."""
@@ -122,7 +118,7 @@ def with_fixed_scales(
         before.write_bytes(whole.SerializeToString())
         quantize_static(
             str(before), str(after), _Feeds(list(feeds)), quant_format=QuantFormat.QDQ, per_channel=True,
-            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, reduce_range=host().saturates,
+            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, reduce_range=multiplied_steps() < STEPS,
             op_types_to_quantize=[each for each in QUANTISED if each in present], nodes_to_exclude=list(spared),
         )  # fmt: skip
         return onnx.load(str(after))
@@ -204,8 +200,7 @@ class _Products:
     def _write(self, node: onnx.NodeProto, weights: Any) -> None:
         self.count += 1
         shape, whole, scales = self._rows(node.input[0], len(weights))
-        steps = NARROW_STEPS if host().saturates else STEPS
-        held, scale = rounded(np.ascontiguousarray(weights), axis=0, steps=steps)
+        held, scale = rounded(np.ascontiguousarray(weights), axis=0, steps=multiplied_steps())
         sums = self._op("MatMulInteger", whole, self._constant(held), self._constant(np.array(ZERO, np.uint8)))
         found = self._op("Mul", self._op("DequantizeLinear", sums, scales, axis=0), self._constant(scale[0]))
         outer = self._op("Slice", shape, *(self._constant(np.array([each])) for each in (0, -1)))

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from aias.core.host import Host
 from aias.encoders.rows import Layout
-from aias.graph import rewriting
+from aias.graph import int8
 from aias.graph.compile import compile_graph
 from aias.graph.rewriting import halves, products_in_int8, weighed, with_fixed_scales
 from aias.graph.rewritten import NothingToRewrite, Rewritten, rewritten
@@ -64,7 +64,7 @@ def test_a_graph_in_fewer_bits_answers_nearly_alike_and_as_it_is_compiled(
 def test_weights_are_such_that_no_sum_of_two_products_is_cut(
     monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], most: int
 ) -> None:
-    monkeypatch.setattr(rewriting, "host", lambda: Host("a processor", flags, 1, {}))
+    monkeypatch.setattr(int8, "host", lambda: Host("a processor", flags, 1, {}))
 
     for model, how in ((dense(), products_in_int8), (convolution(), fixed)):
         held = [numpy_helper.to_array(each) for each in how(onnx.load_from_string(model)).graph.initializer]
