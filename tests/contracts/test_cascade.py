@@ -14,7 +14,7 @@ from aias.compress.fitting import fitted
 from aias.compress.nomination import Assurance
 from aias.compress.searched import searched
 from aias.compress.techniques.cascade import SHARES, differing, rule_at
-from aias.compress.techniques.contract import CannotHelp
+from aias.compress.techniques.contract import NotApplicable
 from aias.compress.trial import Judged, Trial
 from aias.core.catalog import member
 from aias.core.errors import UserError
@@ -157,7 +157,7 @@ def test_rows_to_time_by_go_on_as_often_as_they_will(context):
     ({"larger": False}, "larger than was asked for"),
 ])  # fmt: skip
 def test_it_says_when_it_cannot_help(context, how, said):
-    with pytest.raises(CannotHelp, match=said):
+    with pytest.raises(NotApplicable, match=said):
         list(member("compress.techniques", "cascade")(going_on(context, **how)))
 
 
@@ -165,16 +165,16 @@ def test_a_large_model_that_is_as_cheap_needs_none_before_it(context):
     found = going_on(context)
     cheap = replace(found, search=replace(found.search, large=[replace(found.search.large[0], row_us=55.0)]))
 
-    with pytest.raises(CannotHelp, match="on average"):
+    with pytest.raises(NotApplicable, match="on average"):
         list(member("compress.techniques", "cascade")(cheap))
 
 
 def test_it_needs_classes_a_search_and_a_small_model(context):
     technique = member("compress.techniques", "cascade")
-    with pytest.raises(CannotHelp, match="by its loss alone"):
+    with pytest.raises(NotApplicable, match="by its loss alone"):
         list(technique(context))
     amounts = SimpleNamespace(task=Task("y", "regression", "rmse"), search=None)
-    with pytest.raises(CannotHelp, match="how sure"):
+    with pytest.raises(NotApplicable, match="how sure"):
         list(technique(amounts))
 
 
@@ -185,7 +185,7 @@ def test_answers_that_are_as_sure_where_they_are_wrong_are_no_guide(context):
     dealt = replace(student, scores=np.random.default_rng(0).permutation(student.scores))
     blind = replace(found, search=replace(found.search, students=[dealt]))
 
-    with pytest.raises(CannotHelp, match=r"says nothing|still loses too much"):
+    with pytest.raises(NotApplicable, match=r"says nothing|still loses too much"):
         list(member("compress.techniques", "cascade")(blind))
 
 

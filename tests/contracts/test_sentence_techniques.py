@@ -20,7 +20,7 @@ from aias.compress.sentences import reader
 from aias.compress.synthetic_texts import synthetic_texts
 from aias.compress.techniques import static_windows
 from aias.compress.techniques.cascade import Split, _candidate
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.catalog import member
 from aias.core.errors import UserError
 from aias.core.events import nobody
@@ -250,10 +250,10 @@ def test_bfloat16_needs_an_engine_that_computes_it_and_rows_that_it_answered(con
     from aias.compress.techniques import bfloat16 as technique
 
     monkeypatch.setattr(technique, "_computes", lambda _name: False)
-    with pytest.raises(CannotHelp, match="openvino"):
+    with pytest.raises(NotApplicable, match="openvino"):
         list(technique.bfloat16(context))
     monkeypatch.setattr(technique, "_computes", lambda _name: True)
-    with pytest.raises(CannotHelp, match="test"):
+    with pytest.raises(NotApplicable, match="test"):
         list(technique.bfloat16(context))
 
 
@@ -280,7 +280,7 @@ def test_without_a_sentence_encoder_they_say_so(context, monkeypatch):
 
     monkeypatch.setattr(context, "prepared", replace(context.prepared, embedding=None))
     for name in TECHNIQUES:
-        with pytest.raises(CannotHelp, match="sentence encoder"):
+        with pytest.raises(NotApplicable, match="sentence encoder"):
             list(member("compress.techniques", name)(context))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import aias
 from aias.compress.fitting import fitted_when_asked
-from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
+from aias.compress.techniques.contract import Candidate, Ladder, NotApplicable
 from aias.compress.trial import Trial
 from aias.core.catalog import member, members
 from aias.core.deadline import Deadline
@@ -76,7 +76,7 @@ def context(request, tmp_path_factory):
 def test_what_a_technique_makes_can_be_served_and_what_it_cannot_do_it_says(context, name):
     try:
         found = list(member("compress.techniques", name)(context))
-    except CannotHelp as fault:
+    except NotApplicable as fault:
         assert len(fault.message.split()) > 3
         return
     names = [each.harshest.name if isinstance(each, Ladder) else each.name for each in found]
@@ -149,7 +149,7 @@ def test_what_is_made_for_a_fold_does_not_hang_on_its_answers(context):
     for name in ("codebook", "distill", "distill_network", "distill_words", "fewer_columns", "vocabulary"):
         try:
             (candidate, *_) = member("compress.techniques", name)(context)
-        except CannotHelp:
+        except NotApplicable:
             continue
         rows = context.prepared.table.outside(0)
         before = context_scores(context, candidate, rows)
@@ -168,7 +168,7 @@ def test_what_is_made_for_a_fold_does_not_hang_on_its_answers(context):
 def test_columns_that_are_left_out_may_still_be_sent_and_are_told(context):
     try:
         (candidate, *_) = member("compress.techniques", "fewer_columns")(context)
-    except CannotHelp:
+    except NotApplicable:
         return
     made = candidate.make(0)
     draft = Trial(candidate, "fewer_columns").draft(context.parent.manifest, made)
@@ -232,7 +232,7 @@ def test_of_trees_that_the_time_cut_short_only_the_beginning_is_what_it_says(con
 @pytest.mark.parametrize("context", ["a network on numbers"], indirect=True)
 def test_without_pytorch_a_network_says_what_to_install(context, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
-    with pytest.raises(CannotHelp, match=r"aias\[deep\]"):
+    with pytest.raises(NotApplicable, match=r"aias\[deep\]"):
         next(member("compress.techniques", "distill_network")(context))
 
 

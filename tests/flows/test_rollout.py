@@ -123,7 +123,7 @@ def test_who_deploys_while_another_program_holds_the_database_is_told_to_come_ag
 def test_a_canary_that_has_been_quarantined_is_rolled_back(home: Home) -> None:
     with serving(home) as server:
         start(home, server)
-        server.gateway._suspect(frozenset(("churn@2",)), frozenset())
+        server.gateway._isolate(frozenset(("churn@2",)), frozenset())
         eventually(lambda: outcomes(home) == ["rolled back"])
         eventually(lambda: server.gateway.router.peek("churn") is not None)
 

@@ -21,8 +21,8 @@ from aias.encoders.rows import Encoded
 from aias.serving.batching.allowance import allowed
 from aias.serving.refusals import Busy, TooLate, for_caller, status_of
 from aias.serving.survival import isolated_runtime
+from aias.serving.survival.isolated_versions import IsolatedVersions
 from aias.serving.survival.keeper import can_keep
-from aias.serving.survival.suspects import Suspects
 from live_server import BOUNDS, Joined, LiveServer, Rule, Shelf, eventually, live_server
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
@@ -135,9 +135,11 @@ def test_runs_that_hang_apart_end_at_their_deadlines_and_hold_no_place_of_their_
     # All in threads, of which there is one.
     bounds = replace(BOUNDS, inline_row_seconds=1e-9, objective_seconds=PATIENCE)
     with live_server(shelf, bounds=bounds, places=1) as running, ThreadPoolExecutor(8) as pool:
-        suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "hung"), bounds=bounds, watch=nobody)
-        suspects.set(quarantined=frozenset(), apart=frozenset(("hung@1",)))
-        running.gateway.application.suspects = suspects
+        isolated = IsolatedVersions(
+            lambda _version: (mortal_worker.__file__, "apart", "hung"), bounds=bounds, watch=nobody
+        )
+        isolated.set(quarantined=frozenset(), apart=frozenset(("hung@1",)))
+        running.gateway.application.isolated = isolated
 
         def call(name: str, age: int, seconds: float = PATIENCE) -> int:
             connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE)
@@ -153,7 +155,7 @@ def test_runs_that_hang_apart_end_at_their_deadlines_and_hold_no_place_of_their_
         eventually(lambda: line.running == 1 and line.waiting == 3, PATIENCE)
         beside = [call("beside", 50) for _ in range(3)]
         still = [line.running, line.waiting]
-        suspects.close()
+        isolated.close()
         ended = [each.result(PATIENCE) for each in endless]
 
     assert alone == [200, 504, 200]
@@ -175,11 +177,13 @@ def test_a_process_of_its_own_is_asked_rows_also_where_the_worker_could_read_the
     shelf = Shelf()
     shelf.deploy("churn", 1, Reader())
     with live_server(shelf) as running:
-        suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "good"), bounds=BOUNDS, watch=nobody)
-        suspects.set(quarantined=frozenset(), apart=frozenset(("churn@1",)))
-        running.gateway.application.suspects = suspects
+        isolated = IsolatedVersions(
+            lambda _version: (mortal_worker.__file__, "apart", "good"), bounds=BOUNDS, watch=nobody
+        )
+        isolated.set(quarantined=frozenset(), apart=frozenset(("churn@1",)))
+        running.gateway.application.isolated = isolated
         answers = [running.call("POST", "/predict/churn", [{"age": 50}] * rows) for rows in (1, 2)]
-        suspects.close()
+        isolated.close()
 
     assert [(each.status, len(each.json)) for each in answers] == [(200, 1), (200, 2)]
 
@@ -187,31 +191,35 @@ def test_a_process_of_its_own_is_asked_rows_also_where_the_worker_could_read_the
 def test_a_server_that_ends_takes_the_processes_of_its_versions_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
     with live_server() as running:
-        suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "good"), bounds=BOUNDS, watch=nobody)
-        suspects.set(quarantined=frozenset(), apart=frozenset(("churn@1",)))
-        running.gateway.application.suspects = suspects
+        isolated = IsolatedVersions(
+            lambda _version: (mortal_worker.__file__, "apart", "good"), bounds=BOUNDS, watch=nobody
+        )
+        isolated.set(quarantined=frozenset(), apart=frozenset(("churn@1",)))
+        running.gateway.application.isolated = isolated
         connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE)
         connection.request("POST", "/predict/churn", json.dumps([{"age": 50}]), HEADERS)
         status = connection.getresponse().status
         connection.close()
-        process = suspects._models["churn@1"].runtime._process
+        process = isolated._models["churn@1"].runtime._process
 
     assert status == 200
     assert process.wait(PATIENCE) == -signal.SIGKILL
 
 
 @contextmanager
-def serving_apart(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LiveServer, Suspects]]:
+def serving_apart(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LiveServer, IsolatedVersions]]:
     """A server whose `churn@1` runs in a process of its own."""
     monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
     monkeypatch.setattr(isolated_runtime, "RETIRE_SECONDS", 1.0)
     bounds = replace(BOUNDS, objective_seconds=PATIENCE)
     with live_server(shelf, bounds=bounds) as running:
-        suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "hung"), bounds=bounds, watch=nobody)
-        suspects.set(quarantined=frozenset(), apart=frozenset(("churn@1",)))
-        running.gateway.application.suspects = suspects
-        yield running, suspects
-        suspects.close()
+        isolated = IsolatedVersions(
+            lambda _version: (mortal_worker.__file__, "apart", "hung"), bounds=bounds, watch=nobody
+        )
+        isolated.set(quarantined=frozenset(), apart=frozenset(("churn@1",)))
+        running.gateway.application.isolated = isolated
+        yield running, isolated
+        isolated.close()
 
 
 def call_patiently(running: LiveServer, age: int) -> int:
@@ -225,14 +233,14 @@ def call_patiently(running: LiveServer, age: int) -> int:
 def test_a_version_that_is_released_answers_those_that_wait_for_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     shelf = Shelf()
     shelf.deploy("churn", 1, Rule())
-    with serving_apart(shelf, monkeypatch) as (running, suspects), ThreadPoolExecutor(3) as pool:
+    with serving_apart(shelf, monkeypatch) as (running, isolated), ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(call_patiently, running, LONG) for _ in range(3)]
         line = running.gateway.executor
         eventually(lambda: "churn@1" in line._apart and line._apart["churn@1"].batcher.waiting == 2, PATIENCE)
-        runtime = suspects._models["churn@1"].runtime
+        runtime = isolated._models["churn@1"].runtime
         eventually(lambda: runtime._process is not None, PATIENCE)
         process = runtime._process
-        suspects.set(quarantined=frozenset(), apart=frozenset())
+        isolated.set(quarantined=frozenset(), apart=frozenset())
         assert [each.result(PATIENCE) for each in asked] == [200] * 3
         assert call_patiently(running, 50) == 200
         assert process.wait(PATIENCE) == -signal.SIGKILL
@@ -241,13 +249,13 @@ def test_a_version_that_is_released_answers_those_that_wait_for_its_process(monk
 def test_who_waits_for_a_process_that_is_ended_for_good_may_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
     shelf = Shelf()
     shelf.deploy("churn", 1, Rule())
-    with serving_apart(shelf, monkeypatch) as (running, suspects), ThreadPoolExecutor(2) as pool:
+    with serving_apart(shelf, monkeypatch) as (running, isolated), ThreadPoolExecutor(2) as pool:
         asked = [pool.submit(call_patiently, running, age) for age in (ENDLESS, ENDLESS)]
         line = running.gateway.executor
         eventually(lambda: "churn@1" in line._apart and line._apart["churn@1"].batcher.waiting == 1, PATIENCE)
-        runtime = suspects._models["churn@1"].runtime
+        runtime = isolated._models["churn@1"].runtime
         eventually(lambda: runtime._process is not None and runtime._starts_until is None, PATIENCE)
-        suspects.set(quarantined=frozenset(("churn@1",)), apart=frozenset())
+        isolated.set(quarantined=frozenset(("churn@1",)), apart=frozenset())
 
         assert [each.result(PATIENCE) for each in asked] == [503, 503]
 
@@ -255,15 +263,15 @@ def test_who_waits_for_a_process_that_is_ended_for_good_may_try_again(monkeypatc
 def test_the_process_of_a_version_goes_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     shelf = Shelf()
     shelf.deploy("churn", 1, Rule())
-    with serving_apart(shelf, monkeypatch) as (running, suspects):
+    with serving_apart(shelf, monkeypatch) as (running, isolated):
         assert call_patiently(running, 50) == 200
-        process = suspects._models["churn@1"].runtime._process
+        process = isolated._models["churn@1"].runtime._process
         shelf.deploy("churn", 2, Rule())
-        eventually(lambda: not suspects._models, PATIENCE)
+        eventually(lambda: not isolated._models, PATIENCE)
         assert process.wait(PATIENCE) == -signal.SIGKILL
         assert call_patiently(running, 50) == 200
         # Back again, it has another.
         shelf.deploy("churn", 1, Rule())
         eventually(lambda: running.gateway.router.find("churn").version == "churn@1", PATIENCE)
         assert call_patiently(running, 50) == 200
-        assert suspects._models["churn@1"].runtime._process.poll() is None
+        assert isolated._models["churn@1"].runtime._process.poll() is None

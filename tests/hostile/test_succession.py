@@ -19,7 +19,7 @@ from aias.core.errors import Conflict
 from aias.serving.processes import control_socket as control_socket_module
 from aias.serving.processes.control_socket import FOLDER, ControlSocket, Deaf, Question, ask, call, exchange, name_of
 from aias.serving.processes.succession import Predecessor
-from aias.serving.survival import pulse
+from aias.serving.survival import heartbeat
 from aias.serving.survival.journal import FORMAT
 from aias.serving.survival.keeper import can_keep
 from live_server import eventually
@@ -36,7 +36,7 @@ def old(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is stopped stays so, however long a busy machine takes to start another server."""
-    monkeypatch.setattr(pulse, "STOPPED_SECONDS_MAX", PATIENCE)
+    monkeypatch.setattr(heartbeat, "STOPPED_SECONDS_MAX", PATIENCE)
 
 
 def successor(home: Path, server: Server) -> Predecessor:
@@ -117,7 +117,7 @@ def test_one_that_dies_after_it_was_ready_leaves_connections_and_port_to_the_old
         more(clients)
         assert old.call("good", 50)[0] == 200
         eventually(old.whole, PATIENCE)
-        assert ask(tmp_path / FOLDER / name_of("127.0.0.1", old.port), Question("suspects")) is not None
+        assert ask(tmp_path / FOLDER / name_of("127.0.0.1", old.port), Question("isolated")) is not None
 
 
 @pytest.mark.usefixtures("patient")
@@ -199,9 +199,9 @@ def test_who_says_nonsense_or_nothing_at_the_ear_holds_nobody_up(tmp_path: Path)
         rude.send(b"{" * 1_000)
         for caller in (quick, slow):
             # Who came first has not asked yet.
-            caller.send(b'{"verb":"suspects"}')
+            caller.send(b'{"verb":"isolated"}')
             heard, said = asked.get(timeout=PATIENCE)
-            assert said == Question("suspects")
+            assert said == Question("isolated")
             heard.send(b"told")
             assert caller.recv(100) == b"told"
             heard.close()
@@ -227,7 +227,7 @@ def test_a_server_that_ends_while_it_is_asked_is_said_to_have_closed_the_connect
     with ours, theirs:
         theirs.shutdown(socket.SHUT_WR)
         with pytest.raises(Deaf) as caught:
-            exchange(ours, Question("suspects"), Path("serve-here"))
+            exchange(ours, Question("isolated"), Path("serve-here"))
     assert caught.value.message.endswith("does not answer: it has closed the connection")
 
 
@@ -281,7 +281,7 @@ def test_another_user_who_may_write_into_a_home_does_not_get_to_be_its_server(tm
             with pytest.raises(Deaf, match="another user"):
                 Predecessor.find(tmp_path, "127.0.0.1", 1)
             with pytest.raises(Deaf, match="another user"):
-                ask(path, Question("suspects"))
+                ask(path, Question("isolated"))
         finally:
             other.kill()
 

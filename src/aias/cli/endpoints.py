@@ -159,7 +159,7 @@ def release(ref: str, *, as_json: bool) -> None:
     from aias.core.names import Ref
     from aias.core.settings import home
     from aias.serving.processes.control_socket import Question, ask, servers_of
-    from aias.serving.survival.blame import NotHeld
+    from aias.serving.survival.crash_record import NotHeld
 
     version = str(Ref.parse(ref))
     told = [found for path in servers_of(home()) if (found := ask(path, Question("release", version=version)))]
@@ -331,7 +331,7 @@ def _told() -> Iterator["Reply"]:
 
     for path in servers_of(home()):
         try:
-            if (told := ask(path, Question("suspects"))) is not None:
+            if (told := ask(path, Question("isolated"))) is not None:
                 yield told
         except Deaf as fault:
             say("", mark=f"{fault.message}: {fault.hint}", style="yellow", err=True)

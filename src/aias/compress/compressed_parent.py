@@ -13,7 +13,7 @@ import numpy as np
 
 from aias.compress.context import Context
 from aias.compress.fitting import fitted
-from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder, Made, Proposal
+from aias.compress.techniques.contract import Candidate, Ladder, Made, NotApplicable, Proposal
 from aias.core.arrays import Floats
 from aias.core.catalog import member
 from aias.core.errors import UserError
@@ -85,7 +85,7 @@ def _step(context: Context, wanted: Parent) -> Candidate:
     (technique, name), why = step_of(wanted), ""
     try:
         proposed = list(member("compress.techniques", technique)(context))
-    except CannotHelp as fault:
+    except NotApplicable as fault:
         proposed, why = [], f": {fault.message}"
     for each in _with_milder(proposed):
         if each.name == name:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from aias.compress.context import Context
-from aias.compress.techniques.contract import CannotHelp
+from aias.compress.techniques.contract import NotApplicable
 from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
 from aias.core.events import nobody
@@ -48,14 +48,14 @@ class Student:
 
 
 def linear_member(context: Context) -> Member:
-    """The heaviest that says which terms matter. Raises `CannotHelp`."""
+    """The heaviest that says which terms matter. Raises `NotApplicable`."""
     if not context.encoder.layout.terms:
-        raise CannotHelp("it has no texts")
+        raise NotApplicable("it has no texts")
     if context.prepared.embedding is not None:
-        raise CannotHelp("a sentence encoder reads its texts, beside which the terms are small")
+        raise NotApplicable("a sentence encoder reads its texts, beside which the terms are small")
     linear = next((each for each in context.members if _is_linear(each.configuration)), None)
     if linear is None:
-        raise CannotHelp("it has no linear model that says which terms matter")
+        raise NotApplicable("it has no linear model that says which terms matter")
     return linear
 
 

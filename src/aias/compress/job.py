@@ -23,14 +23,14 @@ from aias.compress.fitting import candidate_of, fitted_when_asked, is_cut
 from aias.compress.footprint import Footprint, Scales
 from aias.compress.frontier import FELL, Point, sized, times
 from aias.compress.gate.evidence import RISK, signed
-from aias.compress.gate.power import Power, together
+from aias.compress.gate.power import Power
 from aias.compress.gate.verdict import Sealed
 from aias.compress.goals import Goals
 from aias.compress.halving import NO_TIME, Halving
 from aias.compress.nomination import Assurance
 from aias.compress.repair import repaired
 from aias.compress.searched import searched
-from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
+from aias.compress.techniques.contract import Candidate, Ladder, NotApplicable
 from aias.compress.trial import Judged, Trial
 from aias.core.arrays import Ints
 from aias.core.catalog import member
@@ -143,8 +143,8 @@ class Job:
         value = metrics.measure(task, judged.y[rows], parent.scores, label_weights=parent.label_weights).value
         self.margin = self.wanted.margin(task.metric, value, rows=len(rows))
         prepared = self.held.prepared
-        if prepared.answers_of:  # a candidate that is good enough differs half as often as it may
-            spread, doubt = (math.sqrt(self.margin / 2) if task.classes else self.margin) * together(*judged.far()), 0.0
+        if prepared.answers_of:
+            spread, doubt = judged.spread_from_teacher(self.margin), 0.0
         else:
             spread, doubt = judged.guessed(rows, right=value if task.metric == "accuracy" else None)
         self.certified_rows = prepared.test.rows + int(self.held.held.sum())
@@ -226,7 +226,7 @@ class Job:
             found = list(member("compress.techniques", name)(self.context))
             self._ladders |= {each.harshest.name: each for each in found if isinstance(each, Ladder)}
             return [each.harshest if isinstance(each, Ladder) else each for each in found]
-        except CannotHelp as fault:
+        except NotApplicable as fault:
             self.fallen.append(Point(name.replace("_", " "), name, FELL, fault.message))
             return []
 

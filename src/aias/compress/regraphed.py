@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from aias.compress.context import Context
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.evenly import evenly
 from aias.graph.rewritten import NothingToRewrite, Rewriting, Rewritten, rewritten
 from aias.runtimes.onnxruntime import sealed_graph
@@ -19,7 +19,7 @@ SHOWN_ROWS_MAX: Final = 200
 
 
 def regraphed(context: Context, name: str, how: Rewriting) -> Candidate:
-    """Raises `CannotHelp`."""
+    """Raises `NotApplicable`."""
     found = written(context, how)
     return Candidate(name, lambda _fold: Made(found, context.encoder))
 
@@ -37,18 +37,18 @@ def regraphed_later(context: Context, name: str, how: Rewriting) -> Candidate:
 
 
 def written(context: Context, how: Rewriting) -> Rewritten:
-    """Raises `CannotHelp`."""
+    """Raises `NotApplicable`."""
     parent = context.parent
     if not parent.imported or parent.folder is None:
-        raise CannotHelp("it was trained here: its members are made smaller one by one")
+        raise NotApplicable("it was trained here: its members are made smaller one by one")
     try:
         return rewritten(
             sealed_graph(parent.folder, parent.manifest), how, context.encoder.layout, classes=context.task.classes
         )
     except NothingToRewrite as fault:
-        raise CannotHelp(str(fault)) from None
+        raise NotApplicable(str(fault)) from None
     except Exception as fault:  # noqa: BLE001  ONNX Runtime's quantiser may raise anything
-        raise CannotHelp(f"its graph cannot be written so: {type(fault).__name__}: {fault}"[:300]) from None
+        raise NotApplicable(f"its graph cannot be written so: {type(fault).__name__}: {fault}"[:300]) from None
 
 
 def shown(context: Context) -> list[Mapping[str, Any]]:

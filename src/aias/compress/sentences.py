@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from aias.compress.context import Context
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
 from aias.core.events import nobody
@@ -155,16 +155,16 @@ class Beside:
 
 
 def reader(context: Context) -> Reader:
-    """Raises `CannotHelp` where no linear member reads sentences."""
+    """Raises `NotApplicable` where no linear member reads sentences."""
     embedding = context.prepared.embedding
     if embedding is None:
-        raise CannotHelp("it has no sentence encoder")
+        raise NotApplicable("it has no sentence encoder")
     found = [
         each for each in context.members
         if each.configuration.learner == "linear" and "sentences" in read_by(each.configuration)
     ]  # fmt: skip
     if not found:
-        raise CannotHelp("no linear model reads its sentences, whose head could be fitted again")
+        raise NotApplicable("no linear model reads its sentences, whose head could be fitted again")
     # It will answer alone, where the heaviest may be good only beside others.
     rows = context.judging()
     y, sign = context.answers(context.prepared.table.judged)[rows], 1 if context.task.direction == "higher" else -1

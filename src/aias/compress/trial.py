@@ -12,7 +12,7 @@ from aias.compress.comparison import Answered, evidence
 from aias.compress.context import Context
 from aias.compress.frontier import CERTIFIED, FELL, Asked, Point
 from aias.compress.gate.evidence import Evidence, Loss, digits, loss_of
-from aias.compress.gate.power import guessed, in_doubt
+from aias.compress.gate.power import design_factor, guessed, in_doubt
 from aias.compress.techniques.contract import Candidate, Made
 from aias.core.arrays import Floats, Ints
 from aias.runtimes.latency import Estimate, PairedLatency
@@ -109,7 +109,13 @@ class Judged:
         """How many rows, or groups of them, there are that do not hang together."""
         return len(rows) if self.groups is None else len(np.unique(self.groups[rows]))
 
-    def far(self) -> tuple[Floats, Ints | None]:
+    def spread_from_teacher(self, margin: float) -> float:
+        """The spread of the differences from the parent, whose own answers are the labels: a candidate that is good
+        enough differs half as often as it may."""
+        alone = math.sqrt(margin / 2) if self.context.task.classes else margin
+        return alone * design_factor(*self._far())
+
+    def _far(self) -> tuple[Floats, Ints | None]:
         """Of the rows to search by, how little sure the parent is of a label, or how unusual an amount, (rows,); and
         the number of each row's group."""
         scores = self.parent.take(self.searched).scores

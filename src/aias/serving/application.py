@@ -36,8 +36,8 @@ from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.recording import Recording, trace_id
 from aias.serving.processes.garbage import forget_frames
 from aias.serving.refusals import BadKey, Overloaded, Refusal, for_caller, status_of, too_late, wrong_method
+from aias.serving.survival.isolated_versions import IsolatedVersions
 from aias.serving.survival.journal import Runs, Slot
-from aias.serving.survival.suspects import Suspects
 from aias.serving.versions.catching_up import CatchingUp
 from aias.serving.versions.fetching import Fetching
 from aias.serving.versions.model import Model
@@ -83,7 +83,7 @@ class Application:
             self, router=router, access=access, executor=executor, on_loop=self._loop, bounds=bounds,
             response_cache=self.response_cache, let_in=self._let_in,
         ).look  # fmt: skip
-        self.suspects: Suspects | None = None
+        self.isolated: IsolatedVersions | None = None
         self._ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, count())
         self.repeated_refusals = RepeatedRefusals(self.observing, partial(next, self._ids))
 
@@ -130,7 +130,7 @@ class Application:
         length = self._lengths.of(head, model, len(body))
         if length is ELSEWHERE or not model.tier.inline or body.startswith(FILES):
             return None
-        if self.suspects and self.suspects.held(model.version):
+        if self.isolated and self.isolated.held(model.version):
             return None
         request = self.request(head, slot, body)
         try:
@@ -227,8 +227,8 @@ class Application:
         self.repeated_refusals.forget()
         versions = self._router.versions()
         self.response_cache.keep_only(versions)
-        if self.suspects is not None:
-            self.suspects.keep_only(versions)
+        if self.isolated is not None:
+            self.isolated.keep_only(versions)
 
     def close(self) -> None:
         self.fetching.close()
@@ -283,8 +283,8 @@ class Application:
             self._bodies.drop(request)
 
     async def _run(self, route: Route, request: Request, receive: Receive, *, packed: bool) -> Reply:
-        if self.suspects and request.model is not None:
-            request.model = self.suspects.instead(request.model)
+        if self.isolated and request.model is not None:
+            request.model = self.isolated.instead(request.model)
         if self._runs_inline(request, packed=packed):
             if self._loop.must_wait(request, len(request.body)):
                 return await self._loop.in_turn(route, request, partial(gone, receive))
@@ -297,8 +297,8 @@ class Application:
             await self.catching_up.look()
         request.model = self._router.find(endpoint)
         if request.model is None:
-            if self.suspects:
-                self.suspects.check(str(self._router.pointer(endpoint).ref))
+            if self.isolated:
+                self.isolated.check(str(self._router.pointer(endpoint).ref))
             return False
         self._choose(request, endpoint)
         return True
@@ -311,11 +311,11 @@ class Application:
     def _choose(self, request: Request, endpoint: str) -> None:
         if (splits := self._router.stage.splits) and (split := splits.get(endpoint)) is not None:
             split.choose(request)
-        if self.suspects:
-            if request.split is not None and request.asked.version in self.suspects.quarantined:
+        if self.isolated:
+            if request.split is not None and request.asked.version in self.isolated.quarantined:
                 request.model = request.split.live
             # Also where only a description is wanted: whether it is ready asks just this.
-            self.suspects.check(request.asked.version)
+            self.isolated.check(request.asked.version)
 
     def _let_in(self, route: Route, request: Request, model: Model | None = None, *, only_look: bool = False) -> None:
         """Whose key it is, and whether that may ask now. `model`: what it has come for, where that is known."""

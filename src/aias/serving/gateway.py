@@ -47,9 +47,9 @@ from aias.serving.rollout.routes import Endpoints
 from aias.serving.rollout.stage import RolloutStore, Shadows
 from aias.serving.survival.adoption import TransferReceiver
 from aias.serving.survival.connections import KeptConnection, leave
+from aias.serving.survival.isolated_versions import IsolatedVersions, Program
+from aias.serving.survival.isolation_needs import SAMPLE_SECONDS, Growth
 from aias.serving.survival.journal import Kept
-from aias.serving.survival.needs import SAMPLE_SECONDS, Growth
-from aias.serving.survival.suspects import Program, Suspects
 from aias.serving.versions.following import Following
 from aias.serving.versions.model import Answering
 from aias.serving.versions.residency import Residency
@@ -103,16 +103,16 @@ class Gateway:
         self._taking = threading.Lock()
         self._home, self._kept, self._writer = home, kept, ThreadPoolExecutor(1, "aias-sums")
         self.access = AccessControl(ring(), hosts, Quotas(ledger))
-        suspects = None
+        isolated = None
         if kept is not None and program is not None:
-            suspects = Suspects(program, bounds=self.bounds, watch=watch)
-            suspects.set(quarantined=kept.quarantined, apart=kept.apart)
-            load = suspects.marked(load, kept.journal.runs)
+            isolated = IsolatedVersions(program, bounds=self.bounds, watch=watch)
+            isolated.set(quarantined=kept.quarantined, apart=kept.apart)
+            load = isolated.marked(load, kept.journal.runs)
         self.router = Router(
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
             rollouts=rollouts, shadow=shadow, residency=Residency(self.bounds.memory_bytes, frozenset(pinned)),
             asked_before=read_cached(asked, list[str]) or (), width=width,
-            examine=(lambda _model: None) if suspects is None else suspects.examine,
+            examine=(lambda _model: None) if isolated is None else isolated.examine,
         )  # fmt: skip
         self._asked, self._noted_at = asked, time.monotonic()
         self._growth, self._sampled_at = Growth(), 0.0
@@ -121,14 +121,14 @@ class Gateway:
         runs = None if kept is None else kept.journal.runs
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics, runs=runs)
         self.callers = KeyRoutes(keys, watch, self._take_ring)
-        self.endpoints = Endpoints(self.router, control, rollouts, suspects)
+        self.endpoints = Endpoints(self.router, control, rollouts, isolated)
         self.application = self._application(
-            Repository(self.router, control, lambda: suspects.quarantined if suspects else ()), unnamed
+            Repository(self.router, control, lambda: isolated.quarantined if isolated else ()), unnamed
         )
-        self.application.suspects = suspects
+        self.application.isolated = isolated
         self.grpc_port: int | None = None
         self._server = self._loop_server(kept, second)
-        self._fill_metrics(suspects)
+        self._fill_metrics(isolated)
 
     def run(self, *listeners: socket.socket, when_ready: Callable[[], None] = lambda: None) -> None:
         """Load every endpoint, answer on `listeners` until told to stop, then finish the requests that have begun."""
@@ -146,8 +146,8 @@ class Gateway:
             following.stop()
             self._note_asked()
             self.router.stage.close()
-            if self.application.suspects is not None:
-                self.application.suspects.close()
+            if self.application.isolated is not None:
+                self.application.isolated.close()
             self.application.close()
             self._writer.shutdown()
             self.arrow.close()
@@ -220,7 +220,7 @@ class Gateway:
         server.limit = ConnectionLimit(server.server_state.connections, self.bounds, self.metrics.refused)
         if kept is not None:
             receiver = TransferReceiver(
-                kept.channel, kept.journal, make=self._connection, note=self._adopted, suspect=self._suspect
+                kept.channel, kept.journal, make=self._connection, note=self._adopted, isolate=self._isolate
             )
             server.adopt, server.leave = receiver.start, self._leave
             server.ends = lambda: kept.journal.pages.ends
@@ -228,13 +228,13 @@ class Gateway:
             server.open_second = partial(self._open_grpc, second)
         return server
 
-    def _fill_metrics(self, suspects: Suspects | None) -> None:
+    def _fill_metrics(self, isolated: IsolatedVersions | None) -> None:
         """Sources of the metrics that are computed when they are read."""
         metrics, router, connections = self.metrics, self.router, self._server.server_state.connections
         metrics.models_bytes = lambda: (router.held_bytes, router.residency.bytes_max)
         metrics.tiers = router.tiers
         metrics.loaded = lambda: [*router.loaded(), *router.stage.loaded()]
-        metrics.more = lambda: [*families(router.stage), *held_families(suspects.all_held() if suspects else ())]
+        metrics.more = lambda: [*families(router.stage), *held_families(isolated.all_held() if isolated else ())]
         metrics.open_connections = lambda: len(connections)
 
     def _config(self) -> Config:
@@ -265,20 +265,20 @@ class Gateway:
         if now - self._noted_at >= NOTE_SECONDS:
             self._noted_at = now
             self._note_asked()
-        if (suspects := self.application.suspects) is not None and now - self._sampled_at >= SAMPLE_SECONDS:
+        if (isolated := self.application.isolated) is not None and now - self._sampled_at >= SAMPLE_SECONDS:
             self._sampled_at = now
-            self._look_at_memory(suspects)
+            self._look_at_memory(isolated)
         if self._sums is not None and now - self._wrote_at >= WRITE_SECONDS:
             self._wrote_at = now
             self._writer.submit(self._sums.written(self.metrics))
 
-    def _look_at_memory(self, suspects: Suspects) -> None:
+    def _look_at_memory(self, isolated: IsolatedVersions) -> None:
         rows: Counter[str] = Counter()
         for (_, version), work in self.metrics.work.items():
             rows[version] += work.rows
         for version in self._growth.look(private_bytes() - self.router.held_bytes, rows):
-            if suspects.held(version) is None:
-                suspects.move(version, "memory grows with what it answers, and does not stop growing")
+            if isolated.held(version) is None:
+                isolated.move(version, "memory grows with what it answers, and does not stop growing")
 
     def _note_asked(self) -> None:
         """Save which models the next start loads first."""
@@ -301,10 +301,10 @@ class Gateway:
     def _adopted(self, fate: str) -> None:
         self.metrics.adoptions[fate] += 1
 
-    def _suspect(self, quarantined: frozenset[str], apart: frozenset[str]) -> None:
+    def _isolate(self, quarantined: frozenset[str], apart: frozenset[str]) -> None:
         self.router.stage.quarantined = quarantined
-        if self.application.suspects is not None:
-            self.application.suspects.set(quarantined=quarantined, apart=apart)
+        if self.application.isolated is not None:
+            self.application.isolated.set(quarantined=quarantined, apart=apart)
 
     def _take_ring(self) -> None:
         # Without the lock an older reading could replace a newer one.

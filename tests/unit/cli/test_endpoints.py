@@ -212,7 +212,7 @@ def test_what_is_quarantined_is_shown_and_released(run: Run, supervisor: list[st
     assert "quarantined" in shown
     assert (before, after) == ({"churn@1": "quarantined"}, {"churn@1": "apart"})
     assert released == "churn@1 runs again, in a process of its own\n"
-    assert supervisor == ["suspects", "suspects", "release churn@1", "suspects", "release churn@1"]
+    assert supervisor == ["isolated", "isolated", "release churn@1", "isolated", "release churn@1"]
     assert again.status == 3 and "(serving.not-held)" in again.err
 
 

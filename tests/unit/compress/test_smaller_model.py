@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aias.compress.techniques.contract import CannotHelp
+from aias.compress.techniques.contract import NotApplicable
 from aias.compress.techniques.smaller_model import smaller_model
 from aias.encoders.rows import Layout
 
@@ -20,7 +20,7 @@ def names(*, width: int, terms: int) -> list[str]:
 
 
 def test_a_classifier_of_tokens_alone_has_nothing_that_a_smaller_model_could_read():
-    with pytest.raises(CannotHelp, match="tokens of its own encoder"):
+    with pytest.raises(NotApplicable, match="tokens of its own encoder"):
         names(width=0, terms=0)
 
 

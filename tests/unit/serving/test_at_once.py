@@ -10,7 +10,7 @@ from aias.core.events import nobody
 from aias.serving.http.heads import HEADS_MAX, Heads
 from aias.serving.http.messages import Reply
 from aias.serving.http.routes import Route, RouteTable
-from aias.serving.survival.suspects import Suspects
+from aias.serving.survival.isolated_versions import IsolatedVersions
 from live_server import BOUNDS, Joined, LiveServer, Shelf, eventually, live_server, read_all
 
 BODY = b'[{"age": 50}]'
@@ -87,11 +87,11 @@ def test_a_version_that_runs_apart_or_not_at_all_sends_no_other_the_long_way(how
         pairs = [(b"host", b"localhost"), (b"authorization", b"Bearer all-key")]
         known = application.heads.of(b"/predict/churn", pairs)
         assert known is not None
-        application.suspects = Suspects(lambda _version: (), bounds=BOUNDS, watch=nobody)
+        application.isolated = IsolatedVersions(lambda _version: (), bounds=BOUNDS, watch=nobody)
         answered = {}
         for version in ("other@1", "churn@1"):
             held: dict[str, frozenset[str]] = {"apart": frozenset(), "quarantined": frozenset()}
-            application.suspects.set(**held | {how: frozenset((version,))})
+            application.isolated.set(**held | {how: frozenset((version,))})
             answered[version] = application.at_once(known, BODY, ())
 
     assert answered["other@1"] is not None

@@ -11,14 +11,14 @@ TINY: Final = 1e-60
 """In place of a variance of 0, far below that of any estimate."""
 
 
-def summed(parts: Floats, groups: Ints | None) -> Floats:
+def group_sums(parts: Floats, groups: Ints | None) -> Floats:
     """Of each group."""
     if groups is None:
         return parts
     return np.asarray(np.bincount(np.unique(groups, return_inverse=True)[1], parts), np.float64)
 
 
-def leaned(groups: Ints | None) -> Any:
+def leverage_correction(groups: Ints | None) -> Any:
     """A group that holds a share h of the rows pulls the mean to itself, and what it adds seems smaller by 1 - h: that
     is undone (Bell and McCaffrey 2002). Where all are equal it is 1: (groups,)."""
     if groups is None:
@@ -27,7 +27,7 @@ def leaned(groups: Ints | None) -> Any:
     return (1 - 1 / len(sizes)) / np.maximum(1 - sizes / sizes.sum(), TINY)
 
 
-def together(groups: Ints | None) -> float:
+def mean_group_size(groups: Ints | None) -> float:
     """Rows in the group of a row, in the mean."""
     if groups is None:
         return 1.0
@@ -35,7 +35,7 @@ def together(groups: Ints | None) -> float:
     return float((sizes**2).sum() / sizes.sum())
 
 
-def wider(values: Floats, parts: Floats, groups: Ints | None, sizes: Ints | None = None) -> float:
+def random_effects_inflation(values: Floats, parts: Floats, groups: Ints | None, sizes: Ints | None = None) -> float:
     """How much larger the standard error of a mean is than by what each group adds to it, its `parts`, where a large
     group may be as far off as a small one, though those that were seen are not.
 
@@ -65,4 +65,4 @@ def wider(values: Floats, parts: Floats, groups: Ints | None, sizes: Ints | None
     return float(np.sqrt(max(1.0, expected / (float((parts**2).sum()) * len(parts) / freedom))))
 
 
-__all__ = ["TINY", "leaned", "summed", "together", "wider"]
+__all__ = ["TINY", "group_sums", "leverage_correction", "mean_group_size", "random_effects_inflation"]

@@ -85,7 +85,7 @@ def in_doubt(found: Evidence, spread: float = 0.0) -> float:
     return math.sqrt(max(0.0, (beyond * found.rows) ** 2 - spread**2 * found.rows))
 
 
-def together(far: Floats, groups: Ints | None) -> float:
+def design_factor(far: Floats, groups: Ints | None) -> float:
     """How many times as large a spread is where rows are in `groups`: those answered anew hang together as far as the
     few do that are `far` from what is sure, (rows,)."""
     if groups is None:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from aias.compress.gate.evidence import Evidence, Unknown, lost
-from aias.compress.gate.groups import wider
+from aias.compress.gate.groups import random_effects_inflation
 from aias.core.arrays import Floats, Ints
 
 RESAMPLES: Final = 2_000
@@ -71,7 +71,7 @@ def resampled_loss(
     value = lost(*(float(each(np.ones((1, rows)))[0]) for each in (before, after)))
     found = [np.concatenate(each) for each in zip(*_both(before, after, drawn), strict=True)]
     error, losses = _doubted(found[0], found[1], drawn, doubt)
-    losses = value + max(drawn.leaned, _unlike(before, after, drawn, value)) * (losses - value)
+    losses = value + max(drawn.leverage_correction, _unlike(before, after, drawn, value)) * (losses - value)
     if len(losses) < RESAMPLES // 2 or not np.isfinite(value) or losses[0] == losses[-1]:
         return Unknown(rows)
     below = np.searchsorted(losses, value, "left") + np.searchsorted(losses, value, "right")
@@ -92,7 +92,7 @@ class _Drawn:
         return self.rows if self.groups is None else int(self.groups.max()) + 1
 
     @property
-    def leaned(self) -> float:
+    def leverage_correction(self) -> float:
         """How much farther a mean is off than its resamples, where groups hold shares h of the rows: they pull it to
         themselves, and of its variance Σh² is seen Σh² (1 - 2h + Σh²) (Bell and McCaffrey 2002)."""
         if self.groups is None:
@@ -128,30 +128,30 @@ def _doubted(before: Floats, after: Floats, drawn: _Drawn, doubt: float) -> tupl
 def _resamples(drawn: _Drawn) -> Iterator[Floats]:
     """How often each row was drawn, (resamples, rows)."""
     rng, units = np.random.default_rng(drawn.seed), drawn.units
-    together = max(1, NUMBERS_MAX // drawn.rows)
-    for begin in range(0, RESAMPLES, together):
-        size = min(together, RESAMPLES - begin)
+    chunk = max(1, NUMBERS_MAX // drawn.rows)
+    for begin in range(0, RESAMPLES, chunk):
+        size = min(chunk, RESAMPLES - begin)
         places = rng.integers(0, units, (size, units)) + units * np.arange(size)[:, None]
         times = np.bincount(places.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
         yield drawn.of_rows(times)
 
 
 def _unlike(before: Metric, after: Metric, drawn: _Drawn, value: float) -> float:
-    """The same where groups of other sizes tell how far large ones may be off (`groups.wider`): by what halves of
-    groups, left out one after another, do to the loss."""
+    """The same where groups of other sizes tell how far large ones may be off (`groups.random_effects_inflation`): by
+    what halves of groups, left out one after another, do to the loss."""
     if drawn.groups is None or drawn.units > GROUPS_MAX:
         return 1.0
     known, halves, sizes = np.unique(_halves(drawn.groups, drawn.seed), return_inverse=True, return_counts=True)
-    losses, together = np.empty(len(known)), max(1, NUMBERS_MAX // drawn.rows)
-    for begin in range(0, len(known), together):
-        places = np.arange(begin, min(begin + together, len(known)))
+    losses, chunk = np.empty(len(known)), max(1, NUMBERS_MAX // drawn.rows)
+    for begin in range(0, len(known), chunk):
+        places = np.arange(begin, min(begin + chunk, len(known)))
         weights = (halves[None, :] != places[:, None]).astype(np.float64)
         losses[places] = after(weights) - before(weights)
     if not np.isfinite(losses).all():
         return 1.0
     own = (value - losses) * (drawn.rows - sizes) / sizes  # as of a mean of which they are parts
     parts = np.bincount(known // 2, sizes * own) / drawn.rows
-    return wider(own, parts - parts.mean(), known // 2, sizes)
+    return random_effects_inflation(own, parts - parts.mean(), known // 2, sizes)
 
 
 def _halves(groups: Ints, seed: int) -> Ints:

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from aias.compress.gate.evidence import ROUNDING, Evidence, Unknown, lost, of_rows
-from aias.compress.gate.groups import TINY, leaned, summed, together, wider
+from aias.compress.gate.groups import TINY, group_sums, leverage_correction, mean_group_size, random_effects_inflation
 from aias.compress.gate.unseen import Unseen, unseen
 from aias.core.arrays import Floats, Ints
 
@@ -162,7 +162,7 @@ def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None)
     if not known:
         return Unknown(len(before))
     values, parts, spreads, most = (np.mean(each, axis=0) for each in zip(*known, strict=True))
-    value, added, many = float(values), summed(parts, groups), together(groups)
+    value, added, many = float(values), group_sums(parts, groups), mean_group_size(groups)
     seen = _evidence(value, added, float(many**2 * (spreads[0] ** 2).sum()), len(before))
     if not isinstance(seen, Studentised):
         return seen
@@ -176,8 +176,8 @@ def _known(before: Floats, after: Floats) -> bool:
 
 
 def _paired(value: float, before: Floats, after: Floats, groups: Ints | None) -> Evidence:
-    lean = leaned(groups)
-    own, other = [lean * summed((each - np.mean(each)) / len(each), groups) for each in (before, after)]
+    lean = leverage_correction(groups)
+    own, other = [lean * group_sums((each - np.mean(each)) / len(each), groups) for each in (before, after)]
     with np.errstate(over="ignore"):
         parts, many, alike = other - own, len(own), not np.ptp(before)
         doubt = (max(np.abs(each).mean() for each in (before, after)) / many) ** 2 if alike else one_row(own)
@@ -186,7 +186,7 @@ def _paired(value: float, before: Floats, after: Floats, groups: Ints | None) ->
     found = _evidence(value, parts, doubt, len(before))
     if not isinstance(found, Studentised):
         return found
-    found = replace(found, error=found.error * wider(after - before, parts, groups))
+    found = replace(found, error=found.error * random_effects_inflation(after - before, parts, groups))
     losses, spread = value + many * parts, many * float(np.sqrt(doubt))
     losses[np.abs(losses) <= ROUNDING * many * np.abs(own).max()] = 0.0  # what is left of sums is no row that differs
     return Guarded(found, unseen(losses, spread), unseen(-losses, spread))

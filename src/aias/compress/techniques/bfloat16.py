@@ -10,7 +10,7 @@ from typing import Final
 
 from aias.compress.context import Context
 from aias.compress.sentences import reader
-from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.techniques.contract import Candidate, NotApplicable
 from aias.core.catalog import member, members
 
 __all__ = ["bfloat16"]
@@ -23,9 +23,9 @@ SHARES: Final = (1.0, 2 / 3)
 def bfloat16(context: Context) -> Iterator[Candidate]:
     found = reader(context)
     if not any(_computes(name) for name in members("runtimes")):
-        raise CannotHelp("no engine that is installed here computes in bfloat16 (`pip install 'aias[openvino]'`)")
+        raise NotApplicable("no engine that is installed here computes in bfloat16 (`pip install 'aias[openvino]'`)")
     if not context.prepared.test.rows:
-        raise CannotHelp("no rows were set aside as a test, and only those are answered in bfloat16")
+        raise NotApplicable("no rows were set aside as a test, and only those are answered in bfloat16")
     sentences, whole = found.sentences, found.sentences.whole
     for count in dict.fromkeys(max(1, round(share * len(whole.layers))) for share in SHARES):
         name = f"{count} of {len(whole.layers)} layers in bfloat16"

@@ -25,7 +25,7 @@ from aias.compress.cascading import ALIKE, Cascade, DeferralRule, deferral_score
 from aias.compress.context import Context
 from aias.compress.nomination import LIKELY
 from aias.compress.searched import Known, Searched
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.arrays import Floats
 from aias.core.graph import GraphWriter
 from aias.core.task import LABEL_METRICS, Task
@@ -87,10 +87,10 @@ class Split:
 
 def cascade(context: Context) -> Iterator[Candidate]:
     if not context.task.classes:
-        raise CannotHelp("an amount does not say how sure it is of itself")
+        raise NotApplicable("an amount does not say how sure it is of itself")
     search = context.search
     if search is None or not search.students or not search.large:
-        raise CannotHelp(
+        raise NotApplicable(
             "nothing that reads the same and is twice as fast has fallen by its loss alone: who would answer first?"
         )
     found: list[list[Split]] = []
@@ -99,10 +99,10 @@ def cascade(context: Context) -> Iterator[Candidate]:
         for large in [each for each in search.large if each.name != small.name]:
             try:
                 found.append(_splits(context, search, small, large))
-            except CannotHelp as fault:
+            except NotApplicable as fault:
                 reasons.append(fault.message)
     if not found:
-        raise CannotHelp("; ".join(list(dict.fromkeys(reasons))[:REASONS_MAX]))
+        raise NotApplicable("; ".join(list(dict.fromkeys(reasons))[:REASONS_MAX]))
     for splits in sorted(found, key=lambda each: each[0].row_us)[:CASCADES_MAX]:
         yield replace(
             _candidate(context, splits[0], search.fold), milder=partial(_milder, context, splits[1:], search.fold)
@@ -124,17 +124,17 @@ def _candidate(context: Context, split: Split, fold: int) -> Candidate:
 
 def _splits(context: Context, search: Searched, small: Known, large: Known) -> list[Split]:
     """The splits that are fast enough, beginning with the first that is likely to be certified, or nearly as likely as
-    any. Raises `CannotHelp`."""
+    any. Raises `NotApplicable`."""
     rows = np.intersect1d(small.rows, large.rows)
     if len(rows) < ROWS_MIN:
-        raise CannotHelp(f"what {small.name} says is known of {len(rows)} rows to search by, too few to part them")
+        raise NotApplicable(f"what {small.name} says is known of {len(rows)} rows to search by, too few to part them")
     if search.size_bytes_max is not None and small.size_bytes + large.size_bytes > search.size_bytes_max:
-        raise CannotHelp(f"{small.name} and {large.name} together are larger than was asked for")
+        raise NotApplicable(f"{small.name} and {large.name} together are larger than was asked for")
     first, second = small.of(rows), large.of(rows)
     apart = differing(context.task, first, second, search.label_weights)
     ranges = {share: rule_at(first, apart, share) for share in SHARES}
     if _held(first, apart, ranges[max(SHARES)]) < RANKED_MIN:
-        raise CannotHelp(f"of which of its answers {small.name} is sure says nothing of where {large.name} differs")
+        raise NotApplicable(f"of which of its answers {small.name} is sure says nothing of where {large.name} differs")
     found: list[Split] = []
     for rule in dict.fromkeys(ranges.values()):  # tied answers make one range of several
         sent = rule.of(first)
@@ -143,13 +143,13 @@ def _splits(context: Context, search: Searched, small: Known, large: Known) -> l
     fast = [each for each in found if each.gains_on(search.large) and 0 < each.sent <= max(SHARES)]
     if not fast:
         best = min(search.large, key=lambda each: each.row_us)
-        raise CannotHelp(
+        raise NotApplicable(
             f"{best.name} takes {best.row_us:,.0f} µs a row, and {small.name} with {large.name} behind it "
             f"{found[0].row_us:,.0f} on average"
         )
     most = max(each.chance for each in fast)
     if not most:
-        raise CannotHelp(
+        raise NotApplicable(
             f"also where {small.name} is surest it differs too much: with {100 * fast[-1].sent:.0f} % of the rows on "
             f"to {large.name} it still loses too much"
         )

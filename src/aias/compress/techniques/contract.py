@@ -6,7 +6,7 @@ A file exports one function of its own name. It gives in its order
     Configuration   fitted as training fits, on all folds, and kept in its ledger
     Ladder          such a one, with milder ones to repair it by
 
-or raises `CannotHelp`. Nothing is fitted before it is asked for.
+or raises `NotApplicable`. Nothing is fitted before it is asked for.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,10 +21,10 @@ from aias.training.pipeline import Pipeline
 from aias.training.selection.configuration import Configuration
 
 
-class CannotHelp(AiasError):
+class NotApplicable(AiasError):
     """A technique that has nothing to do on this version; it says why."""
 
-    code = "compress.cannot-help"
+    code = "compress.not-applicable"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

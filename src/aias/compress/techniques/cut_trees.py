@@ -14,7 +14,7 @@ import numpy as np
 
 from aias.compress.context import Context
 from aias.compress.plain_trees import PlainTrees, in_single
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.arrays import Floats, Ints
 from aias.core.forest import Forest
 from aias.graph.trees import trees_in
@@ -54,7 +54,7 @@ def _best(context: Context) -> tuple[str, Callable[[int], Pipeline]]:
     """The heaviest member that is trees, on each fold."""
     forests = [each for each in context.members if _has_forest(context, each)]
     if not forests:
-        raise CannotHelp("it has no trees that stand by themselves")
+        raise NotApplicable("it has no trees that stand by themselves")
     return forests[0].name, partial(context.part, forests[0])
 
 
@@ -63,7 +63,7 @@ def _imported(context: Context) -> tuple[str, Callable[[int], Pipeline]]:
     folder = context.parent.folder
     found = trees_in((folder / "model.onnx").read_bytes()) if folder else None
     if found is None:
-        raise CannotHelp("its graph is not trees over its columns alone")
+        raise NotApplicable("its graph is not trees over its columns alone")
     fitted: Any = PlainTrees(*found, context.task.type == "binary")
     pipeline = ColumnsPipeline([], fitted)
     return "its own trees", lambda _fold: pipeline
@@ -73,7 +73,7 @@ def _base(context: Context) -> tuple[str, Callable[[int], Pipeline]]:
     """The trees that a compressed parent is."""
     assert context.base is not None
     if not _is_forest(context.base.at(0).pipeline):
-        raise CannotHelp("it is not trees that stand by themselves")
+        raise NotApplicable("it is not trees that stand by themselves")
     base = context.base
     return "its own trees", lambda fold: base.at(fold).pipeline
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from aias.compress.context import Context
 from aias.compress.distillation import Size, able, taught
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 
 __all__ = ["distill"]
 
@@ -32,9 +32,9 @@ LARGER: Final = (Size(800, 16, 0.15, again=True), Size(800, 31, 0.1, again=True)
 
 def distill(context: Context) -> Iterator[Candidate]:
     if not context.encoder.layout.width:
-        raise CannotHelp("trees read columns, and it has texts only")
+        raise NotApplicable("trees read columns, and it has texts only")
     if context.encoder.layout.texts:
-        raise CannotHelp("synthetic rows would mix texts with columns that do not belong to them")
+        raise NotApplicable("synthetic rows would mix texts with columns that do not belong to them")
     for size in able(context.task, SIZES):
         yield _candidate(context, size, milder=partial(_larger, context, size))
 

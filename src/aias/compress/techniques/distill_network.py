@@ -9,7 +9,7 @@ from typing import Any, Final
 from aias.compress.context import Context, check_whole
 from aias.compress.distillation import TransferSet, transfer_set
 from aias.compress.plain_network import plain_network
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.learners.contract import Fit
@@ -37,13 +37,13 @@ SETTINGS: Final[dict[str, Any]] = {
 
 def distill_network(context: Context) -> Iterator[Candidate]:
     if not context.encoder.layout.width:
-        raise CannotHelp("networks read columns, and it has texts only")
+        raise NotApplicable("networks read columns, and it has texts only")
     if context.encoder.layout.texts:
-        raise CannotHelp("synthetic rows would mix texts with columns that do not belong to them")
+        raise NotApplicable("synthetic rows would mix texts with columns that do not belong to them")
     if context.task.classes and not any(each.configuration.learner == "mlp" for each in context.members):
-        raise CannotHelp("no member of it is a network on numbers; what trees say of classes, trees say faster")
+        raise NotApplicable("no member of it is a network on numbers; what trees say of classes, trees say faster")
     if importlib.util.find_spec("torch") is None:
-        raise CannotHelp("networks are fitted by PyTorch, which is not installed (`pip install 'aias[deep]'`)")
+        raise NotApplicable("networks are fitted by PyTorch, which is not installed (`pip install 'aias[deep]'`)")
     first, *others = (
         Candidate(f"distilled into a network of width {width}", partial(_make, context, width)) for width in WIDTHS
     )

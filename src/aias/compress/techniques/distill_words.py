@@ -16,7 +16,7 @@ import numpy as np
 from aias.compress.context import Context, Teacher, check_whole
 from aias.compress.distillation import own_answers
 from aias.compress.synthetic_texts import GONE
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.arrays import Floats
 from aias.core.catalog import member
 from aias.core.events import nobody
@@ -57,13 +57,15 @@ TransferSet = tuple[Any, Floats]
 
 def distill_words(context: Context) -> Iterator[Candidate]:
     if not context.encoder.layout.terms:
-        raise CannotHelp("it has no texts; `distill` teaches it to trees")
+        raise NotApplicable("it has no texts; `distill` teaches it to trees")
     if context.prepared.embedding is not None:
-        raise CannotHelp("a sentence encoder reads its texts, and would have to read every synthetic one")
+        raise NotApplicable("a sentence encoder reads its texts, and would have to read every synthetic one")
     held = sum(_numbers(context, each) for each in context.members)
     widths = [width for width in WIDTHS if width + 1 <= SMALLER * held]
     if not widths:
-        raise CannotHelp(f"it holds {held} numbers for a term, and a student of {WIDTHS[-1]} neurons {WIDTHS[-1] + 1}")
+        raise NotApplicable(
+            f"it holds {held} numbers for a term, and a student of {WIDTHS[-1]} neurons {WIDTHS[-1] + 1}"
+        )
     for width in widths:
         yield Candidate(f"distilled into {width} neurons on words", partial(_student, context, width))
 

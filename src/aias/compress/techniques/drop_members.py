@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from aias.compress.context import Context
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.training.selection.members import Member
 from aias.training.selection.weights import mix
 
@@ -22,7 +22,7 @@ def drop_members(context: Context) -> Iterator[Candidate]:
     whole = len(context.members)
     bagged = context.prepared.table.fold_count > 1  # both forms are means of several fits
     if whole == 1 and not bagged:
-        raise CannotHelp("it has one member, fitted once")
+        raise NotApplicable("it has one member, fitted once")
     for count in range(1, whole + bagged):
         if count <= SOME or count == whole:
             yield _candidate(context, list(context.members[:count]), bagged=bagged)

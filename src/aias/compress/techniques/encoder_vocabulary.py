@@ -12,7 +12,7 @@ import numpy as np
 
 from aias.compress.context import Context
 from aias.compress.sentences import reader
-from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.techniques.contract import Candidate, NotApplicable
 from aias.core.arrays import Ints
 from aias.encoders.subwords import TRIMMED
 from aias.graph.int8 import Int8
@@ -32,12 +32,12 @@ def encoder_vocabulary(context: Context) -> Iterator[Candidate]:
     sentences, whole = found.sentences, found.sentences.whole
     trimmed = sentences.subwords.trimmed(set(_seen(context).tolist()))
     if trimmed is None:
-        raise CannotHelp(
+        raise NotApplicable(
             f"its sentence encoder's tokens are made of each other; only those of {' and '.join(TRIMMED)} can go"
         )
     subwords, before = trimmed
     if len(before) > KEPT_SHARE_MAX * len(whole.words):
-        raise CannotHelp(f"its texts hold {len(before):,} of the {len(whole.words):,} tokens")
+        raise NotApplicable(f"its texts hold {len(before):,} of the {len(whole.words):,} tokens")
     for count in dict.fromkeys(max(1, round(share * len(whole.layers))) for share in SHARES):
         lower = whole.lowest(count)
         less = Int8(replace(lower, words=whole.words[before]), found.reach)

@@ -14,7 +14,7 @@ import numpy as np
 
 from aias.compress.context import Context
 from aias.compress.distillation import Size, able, taught, transfer_set
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.arrays import Floats
 from aias.encoders.rows import RowEncoder
 
@@ -35,9 +35,9 @@ ROWS_MAX: Final = 2_000
 def fewer_columns(context: Context) -> Iterator[Candidate]:
     count = len(context.encoder.fields)
     if context.encoder.layout.texts:
-        raise CannotHelp("synthetic rows would mix texts with columns that do not belong to them")
+        raise NotApplicable("synthetic rows would mix texts with columns that do not belong to them")
     if count < COLUMNS_MIN:
-        raise CannotHelp(f"it reads {count} columns, and each may matter")
+        raise NotApplicable(f"it reads {count} columns, and each may matter")
     for size in able(context.task, (SIZE, BEGINNING)):
         for share in SHARES:
             kept = max(1, round(share * count))

@@ -10,7 +10,7 @@ from typing import Final
 
 from aias.compress.context import Context
 from aias.compress.sentences import reader
-from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.techniques.contract import Candidate, NotApplicable
 from aias.graph.int8 import Int8
 
 __all__ = ["fewer_layers"]
@@ -23,7 +23,7 @@ def fewer_layers(context: Context) -> Iterator[Candidate]:
     sentences, whole = found.sentences, found.sentences.whole
     counts = sorted({round(share * len(whole.layers)) for share in SHARES} - {0, len(whole.layers)}, reverse=True)
     if not counts:
-        raise CannotHelp("its sentence encoder has one layer")
+        raise NotApplicable("its sentence encoder has one layer")
     for count in counts:
         lower = Int8(whole.lowest(count), found.reach)
         name = f"{count} of {len(whole.layers)} layers in int8"

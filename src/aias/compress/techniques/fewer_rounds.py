@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from aias.compress.context import Context
-from aias.compress.techniques.contract import CannotHelp, Ladder
+from aias.compress.techniques.contract import Ladder, NotApplicable
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
 
@@ -25,10 +25,10 @@ ROUNDS_MIN: Final = 10
 def fewer_rounds(context: Context) -> Iterator[Ladder]:
     boosted = [each for each in context.members if each.configuration.learner in BOOSTED]
     if not boosted:
-        raise CannotHelp("it has no boosted trees")
+        raise NotApplicable("it has no boosted trees")
     best = next((each for each in boosted if "start" not in each.configuration.settings), None)
     if best is None:
-        raise CannotHelp("its boosted trees go on from others, whose rounds are fixed")
+        raise NotApplicable("its boosted trees go on from others, whose rounds are fixed")
     for times in TIMES:
         for found in _in_fewer(best, [times]):
             yield Ladder(found, partial(_in_fewer, best, [each for each in MILDER if each < times]))

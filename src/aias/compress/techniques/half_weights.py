@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from aias.compress.context import Context
 from aias.compress.regraphed import regraphed
-from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.techniques.contract import Candidate, NotApplicable
 from aias.graph.rewriting import halves
 
 __all__ = ["half_weights"]
@@ -12,5 +12,5 @@ __all__ = ["half_weights"]
 
 def half_weights(context: Context) -> Iterator[Candidate]:
     if not context.parent.imported:
-        raise CannotHelp("`rounded_weights` and `single_precision` round what was trained here")
+        raise NotApplicable("`rounded_weights` and `single_precision` round what was trained here")
     yield regraphed(context, "weights in float16", halves)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from aias.compress.context import Context
 from aias.compress.sentences import reader
-from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.techniques.contract import Candidate, NotApplicable
 from aias.graph.int4 import BLOCK, Int4, can_be_packed
 
 __all__ = ["int4"]
@@ -19,5 +19,5 @@ def int4(context: Context) -> Iterator[Candidate]:
     found = reader(context)
     sentences, whole = found.sentences, found.sentences.whole
     if not any(can_be_packed(layer.wider.weight) for layer in whole.layers):
-        raise CannotHelp(f"its encoder has no large matrix of blocks of {BLOCK}")
+        raise NotApplicable(f"its encoder has no large matrix of blocks of {BLOCK}")
     yield found.candidate("sentences in int4", replace(sentences, transformer=Int4(whole)))

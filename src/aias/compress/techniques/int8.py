@@ -13,7 +13,7 @@ from aias.compress.context import Context
 from aias.compress.regraphed import regraphed, regraphed_later, shown, written
 from aias.compress.sensitivity import TEXTS, by_worth, parts_by_worth
 from aias.compress.sentences import Reader, reader
-from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.techniques.contract import Candidate, NotApplicable
 from aias.graph.int8 import Int8
 from aias.graph.rewriting import halves_too, products_in_int8, weighed, with_fixed_scales
 from aias.runtimes.onnxruntime import sealed_graph
@@ -66,10 +66,10 @@ def _imported(context: Context) -> Iterator[Candidate]:
         try:
             found = regraphed(context, name, partial(how, spared=()))
             yield replace(found, milder=partial(_milder_imported, context, name, how))
-        except CannotHelp as fault:
+        except NotApplicable as fault:
             reasons.append(fault.message)
     if len(reasons) == len(ways):
-        raise CannotHelp("; ".join(reasons))
+        raise NotApplicable("; ".join(reasons))
 
 
 def _milder_imported(context: Context, name: str, how: Spare) -> list[Candidate]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from aias.compress.context import Context
 from aias.compress.healing import ladders
-from aias.compress.techniques.contract import CannotHelp, Ladder
+from aias.compress.techniques.contract import Ladder, NotApplicable
 
 __all__ = ["low_rank"]
 
@@ -19,10 +19,10 @@ RANK_MIN: Final = 2
 def low_rank(context: Context) -> Iterator[Ladder]:
     best = next((each for each in context.members if each.configuration.learner == "text_mlp"), None)
     if best is None:
-        raise CannotHelp("it has no network on words, whose first layer would be long enough to be worth two")
+        raise NotApplicable("it has no network on words, whose first layer would be long enough to be worth two")
     refit = best.refit.configuration.settings
     width = min(int(refit["width"]), int(refit.get("neurons", refit["width"])), int(refit.get("rank", refit["width"])))
     found = list(ladders(best, "rank", width, least=RANK_MIN, called="rank {} of {}"))
     if not found or "rank" in refit:
-        raise CannotHelp(f"its first layer has {width} neurons, or is of low rank already")
+        raise NotApplicable(f"its first layer has {width} neurons, or is of low rank already")
     yield from found

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aias.compress.context import Context
 from aias.compress.regraphed import shown, written
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.evenly import evenly
 from aias.encoders.rows import Encoded
 from aias.graph.channels import can_have_fewer, fewer_channels
@@ -31,9 +31,9 @@ NUMBERS_MAX: Final = 400_000
 
 def prune_channels(context: Context) -> Iterator[Candidate]:
     if not context.parent.imported or context.parent.folder is None:
-        raise CannotHelp("no convolutions are trained here; `prune_neurons` takes neurons of what is")
+        raise NotApplicable("no convolutions are trained here; `prune_neurons` takes neurons of what is")
     if not can_have_fewer(sealed_graph(context.parent.folder, context.parent.manifest)):
-        raise CannotHelp("it has no convolution that one other layer reads alone")
+        raise NotApplicable("it has no convolution that one other layer reads alone")
     for whole_numbers in (True, False):
         for share in SHARES:
             yield _candidate(context, share, whole_numbers=whole_numbers, ladder=True)

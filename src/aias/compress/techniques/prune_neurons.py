@@ -9,7 +9,7 @@ from typing import Final
 
 from aias.compress.context import Context
 from aias.compress.healing import ladders
-from aias.compress.techniques.contract import CannotHelp, Ladder
+from aias.compress.techniques.contract import Ladder, NotApplicable
 
 __all__ = ["prune_neurons"]
 
@@ -20,10 +20,12 @@ NEURONS_MIN: Final = 4
 def prune_neurons(context: Context) -> Iterator[Ladder]:
     best = next((each for each in context.members if each.configuration.learner in NETWORKS), None)
     if best is None:
-        raise CannotHelp("it has no network")
+        raise NotApplicable("it has no network")
     refit = best.refit.configuration.settings
     width = min(int(refit["width"]), int(refit.get("neurons", refit["width"])))
     found = list(ladders(best, "neurons", width, least=NEURONS_MIN, called="{} of {} neurons"))
     if not found:
-        raise CannotHelp(f"its network has {width} neurons a layer, and fewer than {NEURONS_MIN} would say too little")
+        raise NotApplicable(
+            f"its network has {width} neurons a layer, and fewer than {NEURONS_MIN} would say too little"
+        )
     yield from found

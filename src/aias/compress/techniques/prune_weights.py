@@ -9,7 +9,7 @@ from typing import Final
 
 from aias.compress.context import Context
 from aias.compress.regraphed import regraphed
-from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.techniques.contract import Candidate, NotApplicable
 from aias.graph.rewriting import with_zeros
 from aias.graph.sparsity import gain
 
@@ -20,7 +20,7 @@ GAIN_MIN: Final = 1.1
 
 def prune_weights(context: Context) -> Iterator[Candidate]:
     if not context.parent.imported:
-        raise CannotHelp("single zeros save nothing in dense products; `prune_neurons` takes whole neurons")
+        raise NotApplicable("single zeros save nothing in dense products; `prune_neurons` takes whole neurons")
     if (found := gain()) < GAIN_MIN:
-        raise CannotHelp(f"with half of the weights at zero a product is {found:.2f}× as fast on this machine")
+        raise NotApplicable(f"with half of the weights at zero a product is {found:.2f}× as fast on this machine")
     yield regraphed(context, "half of the weights at zero", with_zeros)

@@ -8,7 +8,7 @@ import numpy as np
 
 from aias.compress.context import Context
 from aias.compress.rounding import rounded
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.training.selection.members import Member
 
 __all__ = ["rounded_weights"]
@@ -24,7 +24,7 @@ def rounded_weights(context: Context) -> Iterator[Candidate]:
         return
     able = [each for each in context.members if _can_be(context, each)]
     if not able:
-        raise CannotHelp("it has no network and no table of terms, and what else there is is small")
+        raise NotApplicable("it has no network and no table of terms, and what else there is is small")
     groups = [list(context.members)] + ([able[:1]] if len(context.members) > 1 else [])
     for members in groups:
         for bits, kind in KINDS.items():

@@ -13,7 +13,7 @@ import numpy as np
 
 from aias.compress.context import Context
 from aias.compress.plain_trees import plain, told_apart
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.arrays import Ints
 from aias.training.ensemble import Ensemble
 from aias.training.logarithms import LogPipeline
@@ -26,11 +26,11 @@ __all__ = ["single_precision"]
 def single_precision(context: Context) -> Iterator[Candidate]:
     fitted = [getattr(_plainly(context.part(each, 0)), "fitted", None) for each in context.members]
     if not any(hasattr(each, "forest") for each in fitted):
-        raise CannotHelp("it has no trees that stand by themselves")
+        raise NotApplicable("it has no trees that stand by themselves")
     if any(getattr(each, "extra_width", 0) for each in fitted):
-        raise CannotHelp("some of its trees read columns that are made beside them")
+        raise NotApplicable("some of its trees read columns that are made beside them")
     if not told_apart(context.encoded(np.arange(context.prepared.table.rows)).columns):
-        raise CannotHelp("some columns hold values that are one in single precision")
+        raise NotApplicable("some columns hold values that are one in single precision")
     known = not any(each.configuration.derived for each in context.members)
     scores = mix(np.stack([each.scores for each in context.members]), context.weights) if known else None
     yield Candidate("the whole, trees in single precision", partial(_make, context), scores, whole=True)

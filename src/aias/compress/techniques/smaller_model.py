@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from aias.compress.context import Context
-from aias.compress.techniques.contract import CannotHelp
+from aias.compress.techniques.contract import NotApplicable
 from aias.training.pipeline import read_by
 from aias.training.selection.configuration import Configuration
 
@@ -20,7 +20,7 @@ TREES: Final[dict[str, dict[str, Any]]] = {
 def smaller_model(context: Context) -> Iterator[Configuration]:
     layout, known = context.encoder.layout, {each.configuration.learner for each in context.members}
     if not (layout.width or layout.terms or context.prepared.embedding):
-        raise CannotHelp("its texts come as tokens of its own encoder, and nothing else reads these")
+        raise NotApplicable("its texts come as tokens of its own encoder, and nothing else reads these")
     if "linear" not in known:
         yield Configuration("linear, direct", "linear")
     elif context.prepared.embedding is not None and not any(

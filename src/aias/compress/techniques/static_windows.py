@@ -21,7 +21,7 @@ from aias.compress.context import Context, check_whole
 from aias.compress.distillation import own_answers
 from aias.compress.sentences import Reader, reader
 from aias.compress.synthetic_texts import SyntheticTexts, planned, synthetic_texts
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.compress.windows import EPOCHS, Examples, Kernel, learned
 from aias.core.arrays import Floats, Floats32
 from aias.core.deadline import Deadline
@@ -57,7 +57,7 @@ ROWS_MIN: Final = 200
 def static_windows(context: Context) -> Iterator[Candidate]:
     found = reader(context)
     if context.prepared.dataset.rows < ROWS_MIN:
-        raise CannotHelp(f"{context.prepared.dataset.rows} rows are too few to learn windows of tokens from")
+        raise NotApplicable(f"{context.prepared.dataset.rows} rows are too few to learn windows of tokens from")
     table = read_first(found.sentences.whole)
     vectors = narrow(table - table.mean(axis=0), DIRECTIONS)
     vectors = np.asarray(vectors / vectors.std(), np.float32)

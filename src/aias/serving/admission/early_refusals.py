@@ -28,8 +28,8 @@ from aias.serving.connections.transport import Headers
 from aias.serving.http.heads import Head
 from aias.serving.http.messages import Request
 from aias.serving.observability.recording import Recording
+from aias.serving.survival.isolated_versions import IsolatedVersions
 from aias.serving.survival.journal import Slot
-from aias.serving.survival.suspects import Suspects
 from aias.serving.versions.model import Model
 from aias.serving.versions.router import Router
 
@@ -42,7 +42,7 @@ _CLOSES: Final = (b"connection", b"close")
 class Application(Protocol):
     """The part of an application that knows how to refuse."""
 
-    suspects: Suspects | None
+    isolated: IsolatedVersions | None
 
     def request(self, head: Head, slot: Slot | None) -> Request: ...
 
@@ -108,8 +108,8 @@ class EarlyRefusals:
 
     def _is_held(self, model: Model) -> bool:
         """Whether it runs apart, or not at all: the long way knows what to do."""
-        suspects = self._application.suspects
-        return bool(suspects and suspects.held(model.version))
+        isolated = self._application.isolated
+        return bool(isolated and isolated.held(model.version))
 
     def _waits(self, model: Model, head: Head) -> bool:
         """Whether such a request would stand in the queue."""

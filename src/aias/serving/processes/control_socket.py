@@ -39,7 +39,7 @@ class Deaf(AiasError):
 class Question(msgspec.Struct, omit_defaults=True):
     """`format`: of the journals that a successor can read."""
 
-    verb: Literal["succeed", "suspects", "release"]
+    verb: Literal["succeed", "isolated", "release"]
     version: str = ""
     format: int = 0
 

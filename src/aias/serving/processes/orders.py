@@ -24,5 +24,5 @@ class Orders:
     journal: int = -1
     channel: int = -1
     counts: str = ""
-    suspects: tuple[list[str], list[str]] = ([], [])
+    isolated: tuple[list[str], list[str]] = ([], [])
     pinned: list[str] = field(default_factory=list)

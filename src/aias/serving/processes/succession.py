@@ -34,8 +34,8 @@ from aias.serving.processes.control_socket import (
     name_of,
 )
 from aias.serving.survival.adoption import DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Transfer
+from aias.serving.survival.descriptors import receive
 from aias.serving.survival.journal import FORMAT
-from aias.serving.survival.passing import receive
 
 SOCKETS_AT_ONCE: Final = 200
 """Of one message; the kernel takes 253."""

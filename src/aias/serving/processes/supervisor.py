@@ -36,9 +36,9 @@ from aias.serving.processes.orders import Orders
 from aias.serving.processes.succession import Predecessor, Successor
 from aias.serving.processes.worker_slot import Worker
 from aias.serving.survival.adoption import Transfer
-from aias.serving.survival.blame import APART, RELEASE
+from aias.serving.survival.crash_record import APART, RELEASE
+from aias.serving.survival.isolation_policy import IsolationPolicy
 from aias.serving.survival.journal import SPARE_SLOTS, Layout
-from aias.serving.survival.judge import Judge
 from aias.serving.survival.transfers import TransferQueue
 from aias.serving.survival.worker_process import WorkerChannel, WorkerProcess
 
@@ -88,7 +88,7 @@ class Supervisor:
         )
         self._layout = Layout(threads=orders.places, slots=int(orders.bounds["connections"]) + SPARE_SLOTS)
         self._transfers = TransferQueue()
-        self._judge = Judge(announce, tell=lambda: self._transfers.tell(self._judge.blame, self._ready()))
+        self._policy = IsolationPolicy(announce, tell=lambda: self._transfers.tell(self._policy.crashes, self._ready()))
         self._leaving: set[WorkerProcess] = set()
         self._to_renew: list[Worker] = []
         self._told = self._is_to_stop = False
@@ -180,7 +180,7 @@ class Supervisor:
         )
         if channel is not None:
             orders = replace(orders, journal=channel.pages.descriptor, channel=channel.theirs.fileno())
-            orders = replace(orders, suspects=(sorted(self._judge.blame.quarantined), sorted(self._judge.blame.apart)))
+            orders = replace(orders, isolated=self._policy.crashes.lists())
             passed += [orders.journal, orders.channel]
         popen = subprocess.Popen(  # noqa: S603  this very program
             [sys.executable, *self._program, msgspec.json.encode(orders).decode()],
@@ -213,20 +213,20 @@ class Supervisor:
         process.said = event.message
         process.hear(event)
         if event.name == RELEASE:
-            self._judge.release(str(event.facts["version"]))
+            self._policy.release(str(event.facts["version"]))
         elif event.name == APART:
-            self._judge.move(str(event.facts["version"]), str(event.facts["why"]))
+            self._policy.move(str(event.facts["version"]), str(event.facts["why"]))
         elif event.name == "serve.worker-ready":
             keeper = event.facts.get("keeper")
             process.ready, process.keeper = True, keeper if isinstance(keeper, int) else None
             if process is worker.next:
                 self._replace(worker, process)
-            self._transfers.tell(self._judge.blame, [process])
+            self._transfers.tell(self._policy.crashes, [process])
             self._transfers.deliver(self._channels())
         elif worker.index == 0 or event.level == "warning":
             self._announce(replace(event, facts=event.facts | {"worker": worker.index}))
             if event.name == "serve.apart-ended":
-                self._judge.died({str(event.facts["version"]): 1.0})
+                self._policy.died({str(event.facts["version"]): 1.0})
 
     def _replace(self, worker: Worker, process: WorkerProcess) -> None:
         """Its successor is there: the old one finishes what it has begun, and leaves its connections."""
@@ -243,7 +243,7 @@ class Supervisor:
         if self.handover.leaving:
             return
         if only is None:
-            self._judge.blame.forgive()
+            self._policy.crashes.forgive()
             self._to_renew = []
         self._to_renew += [each for each in self._workers if each.next is None and only in (None, each.process)]
 
@@ -282,7 +282,7 @@ class Supervisor:
         if suspects:
             said += f"; it ran {', '.join(sorted(suspects))}"
         self._announce(Event("serve.worker-died", said, "warning", facts))
-        self._judge.died(suspects)
+        self._policy.died(suspects)
 
     def _after(self, worker: Worker, process: WorkerProcess) -> list[socket.socket]:
         """Who goes on with what a process leaves: its own successor, if it was to make room for it."""
@@ -358,10 +358,10 @@ class Supervisor:
             port, folder = second.port if second else 0, self._orders.folder
             self.handover.answer(caller, asked, sockets, second=port, folder=folder)
             return
-        released = asked.verb == "release" and self._judge.release(asked.version)
-        blame = self._judge.blame
+        released = asked.verb == "release" and self._policy.release(asked.version)
+        quarantined, apart = self._policy.crashes.lists()
         failed = [(*what, why[:400]) for each in self._processes() for what, why in each.failed.items()][:FAILED_MAX]
-        told = Reply(quarantined=sorted(blame.quarantined), apart=sorted(blame.apart), released=released, failed=failed)
+        told = Reply(quarantined=quarantined, apart=apart, released=released, failed=failed)
         with caller, contextlib.suppress(OSError):
             caller.send(msgspec.json.encode(told))
 

@@ -23,7 +23,7 @@ def keep(orders: Orders) -> tuple[Kept | None, int | None]:
     pages = Pages(orders.journal, Layout(threads=orders.places, slots=orders.slots))
     channel = socket.socket(fileno=orders.channel)
     keeper = start_keeper(pages, channel)
-    return Kept(Journal(pages), channel, *map(frozenset, orders.suspects)), keeper
+    return Kept(Journal(pages), channel, *map(frozenset, orders.isolated)), keeper
 
 
 def main(orders: Orders) -> None:

@@ -18,8 +18,8 @@ from aias.serving.http.routes import Route
 from aias.serving.inference.repository import Control
 from aias.serving.refusals import UnknownEndpoint, follows
 from aias.serving.rollout.stage import RolloutStore
-from aias.serving.survival.blame import NotHeld
-from aias.serving.survival.suspects import Suspects
+from aias.serving.survival.crash_record import NotHeld
+from aias.serving.survival.isolated_versions import IsolatedVersions
 from aias.serving.versions.loading import deploy
 from aias.serving.versions.router import Router
 
@@ -45,9 +45,13 @@ class Endpoints:
     """`control` and `rollouts` are absent where this server only follows what others deploy."""
 
     def __init__(
-        self, router: Router, control: Control | None, rollouts: RolloutStore | None, suspects: Suspects | None = None
+        self,
+        router: Router,
+        control: Control | None,
+        rollouts: RolloutStore | None,
+        isolated: IsolatedVersions | None = None,
     ) -> None:
-        self._router, self._control, self._rollouts, self._suspects = router, control, rollouts, suspects
+        self._router, self._control, self._rollouts, self._isolated = router, control, rollouts, isolated
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -112,12 +116,12 @@ class Endpoints:
         if unknown or not any(map(self._held, versions)):
             said = f"{versions[0][:200]} is neither quarantined nor apart at `{name}`"
             raise NotHeld(said, hint="GET /endpoints shows what is held, and how")
-        assert self._suspects is not None
-        self._suspects.release(versions[0])
+        assert self._isolated is not None
+        self._isolated.release(versions[0])
         return self._followed(name)
 
     def _held(self, version: str) -> str | None:
-        return None if self._suspects is None else self._suspects.held(version)
+        return None if self._isolated is None else self._isolated.held(version)
 
     def _versions(self, endpoint: Endpoint) -> list[str]:
         """The live one, and those on trial."""

@@ -12,10 +12,10 @@ import msgspec
 from aias.serving.connections.accepting import opened
 from aias.serving.refusals import Refusal, RunEnded, TooLate
 from aias.serving.survival.connections import Answering, KeptConnection
+from aias.serving.survival.descriptors import receive
 from aias.serving.survival.journal import Journal, Layout, Pages
 from aias.serving.survival.kernel import counts
-from aias.serving.survival.passing import receive
-from aias.serving.survival.verdicts import SlotRecord, judge
+from aias.serving.survival.verdicts import SlotRecord, verdict_on
 
 MESSAGE_BYTES_MAX: Final = 64 << 10
 DESCRIPTORS_MAX: Final = 250
@@ -32,21 +32,21 @@ class Transfer(msgspec.Struct):
     died: list[int] = []
     stuck: list[int] = []
     layout: tuple[int, int] | None = None
-    suspects: tuple[list[str], list[str]] | None = None
+    isolated: tuple[list[str], list[str]] | None = None
     """The versions that must not run, and those that must run apart, where that has changed."""
 
 
 class TransferReceiver:
-    """`make` a connection as for one that was accepted; `note` is told what became of each, `suspect` of the
+    """`make` a connection as for one that was accepted; `note` is told what became of each, `isolate` of the
     versions that must not run, and those that must run apart."""
 
     def __init__(
         self, channel: socket.socket, journal: Journal, *, make: Callable[[], Answering], note: Callable[[str], None],
-        suspect: Callable[[frozenset[str], frozenset[str]], None],
+        isolate: Callable[[frozenset[str], frozenset[str]], None],
     ) -> None:  # fmt: skip
         channel.setblocking(False)
         self._channel, self._journal, self._make, self._note = channel, journal, make, note
-        self._suspect = suspect
+        self._isolate = isolate
         self._tasks: set[asyncio.Task[object]] = set()
 
     def start(self) -> None:
@@ -61,8 +61,8 @@ class TransferReceiver:
                 self._take(msgspec.json.decode(said, type=Transfer), descriptors)
 
     def _take(self, transfer: Transfer, descriptors: list[int]) -> None:
-        if transfer.suspects is not None:
-            self._suspect(*map(frozenset, transfer.suspects))
+        if transfer.isolated is not None:
+            self._isolate(*map(frozenset, transfer.isolated))
         if transfer.layout is None:
             for each in descriptors:
                 self._open(socket.socket(fileno=each), None)
@@ -78,7 +78,7 @@ class TransferReceiver:
     def _inherit(self, pages: Pages, index: int, transfer: Transfer, connection: socket.socket) -> None:
         kept = SlotRecord.of(pages, index)
         counted = counts(connection)
-        verdict = judge(kept, counted)
+        verdict = verdict_on(kept, counted)
         slot = self._journal.take() if verdict.fate == "kept" else None
         if slot is None:
             # Closed without a word: half an answer must not look like a whole one.

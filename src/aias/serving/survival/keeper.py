@@ -18,8 +18,8 @@ import socket
 import sys
 from typing import Final
 
+from aias.serving.survival.descriptors import receive
 from aias.serving.survival.journal import Pages
-from aias.serving.survival.passing import receive
 
 _CLONE_FILES: Final = 0x400
 _SYSTEM_CALL: Final = {"x86_64": 56, "aarch64": 220, "riscv64": 220}

@@ -14,9 +14,9 @@ from typing import Final
 import msgspec
 
 from aias.serving.survival.adoption import DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Transfer, send
-from aias.serving.survival.blame import Blame
+from aias.serving.survival.crash_record import CrashRecord
+from aias.serving.survival.descriptors import receive
 from aias.serving.survival.keeper import received
-from aias.serving.survival.passing import receive
 from aias.serving.survival.verdicts import SlotRecord
 from aias.serving.survival.worker_process import WorkerChannel, WorkerProcess
 
@@ -69,11 +69,11 @@ class TransferQueue:
                 return
         self._waiting.append((transfer, descriptors))
 
-    def tell(self, blame: Blame, workers: Sequence[WorkerProcess]) -> None:
+    def tell(self, crashes: CrashRecord, workers: Sequence[WorkerProcess]) -> None:
         """Which versions must not run, or apart."""
         for each in workers:
             if each.channel is not None:
-                send(each.channel.ours, Transfer(suspects=(sorted(blame.quarantined), sorted(blame.apart))), [])
+                send(each.channel.ours, Transfer(isolated=crashes.lists()), [])
 
     def close(self) -> None:
         for _, descriptors in self._waiting:

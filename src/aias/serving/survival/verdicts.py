@@ -83,7 +83,7 @@ class Verdict:
     skip: int = 0
 
 
-def judge(kept: SlotRecord, counted: Counts) -> Verdict:
+def verdict_on(kept: SlotRecord, counted: Counts) -> Verdict:
     """What can be done for a connection, so that each request is answered exactly once."""
     length = counted.consumed - kept.start
     if not counted.is_open or not 0 <= length <= TEXT_BYTES:

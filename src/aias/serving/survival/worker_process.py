@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aias.core.events import Event
-from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS
+from aias.serving.survival.crash_record import AGAIN_DEATHS, LOADING_DEATHS
+from aias.serving.survival.heartbeat import TICKS_A_SECOND, Heartbeat, state_of, threads_of
 from aias.serving.survival.journal import Layout, Pages
 from aias.serving.survival.keeper import can_keep
-from aias.serving.survival.pulse import TICKS_A_SECOND, Pulse, state_of, threads_of
 from aias.serving.survival.verdicts import SlotRecord
 
 FROM_OUTSIDE: Final = frozenset((0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
@@ -69,7 +69,7 @@ class WorkerProcess:
     threads: Callable[[int], tuple[set[str], int]] = threads_of
     _seen: dict[tuple[int, int], float] = field(default_factory=dict)
     _ticks: int | None = None
-    _pulse: Pulse | None = None
+    _heartbeat: Heartbeat | None = None
 
     def hear(self, event: Event) -> None:
         """What it says of what it could load, and what it could not."""
@@ -87,8 +87,8 @@ class WorkerProcess:
         if self.channel is None or not self.ready:
             return None
         pid = self.popen.pid
-        self._pulse = self._pulse or Pulse(pid)
-        why = self._pulse.look(self.channel.pages.beat, every=every, asleep_seconds=on_loop)
+        self._heartbeat = self._heartbeat or Heartbeat(pid)
+        why = self._heartbeat.look(self.channel.pages.beat, every=every, asleep_seconds=on_loop)
         said = f"the worker with the process {pid} {why}; it is ended"
         return Event("serve.worker-hung", said, "warning", {"pid": pid, "why": why}) if why else None
 

@@ -8,7 +8,7 @@ import pytest
 
 from aias.compress.comparison import Answered, evidence
 from aias.compress.gate import mean_loss
-from aias.compress.gate.power import together
+from aias.compress.gate.power import design_factor
 from aias.compress.gate.verdict import SPENT
 from aias.core.task import Task
 from aias.training.scoring.metrics import judge
@@ -126,10 +126,10 @@ def test_where_unsure_rows_are_of_few_groups_more_rows_are_needed():
     groups, rng = np.repeat(np.arange(100), 10), np.random.default_rng(0)
     far = rng.random(1_000)
 
-    alone = together(far, groups)
-    hanging = together(np.repeat(rng.random(100), 10) + far / 1_000, groups)
+    alone = design_factor(far, groups)
+    hanging = design_factor(np.repeat(rng.random(100), 10) + far / 1_000, groups)
 
-    assert together(far, None) == 1.0
+    assert design_factor(far, None) == 1.0
     assert alone == pytest.approx(1, abs=0.25)
     assert hanging == pytest.approx(np.sqrt(10), rel=0.15)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aias.serving.survival.blame import APART_DEATHS, DEATHS_MAX, WINDOW_SECONDS, Blame
+from aias.serving.survival.crash_record import APART_DEATHS, DEATHS_MAX, WINDOW_SECONDS, CrashRecord
 from aias.serving.survival.journal import CHUNK_BYTES, TEXT_BYTES, Journal, Layout, Pages
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.verdicts import SlotRecord
@@ -86,42 +86,42 @@ def test_a_large_text_gives_its_memory_back(pages: Pages) -> None:
 
 
 def test_a_version_runs_apart_at_its_second_death_and_no_more_at_its_fourth() -> None:
-    blame = Blame()
-    assert not blame.add({"bad@1": 1.0}, 0.0)
-    assert blame.add({"bad@1": 1.0}, 1.0)
-    assert (blame.apart, blame.quarantined) == ({"bad@1"}, set())
-    assert not blame.add({"bad@1": 1.0}, 2.0)
-    assert blame.add({"bad@1": 1.0}, 3.0)
-    assert blame.quarantined == {"bad@1"}
+    crashes = CrashRecord()
+    assert not crashes.add({"bad@1": 1.0}, 0.0)
+    assert crashes.add({"bad@1": 1.0}, 1.0)
+    assert (crashes.apart, crashes.quarantined) == ({"bad@1"}, set())
+    assert not crashes.add({"bad@1": 1.0}, 2.0)
+    assert crashes.add({"bad@1": 1.0}, 3.0)
+    assert crashes.quarantined == {"bad@1"}
 
-    blame.forgive()
-    assert (blame.apart, blame.quarantined) == (set(), set())
-    assert not blame.add({"bad@1": 1.0}, 4.0)
+    crashes.forgive()
+    assert (crashes.apart, crashes.quarantined) == (set(), set())
+    assert not crashes.add({"bad@1": 1.0}, 4.0)
 
 
 def test_old_deaths_and_shared_ones_count_for_less() -> None:
-    blame = Blame()
+    crashes = CrashRecord()
     for at in range(10):
-        assert not blame.add({"rare@1": 1.0}, at * (WINDOW_SECONDS + 1))
-    told = [blame.add({"one@1": 0.5, "two@1": 0.5}, float(at)) for at in range(4)]
+        assert not crashes.add({"rare@1": 1.0}, at * (WINDOW_SECONDS + 1))
+    told = [crashes.add({"one@1": 0.5, "two@1": 0.5}, float(at)) for at in range(4)]
 
     assert told == [False, False, False, True]
-    assert blame.apart == {"one@1", "two@1"}
-    # IsolatedRuntime, it shows which of them it was.
-    assert blame.add({"two@1": 1.0}, 5.0) is False
-    assert blame.add({"two@1": 1.0}, 6.0)
-    assert blame.quarantined == {"two@1"}
+    assert crashes.apart == {"one@1", "two@1"}
+    # Apart, it shows which of them it was.
+    assert crashes.add({"two@1": 1.0}, 5.0) is False
+    assert crashes.add({"two@1": 1.0}, 6.0)
+    assert crashes.quarantined == {"two@1"}
 
 
 def test_who_is_released_goes_one_step_back_and_has_as_many_deaths_left_as_who_has_just_come_there() -> None:
-    blame = Blame()
-    blame.add({"a@1": DEATHS_MAX}, 0.0)
+    crashes = CrashRecord()
+    crashes.add({"a@1": DEATHS_MAX}, 0.0)
 
-    assert blame.release("a@1", 1.0)
-    assert (blame.apart, blame.quarantined) == ({"a@1"}, frozenset())
-    blame.add({"a@1": DEATHS_MAX - APART_DEATHS}, 2.0)
-    assert blame.quarantined == {"a@1"}
-    assert blame.release("a@1", 3.0) and blame.release("a@1", 3.0)
-    assert (blame.apart, blame.quarantined) == (frozenset(), frozenset())
-    assert not blame.release("a@1", 3.0)
-    assert not blame.add({"a@1": 1.0}, 4.0)
+    assert crashes.release("a@1", 1.0)
+    assert (crashes.apart, crashes.quarantined) == ({"a@1"}, frozenset())
+    crashes.add({"a@1": DEATHS_MAX - APART_DEATHS}, 2.0)
+    assert crashes.quarantined == {"a@1"}
+    assert crashes.release("a@1", 3.0) and crashes.release("a@1", 3.0)
+    assert (crashes.apart, crashes.quarantined) == (frozenset(), frozenset())
+    assert not crashes.release("a@1", 3.0)
+    assert not crashes.add({"a@1": 1.0}, 4.0)

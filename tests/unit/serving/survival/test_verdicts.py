@@ -8,7 +8,7 @@ import pytest
 from aias.serving.survival.journal import TEXT_BYTES, Layout, Pages, Slot
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.kernel import Counts, counts
-from aias.serving.survival.verdicts import CONTINUE_BYTES, SlotRecord, Verdict, judge
+from aias.serving.survival.verdicts import CONTINUE_BYTES, SlotRecord, Verdict, verdict_on
 from live_server import eventually
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
@@ -79,7 +79,7 @@ def opened(pages: Pages, *, read: int = 0, written: int = 0) -> Slot:
 
 
 def after(pages: Pages, consumed: int, written: int) -> Verdict:
-    return judge(SlotRecord.of(pages, 1), Counts(consumed, written, True))
+    return verdict_on(SlotRecord.of(pages, 1), Counts(consumed, written, True))
 
 
 def test_before_an_answer_goes_out_its_request_is_repeated(pages: Pages) -> None:
@@ -158,7 +158,7 @@ def test_what_is_longer_than_a_text_or_closed_is_lost(pages: Pages) -> None:
 
     assert after(pages, TEXT_BYTES, 0) == Verdict("kept", TEXT_BYTES)
     assert after(pages, TEXT_BYTES + 1, 0) == LOST
-    assert judge(SlotRecord.of(pages, 1), Counts(10, 0, False)) == LOST
+    assert verdict_on(SlotRecord.of(pages, 1), Counts(10, 0, False)) == LOST
 
 
 def test_an_inherited_connection_can_be_left_again(pages: Pages) -> None:

@@ -14,10 +14,10 @@ import pytest
 
 from aias.core.events import Event
 from aias.serving.survival.adoption import Transfer
-from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS
+from aias.serving.survival.crash_record import AGAIN_DEATHS, LOADING_DEATHS
+from aias.serving.survival.heartbeat import TICKS_A_SECOND, state_of
 from aias.serving.survival.journal import Journal, Layout, Pages
 from aias.serving.survival.keeper import can_keep
-from aias.serving.survival.pulse import TICKS_A_SECOND, state_of
 from aias.serving.survival.transfers import TransferQueue
 from aias.serving.survival.worker_process import WorkerChannel, WorkerProcess
 from live_server import eventually

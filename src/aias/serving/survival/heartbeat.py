@@ -20,7 +20,7 @@ TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 """Of what a thread has used of the processor, as `/proc` counts it."""
 
 
-class Pulse:
+class Heartbeat:
     """Of the process with a number. `look` is called `every` so many seconds."""
 
     __slots__ = ("_asleep", "_beat", "_pid", "_stopped", "_ticks")

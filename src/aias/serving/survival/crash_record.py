@@ -34,7 +34,9 @@ class NotHeld(NotFound):
     code = "serving.not-held"
 
 
-class Blame:
+class CrashRecord:
+    """Deaths of workers and of isolated processes, by version."""
+
     def __init__(self) -> None:
         self._deaths: dict[str, list[tuple[float, float]]] = defaultdict(list)
         self.apart: frozenset[str] = frozenset()
@@ -73,6 +75,10 @@ class Blame:
             self._deaths.pop(version, None)
             return True
         return False
+
+    def lists(self) -> tuple[list[str], list[str]]:
+        """The versions that must not run, and those that must run apart, as they are told to workers."""
+        return sorted(self.quarantined), sorted(self.apart)
 
     def forgive(self) -> None:
         """Begin anew, with all versions."""

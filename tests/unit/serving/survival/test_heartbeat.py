@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from aias.serving.survival.pulse import Pulse, threads_of
+from aias.serving.survival.heartbeat import Heartbeat, threads_of
 from live_server import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what threads do is read from /proc")
@@ -21,8 +21,8 @@ Look = Callable[[int], str]
 def process(*command: str) -> Iterator[tuple[subprocess.Popen[bytes], Look]]:
     with subprocess.Popen(command) as running:
         try:
-            pulse = Pulse(running.pid)
-            yield running, lambda beat: pulse.look(beat, every=0.5, asleep_seconds=3.0)
+            heartbeat = Heartbeat(running.pid)
+            yield running, lambda beat: heartbeat.look(beat, every=0.5, asleep_seconds=3.0)
         finally:
             running.kill()
 

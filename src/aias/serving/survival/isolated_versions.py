@@ -10,10 +10,10 @@ from aias.registry.values import Endpoint
 from aias.serving.batching.tiers import Tier
 from aias.serving.bounds import Bounds
 from aias.serving.refusals import quarantined
-from aias.serving.survival.blame import APART, RELEASE
+from aias.serving.survival.crash_record import APART, RELEASE
 from aias.serving.survival.isolated_runtime import IsolatedRuntime
+from aias.serving.survival.isolation_needs import why_apart
 from aias.serving.survival.journal import Runs
-from aias.serving.survival.needs import why_apart
 from aias.serving.versions.model import Answering, Model
 
 RELEASE_SECONDS_MAX: Final = 5.0
@@ -24,7 +24,7 @@ Program = Callable[[str], Sequence[str]]
 """A version → what serves it to `IsolatedRuntime`, as arguments of the interpreter."""
 
 
-class Suspects:
+class IsolatedVersions:
     """Empty, and false, as long as nothing happens. `watch` is told `serve.apart-ended` of each end in a run."""
 
     def __init__(self, program: Program, *, bounds: Bounds, watch: Watch) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import replace
 
-from aias.serving.survival.needs import (
+from aias.serving.survival.isolation_needs import (
     GROWING_SAMPLES,
     GROWTH_BYTES_MAX,
     HELD_SECONDS,
