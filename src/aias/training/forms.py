@@ -21,6 +21,7 @@ from aias.core.deadline import Deadline
 from aias.core.events import Event, Level, nobody
 from aias.core.task import LABEL_METRICS, Measurement
 from aias.data.singletons import notes_on
+from aias.training.base_cost import BaseCost, base_cost
 from aias.training.embedding import KnownRows, alone_seconds
 from aias.training.ensemble import Ensemble, Part
 from aias.training.finish import Timed, Trained, described, finished, timed
@@ -61,6 +62,9 @@ LIBRARIES: Final = ("aias", "lightgbm", "numpy", "onnx", "onnxruntime", "polars"
 LATENCY_US: Final = 150.0
 """Of one row beyond reading it, which costs the same whatever the model: a request costs about as much besides."""
 
+LATENCY_CALLS: Final = 8.0
+"""The same on a machine on which this takes longer: times a call of the smallest model."""
+
 SENTENCES_LATENCY_US: Final = 20_000.0
 """Where a sentence encoder was asked for, which takes milliseconds, and nothing was said of the latency."""
 
@@ -89,14 +93,8 @@ class Forms:
         self._rows = self._usual.to_dicts()
 
     @cached_property
-    def encode_us(self) -> float:
-        """Encoding one row, whatever the model."""
-        encoder, spent = self.prepared.encoder.with_subwords(None), []
-        for row in self._rows:
-            before = perf_counter()
-            encoder.one(row)
-            spent.append(perf_counter() - before)
-        return float(np.median(spent)) * 1e6
+    def base(self) -> BaseCost:
+        return base_cost(self.prepared.encoder, self._draft("", ()), self._rows)
 
     @property
     def beside(self) -> bool:
@@ -112,7 +110,9 @@ class Forms:
         """What a row may take in the serving form."""
         if self.recipe.latency_us is not None:
             return float(self.recipe.latency_us)
-        return LATENCY_US + self.encode_us if self.prepared.embedding is None else SENTENCES_LATENCY_US
+        if self.prepared.embedding is not None:
+            return SENTENCES_LATENCY_US
+        return self.base.encode_us + max(LATENCY_US, LATENCY_CALLS * self.base.call_us)
 
     @property
     def shared_seconds(self) -> float:

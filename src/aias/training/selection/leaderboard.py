@@ -342,12 +342,12 @@ class Leaderboard:
         return np.array([max(each.row_us - self._shared_us(each), 0.1) for each in self.timed])
 
     def _serving_limit(self) -> float:
-        shared = max((self._shared_us(each) for each in self.timed), default=self.forms.encode_us)
+        shared = max((self._shared_us(each) for each in self.timed), default=self.forms.base.shared_us)
         return max(self.limit_us - shared, 1.0)
 
     def _shared_us(self, each: Timed) -> float:
         """Of encoding a row and, where the latency allows that at all, of reading it by the sentence encoder."""
-        return max(self.forms.encode_us, each.shared_us if each.shared_us < self.limit_us else 0.0)
+        return max(self.forms.base.shared_us, each.shared_us if each.shared_us < self.limit_us else 0.0)
 
     def _shared_seconds(self, places: Iterable[int]) -> float:
         return self.forms.shared_seconds if any(self.timed[place].shared_us for place in places) else 0.0

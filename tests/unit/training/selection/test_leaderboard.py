@@ -14,6 +14,7 @@ from aias.core.load import Load
 from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
+from aias.training.base_cost import BaseCost
 from aias.training.finish import Timed
 from aias.training.forms import Forms
 from aias.training.scoring.answering import Answering
@@ -40,7 +41,7 @@ def board(
     )
     forms = SimpleNamespace(
         prepared=SimpleNamespace(table=table, encoder=encoder, test=SimpleNamespace(rows=0)), workers=1, beside=False,
-        encode_us=5.0,
+        base=BaseCost(encode_us=5.0, call_us=0.0),
         shared_seconds=0.0, feel_load=lambda: None,
         timed=lambda member: Timed(50.0, 1_000, finishing[member.name]), told_seconds=lambda *_: 0.1,
     )  # fmt: skip
@@ -65,6 +66,17 @@ def test_what_errs_differently_answers_together() -> None:
     made = board([], seconds=600, finishing={"a": 0.01, "b": 0.01})
     assert made.add(member("a", noise=1.5, seed=1)) and made.add(member("b", noise=1.5, seed=3))
     assert (made.weights > 0.2).all() and set(made.serving()) == {0, 1}
+
+
+def test_members_of_one_graph_pay_half_a_call_together() -> None:
+    made = board([], seconds=600, finishing={"a": 0.01})
+    made.add(member("a", noise=1.5))
+    fits = []
+    for call_us in (0.0, 60.0):
+        made.forms.base = BaseCost(encode_us=5.0, call_us=call_us)
+        made._choose_serving()
+        fits.append(made.serving())
+    assert fits == [{0: 3}, {0: 5}]  # of 50 µs each in 150, of which 5 and then 35 are paid once
 
 
 def test_members_that_call_nothing_likely_are_told_apart_before_a_threshold_is_chosen() -> None:
