@@ -119,7 +119,7 @@ class Conclusion:
             return f"nothing is worth it, because {self._none_ready()}"
         why = self.decided[0].verdict.reason if self.decided else near.reason
         lost = bool(self.decided) or near.loses  # else it was not small or fast enough, whatever rows can tell
-        more = f" ({self._power})" if lost and not self._power.enough else ""
+        more = f" ({self.wanted.told(self._power)})" if lost and not self._power.enough else ""
         return f"nothing is worth it; nearest came {near.name}: {why}{more}{self._late(near)}"
 
     @cached_property
@@ -167,7 +167,7 @@ class Conclusion:
     def frontier(self) -> Frontier:
         context = self.judged.context
         return Frontier(
-            context.parent.ref, context.metric, self.wanted.max_loss, self.power.margin, str(self._power),
+            context.parent.ref, context.metric, self.wanted.max_loss, self.power.margin, self.wanted.told(self._power),
             self.verdict(), tuple(self._points()), host(), len(self.judged.searched), self.power.rows,
             self.wanted.callers, self._total(),
         )  # fmt: skip

@@ -4,6 +4,7 @@ import math
 import sys
 from dataclasses import dataclass
 
+from aias.compress.gate.power import Power
 from aias.core.errors import UserError
 from aias.runtimes.latency import CALLERS, CALLERS_MAX
 
@@ -43,6 +44,13 @@ class Goals:
                 hint="train, or import, by another metric (`--metric`, or `metric=`)",
             )
         return max(self.max_loss * abs(value), sys.float_info.epsilon)
+
+    def told(self, power: Power) -> str:
+        """What the rows can tell, and what would be enough where that is not."""
+        needed = self.max_loss * power.resolved / power.margin
+        if power.enough or not needed <= 1:
+            return str(power)
+        return f"{power}, and so would `--max-loss {math.ceil(1_000 * needed) / 10:g}%`"
 
     def missed(self, row_us: float, size_bytes: int, *, meant: str = "") -> str:
         """What was asked for and is not kept; `meant`: what the time of a row is."""

@@ -150,7 +150,7 @@ class Job:
         self.certified_rows = prepared.test.rows + int(self.held.held.sum())
         self.power = Power(self.context.metric, self.margin, spread, self.certified_rows, doubt=doubt)
         self.assurance = Assurance(self.margin, self.certified_rows)
-        self._tell("compress.power", str(self.power), **msgspec.to_builtins(self.power))
+        self._tell("compress.power", self.wanted.told(self.power), **msgspec.to_builtins(self.power))
         usual = prepared.dataset.take(np.arange(min(TIMED_ROWS, prepared.dataset.rows)))
         self.rows = usual.frame.select([each.name for each in prepared.encoder.fields]).to_dicts()
         self.parent_bytes = self.parent.manifest.served_bytes

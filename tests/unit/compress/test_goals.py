@@ -1,7 +1,11 @@
 """`compress/goals.py`: what may be lost is a share of what there is."""
 
+import math
+from dataclasses import replace
+
 import pytest
 
+from aias.compress.gate.power import Power
 from aias.compress.goals import Goals
 from aias.core.errors import UserError
 
@@ -21,3 +25,12 @@ def test_who_is_slower_by_less_than_a_microsecond_is_told_by_how_much():
     said = Goals(latency_us=3.0).missed(3.4, 1)
 
     assert said == "a row takes 3.4 µs, more than the 3 that were asked for"
+
+
+def test_where_rows_are_too_few_a_loss_is_named_that_they_could_tell():
+    few, enough = (Power("accuracy", 0.005, math.sqrt(0.05), rows) for rows in (1_000, 100_000))
+    hopeless = Power("accuracy", 0.005, 100.0, 10)
+
+    assert Goals(max_loss=0.006).told(few).endswith("12,366 rows would be enough, and so would `--max-loss 2.2%`")
+    assert replace(few, margin=0.022 / 0.006 * few.margin).enough
+    assert [Goals().told(each) for each in (enough, hopeless)] == [str(enough), str(hopeless)]
