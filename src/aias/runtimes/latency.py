@@ -6,8 +6,7 @@ includes the wait. As in serving, small models answer one row after another, and
 
 Neighbouring calls are alike, so intervals come from resampling whole rounds of blocks (a block bootstrap, Künsch 1989,
 Annals of Statistics 17, 1217-1241). With few rounds percentile intervals are too narrow, so percentiles further out are
-taken, at Φ(-√(n / (n - 1)) t), where t is Student's quantile of n - 1 degrees of freedom (Hesterberg 2015, American
-Statistician 69, 371-386). `tests/unit/runtimes` measures the coverage.
+taken (`core.expanded_percentiles`). `tests/unit/runtimes` measures the coverage.
 """
 
 import time
@@ -24,6 +23,7 @@ import numpy as np
 from aias.artifact.manifest import Manifest
 from aias.core.arrays import Floats
 from aias.core.evenly import evenly
+from aias.core.expanded_percentiles import expanded_tail
 from aias.core.limits import INLINE_ROW_SECONDS_MAX as INLINE
 from aias.runtimes.onnxruntime import OnnxRuntime
 
@@ -249,13 +249,6 @@ def _resampled(spent: Floats, drawn: Floats, wanted: Sequence[float]) -> Floats:
 
 
 def _between(value: float, resampled: Floats, rounds: int) -> Estimate:
-    tail = _tail(rounds)
+    tail = expanded_tail(rounds, RISK)
     low, high = np.quantile(resampled, [tail, 1 - tail])
     return Estimate(float(value), float(low), float(high))
-
-
-def _tail(rounds: int) -> float:
-    """The share of the resamples beyond each end: see Hesterberg above."""
-    from scipy.special import ndtr, stdtrit  # late: a server that never measures need not load it
-
-    return float(ndtr(np.sqrt(rounds / (rounds - 1)) * stdtrit(rounds - 1, RISK)))

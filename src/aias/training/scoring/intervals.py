@@ -1,5 +1,6 @@
 """95 % intervals of many metrics at once, by the percentile bootstrap over rows (Efron and Tibshirani 1993, ch. 13), or
-over whole groups of them where rows of one group belong together (Davison and Hinkley 1997, 3.8)."""
+over whole groups of them where rows of one group belong together (Davison and Hinkley 1997, 3.8); of few further out.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -7,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from aias.core.arrays import Floats, Ints
+from aias.core.expanded_percentiles import expanded_tail
 from aias.training.scoring.formulas import Values
 
 RESAMPLES: Final = 400
@@ -17,6 +19,9 @@ RESAMPLED_ROWS_MAX: Final = 20_000
 
 NUMBERS_MAX: Final = 200_000
 """Weights held at once: what fits in the caches is three times as fast."""
+
+RISK: Final = 0.025
+"""On either side of an interval."""
 
 Z: Final = 1.959964
 """Standard deviations to each side that hold 95 % of a normal distribution."""
@@ -31,7 +36,8 @@ def intervals(metrics: Sequence[Values], *, rows: int, seed: int, groups: Ints |
     if groups is not None and not groups.any():
         return [None] * len(metrics)
     found = [np.concatenate(parts) for parts in zip(*_resampled(metrics, rows, seed, groups), strict=True)]
-    return [_interval(values) for values in found]
+    tail = expanded_tail(_units(rows, groups), RISK)
+    return [_interval(values, tail) for values in found]
 
 
 def wilson(share: Any, rows: Any) -> tuple[Any, Any]:
@@ -60,9 +66,17 @@ def _resampled(metrics: Sequence[Values], rows: int, seed: int, groups: Ints | N
         yield [values(times) for values in metrics]
 
 
-def _interval(values: Floats) -> Interval | None:
+def _units(rows: int, groups: Ints | None) -> float:
+    """Rows or, of groups, how many of one size would say as much (Kish 1965)."""
+    if groups is None:
+        return max(rows, 2)
+    sizes = np.bincount(groups)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
+def _interval(values: Floats, tail: float) -> Interval | None:
     known = values[np.isfinite(values)]
     if len(known) < RESAMPLES // 2:
         return None
-    low, high = np.percentile(known, [2.5, 97.5])
+    low, high = np.quantile(known, [tail, 1 - tail])
     return float(low), float(high)
