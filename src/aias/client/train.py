@@ -60,8 +60,8 @@ def train(
     - `time`: the time budget, in seconds or as a text such as `"5m"`
     - `metric`: the metric to optimise; by default `"roc_auc"` for two classes, `"log_loss"` for more, `"rmse"` for
       amounts; or `"accuracy"`, `"f1"`, `"mae"`, … (docs/how-to/train.md#metrics)
-    - `latency`: of one row in the serving form; by default 150 µs beyond reading it, more on a slow machine, or `"20ms"`
-      with an encoder
+    - `latency`: of one row in the serving form; by default 150 µs beyond reading it, more on a slow machine, or
+      `"20ms"` with an encoder
     - `encoder`: a sentence encoder for the texts: its folder, or its name on the hub
     - `split`: `"random"`, `"time:<column>"` or `"group:<column>"`
     - `test`: other rows to measure on, or the share to set aside for that; by default as many as can be spared

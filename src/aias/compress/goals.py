@@ -50,7 +50,8 @@ class Goals:
         needed = self.max_loss * power.resolved / power.margin
         if power.enough or not needed <= 1:
             return str(power)
-        return f"{power}, and so would `--max-loss {math.ceil(1_000 * needed) / 10:g}%`"
+        share = f"{math.ceil(1_000 * needed) / 10:g}%"
+        return f'{power}, and so would `--max-loss {share}` (`max_loss="{share}"`)'
 
     def missed(self, row_us: float, size_bytes: int, *, meant: str = "") -> str:
         """What was asked for and is not kept; `meant`: what the time of a row is."""

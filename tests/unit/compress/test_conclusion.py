@@ -152,7 +152,7 @@ def test_power_is_reckoned_by_how_who_came_nearest_was_seen_to_differ() -> None:
     assert (
         Conclusion(power=guessed, **known, **unused)
         .verdict()
-        .endswith("rows would be enough, and so would `--max-loss 4%`)")
+        .endswith('rows would be enough, and so would `--max-loss 4%` (`max_loss="4%"`))')
     )
     near.reason, near.loses = "it is slower", False
     assert Conclusion(power=guessed, **known, **unused).verdict().endswith("it is slower")
