@@ -114,7 +114,8 @@ def text_of(value: object) -> str:
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
     raise BadValue(
-        f"a value of type {type(value).__name__} is not a category", hint="send a text such as 'red', or null"
+        f"a value of type {type(value).__name__} is not a category",
+        hint="send a text such as 'red', or null; of a list its JSON text",
     )
 
 

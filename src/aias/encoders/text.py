@@ -239,7 +239,7 @@ def as_text(value: object, missing: Collection[object] = ()) -> str:
                 f"a text of {len(value):,} characters is too long", hint=f"send at most {limits.TEXT_CHARS_MAX:,}"
             )
         return value
-    raise BadValue(f"{type(value).__name__} is not a text", hint="send a string")
+    raise BadValue(f"{type(value).__name__} is not a text", hint="send a string; of a list its JSON text")
 
 
 def _is_trait(term: str) -> bool:

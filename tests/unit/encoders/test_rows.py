@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from aias.core.errors import BadValue
 from aias.core.schema import Field
+from aias.data.types.columns import series
 from aias.encoders.rows import Encoded, RowEncoder
 
 FIELDS = (Field("age", "number"), Field("job", "category"), Field("when", "time"), Field("note", "text"),
@@ -136,3 +138,15 @@ def test_a_name_that_is_nearly_right_is_told_of_what_is_read_only() -> None:
         with pytest.raises(BadValue) as caught:
             rows.one({name: 1})
         assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize("kind", ["category", "text"])
+def test_a_list_is_refused_with_what_it_was_learned_as(kind: str) -> None:
+    learned = series("tags", [["a", "b"], ["c"], ["a", "b"]]).to_list()
+    encoder = RowEncoder.fit([Field("tags", kind)], {"tags": learned})
+
+    with pytest.raises(BadValue) as refused:
+        encoder.one({"tags": ["a", "b"]})
+
+    assert "JSON text" in refused.value.hint
+    assert learned[0] == json.dumps(["a", "b"])
