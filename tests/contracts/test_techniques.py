@@ -9,6 +9,7 @@ import pytest
 
 import aias
 from aias.compress.fitting import fitted_when_asked
+from aias.compress.techniques import distill_network
 from aias.compress.techniques.contract import Candidate, Ladder, NotApplicable
 from aias.compress.trial import Trial
 from aias.core.catalog import member, members
@@ -59,6 +60,14 @@ LEARNERS = {
 }
 TREES = {"boosted_trees": {"rounds": 60}, "extra_trees": {"trees": 50}}
 """What is asked for ends by itself, so that no fold has less of it than another."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_epochs():
+    """Where time stands still there is enough for 60."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(distill_network, "EPOCHS", (10, 10))
+        yield
 
 
 @pytest.fixture(scope="module", params=list(DATA))

@@ -21,7 +21,7 @@ from aias.client import compress as client
 from aias.compress import distillation, job
 from aias.compress.frontier import read_frontier
 from aias.compress.nomination import Assurance
-from aias.compress.techniques import distill
+from aias.compress.techniques import distill, distill_network
 from aias.core.errors import NotFound, StorageFailed, UserError
 from aias.core.events import Event
 from aias.core.host import host
@@ -45,10 +45,15 @@ def amounts(rows: int = 1_500) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _few_synthetic() -> Iterator[None]:
-    """To be taught on: four times as many as there are, in place of twenty."""
+def _little_distillation() -> Iterator[None]:
+    """Rows to be taught on, four times as many as there are in place of twenty; 100 trees in place of 400, and ten
+    epochs in place of 60."""
+    whole = replace(distill.WHOLE, trees=100)
+    half = replace(whole, trees=50, of=100, again=True)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(distillation, "AMOUNTS", replace(distillation.AMOUNTS, times=4))
+        patched.setattr(distill_network, "EPOCHS", (10, 10))
+        patched.setattr(distill, "SIZES", (whole, half, distill.SIZES[-1]))
         yield
 
 
