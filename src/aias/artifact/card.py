@@ -184,7 +184,7 @@ def _importance(manifest: Manifest, report: Report, plots: Sequence[str]) -> str
         f"How much worse {metric} gets when one field is permuted among {report.importance_rows:,} {which}. Where "
         "fields are correlated, each looks less important than it is."
     )
-    table = _table(("field", f"worse {metric}", "95 % interval"), rows)
+    table = _table(("field", f"importance ({metric})", "95 % interval"), rows)
     return f"{said}{_images(name for name in plots if name == 'importance')}\n\n{table}"
 
 

@@ -109,12 +109,8 @@ def _draw_importance(manifest: Manifest, report: Report) -> None:
         (printable(each.field), written(each.drop), "━" * max(0, round(BAR_WIDTH * each.drop / most))) for each in shown
     ]  # fmt: skip
     click.echo()
-    table(
-        "",
-        ("field", f"worse {manifest.task.metric} without", ""),
-        rows,
-        right=(f"worse {manifest.task.metric} without",),
-    )
+    header = f"importance ({manifest.task.metric})"
+    table("", ("field", header, ""), rows, right=(header,))
 
 
 def _draw_sizes(manifest: Manifest) -> None:

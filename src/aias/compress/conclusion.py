@@ -120,7 +120,9 @@ class Conclusion:
         why = self.decided[0].verdict.reason if self.decided else near.reason
         lost = bool(self.decided) or near.loses  # else it was not small or fast enough, whatever rows can tell
         more = f" ({self.wanted.told(self._power)})" if lost and not self._power.enough else ""
-        return f"nothing is worth it; nearest came {near.name}: {why}{more}{self._late(near)}"
+        return (
+            f"nothing is worth it, because even the nearest candidate, {near.name}, fell: {why}{more}{self._late(near)}"
+        )
 
     @cached_property
     def _near(self) -> Trial | None:

@@ -83,8 +83,8 @@ def test_where_some_had_no_time_it_is_said_how_many_and_how_much_more_is_needed(
         **unused,
     )  # fmt: skip
     assert found.verdict() == (
-        "nothing is worth it; nearest came fitted once: 1.02× as fast is not worth it; for 2 others there was no time: "
-        "give at least 20 s"
+        "nothing is worth it, because even the nearest candidate, fitted once, fell: 1.02× as fast is not worth it; for "
+        "2 others there was no time: give at least 20 s"
     )
     slow.reason, late.reason = f"{LATE} left to certify it, which takes about 4 s", "certain to lose more"
     fallen.clear()
@@ -145,7 +145,7 @@ def test_power_is_reckoned_by_how_who_came_nearest_was_seen_to_differ() -> None:
     assert "a chance of" in str(guessed)
     assert "1,000 rows can tell a loss of 0.0039 in" in str(Conclusion(power=guessed, **known, **unused)._power)
     assert Conclusion(power=guessed, **known, **unused).verdict() == (
-        "nothing is worth it; nearest came 100 trees: may lose too much"
+        "nothing is worth it, because even the nearest candidate, 100 trees, fell: may lose too much"
     )
     near.evidence.spread = math.inf
     assert Conclusion(power=guessed, **known, **unused)._power == guessed

@@ -136,7 +136,7 @@ def _row_number(name: str, values: Floats) -> str:
     with np.errstate(invalid="ignore", over="ignore"):
         steps = np.diff(values)
     if bool((steps == 1).all()) and values[0] in {0.0, 1.0}:
-        return "numbers the rows"
+        return "a row number"
     named = _ID_NAME.fullmatch(name) or _CAMEL_ID.fullmatch(name)
     whole = bool(np.isfinite(values).all()) and bool((values == np.floor(values)).all())
     if whole and len(np.unique(values)) == len(values) and (named or bool((steps == 1).all())):

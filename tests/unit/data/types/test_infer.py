@@ -199,8 +199,8 @@ def test_few_whole_numbers_stay_numbers():
 @pytest.mark.parametrize(
     ("name", "values", "why"),
     [
-        ("rownames", list(range(1, 31)), "numbers the rows"),
-        ("anything", list(range(30)), "numbers the rows"),
+        ("rownames", list(range(1, 31)), "a row number"),
+        ("anything", list(range(30)), "a row number"),
         ("passenger_id", shuffled(list(range(100, 130))), "like an identifier"),
         ("customerID", [f"{i * 7919:05}-AB" for i in range(30)], "like an identifier"),
         ("constant", [7.0] * 30, "the same value in every row"),
