@@ -21,7 +21,7 @@ from aias.client import compress as client
 from aias.compress import distillation, job
 from aias.compress.frontier import read_frontier
 from aias.compress.nomination import Assurance
-from aias.compress.techniques import distill, distill_network
+from aias.compress.techniques import distill
 from aias.core.errors import NotFound, StorageFailed, UserError
 from aias.core.events import Event
 from aias.core.host import host
@@ -45,16 +45,19 @@ def amounts(rows: int = 1_500) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _little_distillation() -> Iterator[None]:
-    """Rows to be taught on, four times as many as there are in place of twenty; 100 trees in place of 400, and ten
-    epochs in place of 60."""
-    whole = replace(distill.WHOLE, trees=100)
-    half = replace(whole, trees=50, of=100, again=True)
+def _few_synthetic() -> Iterator[None]:
+    """To be taught on: four times as many as there are, in place of twenty."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(distillation, "AMOUNTS", replace(distillation.AMOUNTS, times=4))
-        patched.setattr(distill_network, "EPOCHS", (10, 10))
-        patched.setattr(distill, "SIZES", (whole, half, distill.SIZES[-1]))
         yield
+
+
+@pytest.fixture
+def _small_students(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 trees in place of 400."""
+    whole = replace(distill.WHOLE, trees=100)
+    half = replace(whole, trees=50, of=100, again=True)
+    monkeypatch.setattr(distill, "SIZES", (whole, half, distill.SIZES[-1]))
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +197,7 @@ def test_without_what_it_was_made_from_a_compressed_version_cannot_be_judged(tmp
         aias.load(str(version), home=tmp_path).compress(inline=True)
 
 
+@pytest.mark.usefixtures("_small_students")
 def test_rows_without_labels_are_taught_on_and_certify_nothing(home: Path, parent: aias.Model) -> None:
     told: list[Event] = []
 
@@ -228,6 +232,7 @@ def test_a_second_run_on_the_same_rows_says_what_that_does_to_the_risk(
     assert client._place(parent).read_bytes() == before  # what was not published is not said to be
 
 
+@pytest.mark.usefixtures("_small_students")
 def test_rows_that_judge_are_not_taught_on_besides(parent: aias.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Event] = []
     taught, extra = distill.taught, set[int]()
@@ -270,6 +275,7 @@ def test_what_was_not_taught_does_not_need_the_rows_without_labels_again(parent:
     assert child.compress(techniques=("smaller_model",), **settings).frontier.ref == child.ref
 
 
+@pytest.mark.usefixtures("_small_students")
 def test_a_run_that_was_broken_off_does_not_take_what_other_rows_taught(
     parent: aias.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,6 +300,7 @@ def test_a_run_that_was_broken_off_does_not_take_what_other_rows_taught(
         assert set(made) == {str(size) for size in distill.SIZES}
 
 
+@pytest.mark.usefixtures("_small_students")
 def test_a_run_that_was_broken_off_goes_on_where_it_was(
     home: Path, parent: aias.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,6 +328,7 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(
     assert not set(again) & set(made[:searched])
 
 
+@pytest.mark.usefixtures("_small_students")
 def test_a_run_that_was_stopped_goes_on_where_it_was(parent: aias.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     searched: list[str] = []

