@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from aias.core.arrays import Floats
+from aias.core.arrays import Flags, Floats
+from aias.core.evenly import evenly
 from aias.core.graph import UNPADDED, GraphWriter
 from aias.encoders.rows import Encoded, Layout
 from aias.graph.builder import Builder
@@ -18,6 +19,9 @@ from aias.runtimes.onnxruntime import Session
 
 Rewriting = Callable[[onnx.ModelProto], onnx.ModelProto]
 """Of a graph whose inputs and outputs stay. Raises `NothingToRewrite`."""
+
+GAPS_MAX: Final = 64
+"""Columns of which each is left without a value, to see whether there is an answer then."""
 
 OPSET_MIN: Final = 13
 """From here on scales may be one for each channel."""
@@ -29,7 +33,7 @@ class NothingToRewrite(Exception):
 
 class Rewritten:
     """`layout`: of the encoder that the graph reads by; `classes`: of its task, empty for a number; `gaps`: whether it
-    has no answer where a column has no value."""
+    has to be kept from answering where a column has no value."""
 
     settings: Mapping[str, Any] = {}
 
@@ -75,12 +79,25 @@ def rewritten(model: bytes, how: Rewriting, layout: Layout, *, classes: tuple[st
     version = next((each.version for each in found.opset_import if each.domain in ("", "ai.onnx")), 0)
     if version < OPSET_MIN:
         raise NothingToRewrite(f"its operator set is {version}, and scales for each channel came with {OPSET_MIN}")
-    gaps = False
-    if layout.width and not layout.texts:
-        nothing = np.zeros(0, np.int64)
-        row = Encoded(np.full((1, layout.width), np.nan), nothing, nothing[:, None], 0)
-        gaps = bool(np.isnan(np.asarray(Session(model, output=_output(classes)).run(row), np.float64)).any())
-    return Rewritten(how(found), layout, classes=classes, gaps=gaps)
+    unanswered = _unanswered(model, layout, output=_output(classes))
+    made = how(found)
+    gaps = unanswered.any() and (
+        unanswered & ~_unanswered(made.SerializeToString(), layout, output=_output(classes))
+    ).any()  # fmt: skip
+    return Rewritten(made, layout, classes=classes, gaps=bool(gaps))
+
+
+def _unanswered(model: bytes, layout: Layout, *, output: str) -> Flags:
+    """For which rows with a gap there is no answer: all columns, then one of those that are looked at."""
+    if not layout.width or layout.texts:
+        return np.zeros(1, np.bool_)
+    places = evenly(layout.width, GAPS_MAX)
+    columns = np.zeros((1 + len(places), layout.width))
+    columns[0], columns[1 + np.arange(len(places)), places] = np.nan, np.nan
+    nothing = np.zeros(0, np.int64)
+    answers = Session(model, output=output).run(Encoded(columns, nothing, nothing[:, None], 0))
+    gone = np.isnan(np.asarray(answers, np.float64).reshape(len(columns), -1))
+    return np.asarray(gone.any(axis=1))
 
 
 def _output(classes: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ from aias.encoders.rows import Layout
 from aias.graph import int8
 from aias.graph.compile import compile_graph
 from aias.graph.rewriting import halves, products_in_int8, weighed, with_fixed_scales
-from aias.graph.rewritten import NothingToRewrite, Rewritten, rewritten
+from aias.graph.rewritten import NothingToRewrite, Rewriting, Rewritten, rewritten
 from tiny_networks import CLASSES, WIDTH, X, dense, drawn, graph_of, rows, said
 
 
@@ -72,14 +72,17 @@ def test_weights_are_such_that_no_sum_of_two_products_is_cut(
         assert whole and max(int(np.abs(each.astype(int)).max()) for each in whole) in (most, most + 1)
 
 
-def test_what_has_no_answer_to_a_gap_has_none_afterwards() -> None:
-    found = rewritten(dense(), products_in_int8, LAYOUT, classes=CLASSES)
+@pytest.mark.parametrize(("how", "kept_from"), [(products_in_int8, True), (lambda model: model, False)])
+def test_what_has_no_answer_to_a_gap_has_none_afterwards(how: Rewriting, kept_from: bool) -> None:
+    """Numbers that are not whole know what is not a number by themselves, which costs nothing."""
+    found = rewritten(dense(), how, LAYOUT, classes=CLASSES)
     x = X[:2].copy()
     x[1, 5] = np.nan
 
     scores = found.scores(rows(x))
 
     assert np.isfinite(scores[0]).all() and np.isnan(scores[1]).all()
+    assert found._gaps == kept_from
 
 
 @pytest.mark.parametrize(
