@@ -77,6 +77,7 @@ def parent(home: Path) -> aias.Model:
         folds=4,
         learners=("boosted_trees",),
         search=False,
+        latency="1ms",  # else what is fitted again on all rows hangs on how busy the machine is
         inline=True,
         home=home,
     )
@@ -86,8 +87,7 @@ def parent(home: Path) -> aias.Model:
 def test_an_ensemble_becomes_smaller_and_faster_with_its_proof(home: Path, parent: aias.Model) -> None:
     told: list[Event] = []
 
-    # Of 20 % it hangs on which are nominated, and so on their speed, whether 750 rows prove it of one.
-    found = parent.compress(max_loss="40%", time="600s", inline=True, watch=told.append)
+    found = parent.compress(max_loss="20%", time="600s", inline=True, watch=told.append)
 
     assert found.better
     assert found.model.ref == "amounts@3"

@@ -30,11 +30,10 @@ DATA, HEADERS = 0, 1
 """Kinds of frames of HTTP/2 (RFC 9113, section 6)."""
 
 
-def forward(source: socket.socket, put: Callable[[bytes], object], ended: Callable[[], object] = int) -> None:
+def forward(source: socket.socket, put: Callable[[bytes], object]) -> None:
     with suppress(OSError):
         while part := source.recv(1 << 16):
             put(part)
-        ended()
 
 
 def frames(part: bytes) -> Iterator[tuple[int, bool]]:
@@ -93,8 +92,12 @@ def test_an_answer_and_the_end_of_its_call_are_one_write() -> None:
         def carry() -> None:
             client, _ = between.accept()
             with client, socket.create_connection(("127.0.0.1", int(server.grpc.rpartition(":")[2]))) as served:
-                end = partial(served.shutdown, socket.SHUT_WR)
-                threading.Thread(target=forward, args=(client, served.sendall, end), daemon=True).start()
+
+                def upwards() -> None:
+                    forward(client, served.sendall)
+                    served.shutdown(socket.SHUT_WR)
+
+                threading.Thread(target=upwards, daemon=True).start()
                 forward(served, lambda part: (told.append(part), client.sendall(part)))
 
         carrier = threading.Thread(target=carry)

@@ -2,7 +2,8 @@ import errno
 import os
 import socket
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -83,12 +84,19 @@ def test_nobody_waits_for_who_ends_or_has_died(tmp_path: Path, follower: Followe
     assert [each.startswith("follows-1-") for each in sockets(tmp_path)] == [False]
 
 
-def test_who_finds_a_crowd_before_him_waits_too(tmp_path: Path):
-    follower = Follower(tmp_path, hears=False)
+@contextmanager
+def crowded(home: Path) -> Iterator[None]:
+    """As many callers as a follower that hears none of them has room for."""
     with ExitStack() as crowd:
         with pytest.raises(BlockingIOError):
             while True:
-                connect(crowd.enter_context(caller_of()), tmp_path / FOLDER / sockets(tmp_path)[0])
+                connect(crowd.enter_context(caller_of()), home / FOLDER / sockets(home)[0])
+        yield
+
+
+def test_who_finds_a_crowd_before_him_waits_too(tmp_path: Path):
+    follower = Follower(tmp_path, hears=False)
+    with crowded(tmp_path):
         thread, told = waiting(tmp_path)
         thread.join(0.2)
         assert thread.is_alive()
@@ -104,10 +112,7 @@ def test_who_finds_a_crowd_before_him_waits_too(tmp_path: Path):
 def test_of_who_lets_nobody_in_is_told(tmp_path: Path):
     # It listens, and is never heard.
     follower = Follower(tmp_path, hears=False)
-    with ExitStack() as crowd:
-        with pytest.raises(BlockingIOError):
-            while True:
-                connect(crowd.enter_context(caller_of()), tmp_path / FOLDER / sockets(tmp_path)[0])
+    with crowded(tmp_path):
         told: list[Event] = []
         wait_for_all(tmp_path, "endpoints", seconds=0.05, watch=told.append)
     follower.thread.start()
