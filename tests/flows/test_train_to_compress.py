@@ -77,7 +77,6 @@ def parent(home: Path) -> aias.Model:
         folds=4,
         learners=("boosted_trees",),
         search=False,
-        latency="1ms",  # else what is fitted again on all rows hangs on how busy the machine is
         inline=True,
         home=home,
     )
