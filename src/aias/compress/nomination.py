@@ -1,7 +1,7 @@
 """Who is judged on the last rows, and in which order: the safest first, then what gains more and is less certain.
 
-The gate stops at the first that does not pass (`gate.verdict`), so a bold one costs nothing if it stands behind a safe
-one. Of all such orders that one is taken from which most is to be expected,
+Behind one that does not pass next to nobody does (`gate.verdict`), so a bold one costs nothing if it stands behind a
+safe one. Of all such orders that one is taken from which most is to be expected,
 
     Σ of each    the chance that it and all before it pass    times    what it gains more than the one before it
 

@@ -14,7 +14,7 @@ from aias.compress.gate.power import Power, guessed
 from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.resampled import resampled_loss
 from aias.compress.gate.studentised import auc_loss, mean_loss, root_loss
-from aias.compress.gate.verdict import Claim, Sealed, holm, in_order, judge
+from aias.compress.gate.verdict import OWN_SHARE, SPENT, Claim, Sealed, fallback, holm, judge
 
 
 def test_the_gate_loads_numpy_and_scipy_and_nothing_else():
@@ -176,14 +176,38 @@ def test_who_stands_behind_one_that_passes_is_judged_as_if_it_were_alone():
     assert (behind.certified, behind.p, behind.loss) == (True, alone.p, alone.loss)
 
 
-def test_after_the_first_that_does_not_pass_nobody_does():
-    bad, good = Claim("bad", Proportions(90, 0, 5_000)), Claim("good", Proportions(0, 0, 5_000))
+def test_behind_one_that_does_not_pass_only_what_is_sure_without_doubt_does():
+    bad, sure = Claim("bad", Proportions(90, 0, 5_000)), Claim("sure", Proportions(0, 0, 5_000))
+    bold = Claim("bold", Proportions(50, 45, 10_000))
+    asked = {"metric": "accuracy", "margin": 0.0024, "part_margin": 1}
 
-    verdicts = judge([bad, good], metric="accuracy", margin=0.01, part_margin=1)
+    verdicts = judge([bad, sure, bold], **asked)
 
-    assert [each.certified for each in verdicts] == [False, False]
-    assert "bad, which promised to be safer, did not pass" in verdicts[1].reason
-    assert in_order([0.01, float("nan"), 0.02]) == [0.01, 1.0, 1.0]
+    assert [each.certified for each in verdicts] == [False, True, False]
+    assert "cannot be ruled out" in verdicts[0].reason
+    assert "bad, which promised to be safer, did not pass" in verdicts[2].reason
+
+
+def test_the_risk_of_one_that_passes_goes_on_to_the_next():
+    least = 1 - 2 * OWN_SHARE
+
+    assert fallback([]) == []
+    assert fallback([0.03]) == [0.03]
+    assert fallback([0.001, 0.03]) == pytest.approx([0.001 / (1 - OWN_SHARE), 0.03])
+    assert fallback([0.001, 0.002, 0.03]) == pytest.approx([0.001 / least, 0.002 / (1 - OWN_SHARE), 0.03])
+    assert fallback([0.2, float("nan"), 0.001]) == pytest.approx([0.2 / least, 1.0, 0.001 / OWN_SHARE])
+    assert fallback([0.2, 0.001, 0.002]) == pytest.approx([0.2 / least, 0.001 / OWN_SHARE, 0.001 / OWN_SHARE])
+
+
+@pytest.mark.parametrize("worse", [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]])
+def test_whoever_is_worse_by_the_margin_passes_no_more_often_than_the_risk(worse: list[int]):
+    """p values of these are uniform, those of the others next to nothing; all ways in which they may hang together."""
+    rng = np.random.default_rng(0)
+    drawn, apart = rng.random((4_000, 1)), rng.random((4_000, 3))
+    for p in (apart, np.repeat(drawn, 3, axis=1), (drawn + np.arange(3) / 3) % 1):
+        mixed = np.where(np.isin(np.arange(3), worse), p, 1e-9)
+        passed = [any(fallback(each)[place] < SPENT for place in worse) for each in mixed]
+        assert np.mean(passed) < SPENT + 0.01
 
 
 def test_rows_certify_once():
