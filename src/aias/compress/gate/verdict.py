@@ -21,7 +21,7 @@ SPENT: Final = 0.04
 """Of the risk of 5 % that is promised; limits cover nearly, not exactly, as often as they say; a fifth pays for it."""
 
 OWN_SHARE: Final = 0.05
-"""Of the risk, that each behind the first has of itself; a limit is then 2.9 standard errors away, with all of it 1.8."""
+"""Of the risk, which each behind the first has of itself: its limit is then 2.9 standard errors away, else 1.8."""
 
 
 class Sealed(Generic[Rows]):
@@ -68,7 +68,7 @@ def judge(
     for claim, own, p, part in zip(claims, alone, fallback(alone), harmed, strict=True):
         loss = loss_of(metric, claim.evidence, risk=RISK)
         if first and own < risk <= p:
-            reason = f"{first.name}, which promised to be safer, did not pass, and behind it this is not sure enough: {loss}"
+            reason = f"not sure enough behind {first.name}, which promised to be safer and did not pass: {loss}"
         elif not p < risk:
             reason = f"a loss of {digits(margin)} cannot be ruled out: {loss}"
             first = first or claim
@@ -81,9 +81,10 @@ def judge(
 
 
 def fallback(p: Sequence[float]) -> list[float]:
-    """p values of claims corrected for one another, in their order: at the least of the risks r at which a claim passes,
-    from some claim on all up to it pass, each at r times the shares of those from there on. One that is not known
-    counts as 1."""
+    """p values of claims, corrected for one another, in their order; one that is not known counts as 1.
+
+    Each is the least risk r at which a claim passes: from some claim on all up to it do, each with a p value below r
+    times the shares of those from there on."""
     known = np.nan_to_num(np.asarray(p, np.float64), nan=1.0)
     shares = np.full(len(known), OWN_SHARE)
     shares[:1] = 1 - OWN_SHARE * (len(known) - 1)

@@ -185,7 +185,7 @@ def test_behind_one_that_does_not_pass_only_what_is_sure_without_doubt_does():
 
     assert [each.certified for each in verdicts] == [False, True, False]
     assert "cannot be ruled out" in verdicts[0].reason
-    assert "bad, which promised to be safer, did not pass" in verdicts[2].reason
+    assert "behind bad, which promised to be safer and did not pass" in verdicts[2].reason
 
 
 def test_the_risk_of_one_that_passes_goes_on_to_the_next():
