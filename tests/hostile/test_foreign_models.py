@@ -139,7 +139,7 @@ def test_an_operator_of_somebody_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_an_operator_set_of_the_future_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UnfitModel, match="operator set is 99"):
+    with pytest.raises(UnfitModel, match=r"operator set of ai\.onnx is 99"):
         loaded(softmax_model(tmp_path / "m.onnx", opset=99))
 
 

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper
 
 from aias.core.limits import COLUMNS_MAX
+from aias.importing.bounds import check_bounds, graphs_in
 from aias.importing.formats.contract import UnfitModel, UnreadableModel, UnsafeModel
 
 DOMAINS: Final = {"": "ai.onnx", "ai.onnx": "ai.onnx", "ai.onnx.ml": "ai.onnx.ml"}
@@ -24,28 +25,20 @@ DOMAINS: Final = {"": "ai.onnx", "ai.onnx": "ai.onnx", "ai.onnx.ml": "ai.onnx.ml
 OPSET_MIN: Final = 9
 """ONNX 1.4, of January 2019: older ones have no types of texts and no `Where`."""
 
+OPSETS: Final = {"ai.onnx": 28, "ai.onnx.ml": 5}
+"""The last ones that were gone through for `bounds.SIZES`: in a later one another input could decide a size."""
+
 NODES_MAX: Final = 200_000
 DIMENSION_MAX: Final = 2**31
 TENSORS_BYTES_MAX: Final = 1 << 30
 """As of the file; the graph of a version is one protobuf, which holds 2 GB."""
 
-ENDLESS: Final = {"Loop", "Scan", "If", "SequenceMap", "Optional", "OptionalGetElement"}
-DISTANCES: Final = {"Identity", "Sub", "Abs", "Pow", "ReduceSum", "ReduceSumSquare"}
-"""In a `Scan` of these over constant rows, scikit-learn's exporter writes how far each row lies from them (nearest
-neighbours, Gaussian processes)."""
 RANDOM: Final = {
     "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli",
 }  # fmt: skip
 TEXTS: Final = {
     "StringNormalizer", "TfIdfVectorizer", "RegexFullMatch", "StringSplit", "StringConcat", "Tokenizer",
 }  # fmt: skip
-
-SIZES: Final = {
-    "ConstantOfShape": (0,), "Expand": (1,), "Tile": (1, 2), "Range": (0, 1, 2), "OneHot": (1,), "Pad": (1,),
-    "Resize": (1, 2, 3), "Upsample": (1,), "CenterCropPad": (1,), "AffineGrid": (1,), "MaxUnpool": (2,),
-    "BlackmanWindow": (0,), "HannWindow": (0,), "HammingWindow": (0,), "Col2Im": (1,), "DFT": (1,),
-}  # fmt: skip
-"""The inputs that say how large an answer becomes. A row's values must not, or one row could ask for all memory."""
 
 _FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -75,7 +68,7 @@ def loaded(path: Path) -> onnx.ModelProto:
         model = inliner.inline_local_functions(model)
     _raise(model)
     _check_operators(model)
-    _check_sizes(model.graph)
+    check_bounds(model.graph)
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as fault:
@@ -243,9 +236,6 @@ def _check_operators(model: onnx.ModelProto) -> None:
                 f"it uses the operator `{node.op_type}` of `{node.domain}`, which is not of ONNX itself",
                 hint="export it with operators of ai.onnx and ai.onnx.ml only",
             )
-        inner = any(each.HasField("g") or each.graphs for each in node.attribute)
-        if (node.op_type in ENDLESS or inner) and not _is_distance(node):
-            raise _endless(node)
         if node.op_type in RANDOM:
             raise UnfitModel(f"it uses `{node.op_type}`: it answers at random", hint="export it in inference mode")
         if node.op_type in TEXTS:
@@ -253,51 +243,28 @@ def _check_operators(model: onnx.ModelProto) -> None:
                 f"it uses `{node.op_type}`: it reads inside texts, which ONNX Runtime does otherwise than Python",
                 hint="train on the texts: `aias train rows.csv --target COLUMN`",
             )
-    main = _main(model)
-    if main > (most := onnx.defs.onnx_opset_version()):
-        raise UnfitModel(
-            f"its operator set is {main}; {most} is the latest known here", hint="export it with an earlier one"
-        )
-    if main < OPSET_MIN:
+    for domain, last in OPSETS.items():
+        most = min(last, onnx.defs.onnx_opset_version())
+        if (found := _version(model, domain)) > most:
+            raise UnfitModel(
+                f"its operator set of {domain} is {found}; {most} is the latest known here",
+                hint="export it with an earlier one",
+            )
+    if (main := _version(model, "ai.onnx")) < OPSET_MIN:
         raise UnfitModel(f"its operator set is {main}; {OPSET_MIN} is the least", hint="export it with a later one")
 
 
-def _endless(node: onnx.NodeProto) -> UnsafeModel:
-    return UnsafeModel(
-        f"it uses `{node.op_type}`, whose work can depend on a row's values and need not end",
-        hint="export it without loops and branches",
-    )
-
-
-def _scanned(node: onnx.NodeProto) -> list[str]:
-    """What a `Scan` goes through step by step; its other inputs are what it begins with."""
-    count = next((each.i for each in node.attribute if each.name == "num_scan_inputs"), 0)
-    return list(node.input[len(node.input) - count :])
-
-
-def _is_distance(node: onnx.NodeProto) -> bool:
-    """As far as its nodes show it; `_check_sizes` looks whether the rows that it goes through are constant."""
-    inner = [each for graph in graphs_in(node) for each in graph.node]
-    return node.op_type == "Scan" and all(each.domain == "" and each.op_type in DISTANCES for each in inner)
-
-
-def graphs_in(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    return [graph for each in node.attribute for graph in (*([each.g] if each.HasField("g") else []), *each.graphs)]
-
-
-def reads(node: onnx.NodeProto) -> set[str]:
-    """Its inputs, and what graphs within it take from around them."""
-    return {*node.input, *(name for graph in graphs_in(node) for each in graph.node for name in each.input)}
-
-
-def _main(model: onnx.ModelProto) -> int:
-    """The version of the operator set of ONNX itself; 0 where it names none."""
-    return next((int(each.version) for each in model.opset_import if DOMAINS.get(each.domain) == "ai.onnx"), 0)
+def _version(model: onnx.ModelProto, domain: str) -> int:
+    """Of a domain's operator set; 0 where it names none."""
+    return max((int(each.version) for each in model.opset_import if DOMAINS.get(each.domain) == domain), default=0)
 
 
 def _raise(model: onnx.ModelProto) -> None:
     """To the least operator set, where all that is used is the same in both: CatBoost names none, onnxmltools 8."""
-    main, used = _main(model), {each.op_type for each in model.graph.node if DOMAINS.get(each.domain) == "ai.onnx"}
+    main, used = (
+        _version(model, "ai.onnx"),
+        {each.op_type for each in model.graph.node if DOMAINS.get(each.domain) == "ai.onnx"},
+    )
     if main < OPSET_MIN and all(_since(name, main) == _since(name, OPSET_MIN) for name in used):
         others = [each for each in model.opset_import if DOMAINS.get(each.domain) != "ai.onnx"]
         del model.opset_import[:]
@@ -316,20 +283,3 @@ def plain(fault: Exception) -> str:
     """What a library says, in one line: without the number of the fault, and where in its own source it was found."""
     said = re.sub(r"^\[ONNXRuntimeError\] : \d+ : |/\S+:\d+ .*?(?=ONNX Runtime|Invalid|Failed|$)", "", str(fault))
     return " ".join((said if said.strip() else str(fault)).split())[:250]
-
-
-def _check_sizes(graph: onnx.GraphProto) -> None:
-    """Which tensors hold what was computed of a row's values; no size may come of them."""
-    constant = {each.name for each in graph.initializer}
-    values = {each.name for each in graph.input if each.name not in constant}
-    for node in graph.node:
-        for place in SIZES.get(node.op_type, ()):
-            if place < len(node.input) and node.input[place] in values:
-                raise UnsafeModel(
-                    f"how large an answer of its `{node.op_type}` becomes is decided by a row's values",
-                    hint="export it with fixed sizes",
-                )
-        if node.op_type == "Scan" and values & set(_scanned(node)):
-            raise _endless(node)
-        if node.op_type not in {"Shape", "Size"} and values & reads(node):
-            values.update(node.output)

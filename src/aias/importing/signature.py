@@ -10,8 +10,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from aias.encoders.category import text_of
+from aias.importing.bounds import reads
 from aias.importing.formats.contract import Input, UnfitModel
-from aias.importing.safety import DOMAINS, reads
+from aias.importing.safety import DOMAINS
 
 KINDS: Final = {
     TensorProto.FLOAT: "number", TensorProto.DOUBLE: "number", TensorProto.FLOAT16: "number",
