@@ -1,10 +1,12 @@
-"""Who listens: what SIGHUP means (a terminal is gone, or the server is to be renewed, where it has none or has it
-still), and whether a message can be left."""
+"""Who listens: what signals mean (at SIGHUP a terminal is gone, or the server is to be renewed, where it has none or
+has it still), and whether a message can be left."""
 
 import os
 import select
 import signal
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Literal
 
 
@@ -13,6 +15,24 @@ def is_heard(descriptor: int, seconds: float = 0.0) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     return bool(poll.poll(1_000 * seconds))
+
+
+@contextmanager
+def signals(*, stop: Callable[[], None], renew: Callable[[], None]) -> Iterator[None]:
+    """Hear them within the block; outside the main thread nobody can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    terminal = Terminal()
+    tell: dict[str, Callable[[], None]] = {"renew": renew, "stop": stop, "nothing": lambda: None}
+    before = {each: signal.signal(each, lambda *_: stop()) for each in (signal.SIGTERM, signal.SIGINT)}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: tell[terminal.meaning()]())
+    try:
+        yield
+    finally:
+        terminal.close()
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 class Terminal:

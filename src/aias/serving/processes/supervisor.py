@@ -15,11 +15,8 @@ import contextlib
 import queue
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -31,16 +28,16 @@ from aias.core.events import Event, Watch
 from aias.serving.observability.summed_metrics import Counts
 from aias.serving.processes.control_socket import FAILED_MAX, ControlSocket, Question, Reply
 from aias.serving.processes.handover import Handover
-from aias.serving.processes.hangup import Terminal
+from aias.serving.processes.hangup import signals
 from aias.serving.processes.orders import Orders
+from aias.serving.processes.starting import Starter
 from aias.serving.processes.succession import Predecessor, Successor
 from aias.serving.processes.worker_slot import Worker
 from aias.serving.survival.adoption import Transfer
 from aias.serving.survival.crash_record import APART, RELEASE
 from aias.serving.survival.isolation_policy import IsolationPolicy
-from aias.serving.survival.journal import SPARE_SLOTS, Layout
 from aias.serving.survival.transfers import TransferQueue
-from aias.serving.survival.worker_process import WorkerChannel, WorkerProcess
+from aias.serving.survival.worker_process import WorkerProcess
 
 STOP_SECONDS: Final = 5.0
 """Beside the time for draining: what a worker may take to end before it is killed."""
@@ -75,7 +72,7 @@ class Supervisor:
         program: Sequence[str] = PROGRAM, control_socket: ControlSocket | None = None,
         predecessor: Predecessor | None = None,
     ) -> None:  # fmt: skip
-        self._orders, self._announce, self._program = orders, announce, program
+        self._orders, self._announce = orders, announce
         found = [] if predecessor is None else predecessor.sockets
         shared = [found[index::workers] for index in range(workers)]
         self._workers = [Worker(index, shared[index] or [listen()]) for index in range(workers)]
@@ -86,7 +83,6 @@ class Supervisor:
         self.handover = Handover(
             control_socket, predecessor, announce=announce, tell=lambda what, *facts: self._later(heard[what], *facts)
         )
-        self._layout = Layout(threads=orders.places, slots=int(orders.bounds["connections"]) + SPARE_SLOTS)
         self._transfers = TransferQueue()
         self._policy = IsolationPolicy(announce, tell=lambda: self._transfers.tell(self._policy.crashes, self._ready()))
         self._leaving: set[WorkerProcess] = set()
@@ -94,12 +90,13 @@ class Supervisor:
         self._told = self._is_to_stop = False
         self._looked_at = 0
         self._counts = Counts(orders.folder)
+        self._starter = Starter(orders, program, name=self._counts.name, isolated=self._policy.crashes.lists)
         # What is to be done, in this thread, by whoever has news. Reentrant: a signal's handler puts into it too.
         self._news: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
     def run(self, when_ready: Callable[[], None]) -> None:
         """Raises `WorkerFailed` when one of the first workers does not become ready."""
-        with self._signals():
+        with signals(stop=self.stop, renew=self.renew):
             try:
                 for worker in self._workers:
                     # Also ours: who looks at the door of a worker that is away does not wait there.
@@ -172,41 +169,17 @@ class Supervisor:
                 )
 
     def _start(self, worker: Worker) -> None:
-        channel = WorkerChannel.make(self._layout)
-        passed = [each.fileno() for each in worker.sockets]
-        counts = self._counts.name()
-        orders = replace(
-            self._orders, index=worker.index, counts=counts, descriptors=(*passed,), slots=self._layout.slots
+        process = self._starter.start(
+            worker.index,
+            worker.sockets,
+            hear=partial(self._later, self._hear, worker),
+            bury=partial(self._later, self._bury, worker),
         )
-        if channel is not None:
-            orders = replace(orders, journal=channel.pages.descriptor, channel=channel.theirs.fileno())
-            orders = replace(orders, isolated=self._policy.crashes.lists())
-            passed += [orders.journal, orders.channel]
-        popen = subprocess.Popen(  # noqa: S603  this very program
-            [sys.executable, *self._program, msgspec.json.encode(orders).decode()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=passed,
-            # What a terminal says to its group, Ctrl-C or that it goes, is for us to hear.
-            process_group=0,
-        )
-        process = WorkerProcess(popen, channel, time.monotonic(), counts)
         worker.restart_at = None
         if worker.process is None:
             worker.process = process
         else:
             worker.next = process
-        threading.Thread(target=self._listen_to, args=(worker, process), daemon=True).start()
-
-    def _listen_to(self, worker: Worker, process: WorkerProcess) -> None:
-        assert process.popen.stdout is not None
-        # It ends with the keeper, which by then has sent what it held.
-        with process.popen.stdout as lines:
-            for line in lines:
-                with contextlib.suppress(msgspec.MsgspecError):
-                    self._later(self._hear, worker, process, msgspec.json.decode(line, type=Event))
-        process.popen.wait()
-        self._later(self._bury, worker, process)
 
     def _hear(self, worker: Worker, process: WorkerProcess, event: Event) -> None:
         """Pass on what the first worker says, and warnings of all; the rest would come from each of them alike."""
@@ -381,19 +354,3 @@ class Supervisor:
                 process.channel.close()
         self._transfers.close()
         self.handover.close()
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        terminal = Terminal()
-        tell: dict[str, Callable[[], None]] = {"renew": self.renew, "stop": self.stop, "nothing": lambda: None}
-        before = {each: signal.signal(each, lambda *_: self.stop()) for each in (signal.SIGTERM, signal.SIGINT)}
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: tell[terminal.meaning()]())
-        try:
-            yield
-        finally:
-            terminal.close()
-            for each, handler in before.items():
-                signal.signal(each, handler)

@@ -1,0 +1,65 @@
+"""How a worker's process is started: what it is given, and who listens to what it says."""
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import msgspec
+
+from aias.core.events import Event
+from aias.serving.processes.orders import Orders
+from aias.serving.survival.journal import SPARE_SLOTS, Layout
+from aias.serving.survival.worker_process import WorkerChannel, WorkerProcess
+
+Hear = Callable[[WorkerProcess, Event], None]
+Bury = Callable[[WorkerProcess], None]
+
+
+class Starter:
+    """`program`: what is started, as arguments of the interpreter; `name` gives each process one under which it counts,
+    `isolated` the versions that must not run, and those that must run apart."""
+
+    def __init__(
+        self, orders: Orders, program: Sequence[str], *, name: Callable[[], str],
+        isolated: Callable[[], tuple[list[str], list[str]]],
+    ) -> None:  # fmt: skip
+        self._orders, self._program, self._name, self._isolated = orders, program, name, isolated
+        self._layout = Layout(threads=orders.places, slots=int(orders.bounds["connections"]) + SPARE_SLOTS)
+
+    def start(self, index: int, sockets: Sequence[socket.socket], *, hear: Hear, bury: Bury) -> WorkerProcess:
+        """A process that listens on those. In a thread `hear` is told what it says, and `bury` when it has ended."""
+        channel = WorkerChannel.make(self._layout)
+        passed = [each.fileno() for each in sockets]
+        counts = self._name()
+        orders = replace(self._orders, index=index, counts=counts, descriptors=(*passed,), slots=self._layout.slots)
+        if channel is not None:
+            orders = replace(orders, journal=channel.pages.descriptor, channel=channel.theirs.fileno())
+            orders = replace(orders, isolated=self._isolated())
+            passed += [orders.journal, orders.channel]
+        popen = subprocess.Popen(  # noqa: S603  this very program
+            [sys.executable, *self._program, msgspec.json.encode(orders).decode()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=passed,
+            # What a terminal says to its group, Ctrl-C or that it goes, is for us to hear.
+            process_group=0,
+        )
+        process = WorkerProcess(popen, channel, time.monotonic(), counts)
+        threading.Thread(target=_listen_to, args=(process, hear, bury), daemon=True).start()
+        return process
+
+
+def _listen_to(process: WorkerProcess, hear: Hear, bury: Bury) -> None:
+    assert process.popen.stdout is not None
+    # It ends with the keeper, which by then has sent what it held.
+    with process.popen.stdout as lines:
+        for line in lines:
+            with suppress(msgspec.MsgspecError):
+                hear(process, msgspec.json.decode(line, type=Event))
+    process.popen.wait()
+    bury(process)
