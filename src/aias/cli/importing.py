@@ -1,13 +1,16 @@
 """`aias import`: what others have made, as a version. What PATH is decides how it is read."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aias.cli.main import option_json
 from aias.cli.progress import Progress
 from aias.cli.show import deploying, give, hint, plus_minus, size
-from aias.core.errors import UserError
+
+if TYPE_CHECKING:
+    from aias.client.model import Model
 
 
 @click.command("import")
@@ -40,21 +43,16 @@ def import_(
     Or a folder in the Hugging Face format: a sentence encoder, whose version gives the vector of a text; or a
     ...ForSequenceClassification, whose version gives a label, called what --target says.
     """
-    if path.is_dir():
-        from aias.graph.classifier_files import is_classifier
-
-        if is_classifier(path):
-            return _classifier(path, name, target, as_json=as_json)
-        return _encoder(path, name, as_json=as_json)
-    if like is None and path.exists():
-        raise UserError("a model's file needs sample rows of its inputs", hint="aias import FILE --like rows.csv")
     from aias.client.importing import import_model
 
+    asked: dict[str, Any] = {
+        "like": like, "name": name, "target": target, "columns": _parts(columns), "classes": _parts(classes),
+        "scores": scores, "encoding": encoding, "metric": metric,
+    }  # fmt: skip
+    if path.is_dir():
+        return _folder(import_model(path, **asked), as_json=as_json)
     with Progress(as_json=as_json) as watch:
-        found = import_model(
-            path, like=like, name=name, target=target, columns=_parts(columns), classes=_parts(classes), scores=scores,
-            encoding=encoding, metric=metric, watch=watch,
-        )  # fmt: skip
+        found = import_model(path, **asked, watch=watch)
     if as_json:
         return None
     measured = found.manifest.measurements[:1]
@@ -63,30 +61,17 @@ def import_(
     return hint(f"aias show {found.ref}; {deploying(found.ref)}")
 
 
-def _classifier(folder: Path, name: str | None, target: str | None, *, as_json: bool) -> None:
-    from aias.client.classifier import publish_classifier
-
-    model = publish_classifier(folder, name=name, target=target or "label")
-    manifest = model.manifest
+def _folder(model: "Model", *, as_json: bool) -> None:
+    manifest, task = model.manifest, model.manifest.task
+    vectors = task.type == "embedding"
     if as_json:
         facts = {"version": model.ref, "digest": model.version.digest, "row_us": manifest.row_us}
-        return give(facts | {"classes": manifest.task.classes, "size_bytes": model.version.size_bytes}, as_json=True)
-    told = f"{len(manifest.task.classes)} classes of texts" if manifest.task.classes else "a number for a text"
+        facts |= {"width": task.width} if vectors else {"classes": task.classes}
+        return give(facts | {"size_bytes": model.version.size_bytes}, as_json=True)
+    told = f"{len(task.classes)} classes of texts" if task.classes else "a number for a text"
+    told = f"vectors of {task.width} numbers" if vectors else told
     click.echo(f"{model.ref}  {told}  {manifest.row_us:,.0f} µs a text  {size(model.version.size_bytes)}")
-    return hint(f"aias evaluate {model.ref} rows.csv; {deploying(model.ref)}")
-
-
-def _encoder(folder: Path, name: str | None, *, as_json: bool) -> None:
-    from aias.client.embedding import publish_encoder
-
-    model = publish_encoder(folder, name=name)
-    manifest = model.manifest
-    if as_json:
-        facts = {"version": model.ref, "digest": model.version.digest, "row_us": manifest.row_us}
-        return give(facts | {"width": manifest.task.width, "size_bytes": model.version.size_bytes}, as_json=True)
-    taken = f"{manifest.row_us:,.0f} µs a text  {size(model.version.size_bytes)}"
-    click.echo(f"{model.ref}  vectors of {manifest.task.width} numbers  {taken}")
-    return hint(deploying(model.ref))
+    return hint(deploying(model.ref) if vectors else f"aias evaluate {model.ref} rows.csv; {deploying(model.ref)}")
 
 
 def _parts(text: str | None) -> tuple[str, ...]:

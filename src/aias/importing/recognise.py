@@ -124,20 +124,8 @@ def _is_catboost(head: bytes) -> bool:
     )
 
 
-def _head(path: Path) -> str:
-    with path.open("rb") as file:
-        return file.read(HEAD_BYTES).decode("utf-8", "replace")
-
-
 def _folder(path: Path) -> UnreadableModel:
     names = {each.name for each in path.iterdir()}
     if "saved_model.pb" in names:
         return UnreadableModel(f"`{path}` is of TensorFlow", hint=EXPORTS["TensorFlow"])
-    if {"config.json", "tokenizer.json"} <= names and "ForSequenceClassification" in _head(path / "config.json"):
-        return UnreadableModel(f"`{path}` is a text classifier's folder", hint=f"aias import {path}")
-    if {"config.json", "tokenizer.json"} <= names:
-        return UnreadableModel(
-            f"`{path}` is a sentence encoder: it gives vectors and no answers",
-            hint=f"a model that reads by it: aias train rows.csv --target COLUMN --encoder {path}",
-        )
     return UnreadableModel(f"`{path}` is a folder", hint="name the model's file in it")
