@@ -165,3 +165,15 @@ def test_labels_that_are_a_list_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="id2label"):
         aias.publish_classifier(tmp_path, home=tmp_path / "home")
+
+
+def test_links_are_followed_as_the_hub_lays_its_folders(tmp_path: Path) -> None:
+    """`how-to/import.md` says so: `hf download` gives a folder of links to files beside it."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "abc"
+    blobs.mkdir()
+    snapshot.mkdir(parents=True)
+    encoder_into(blobs, "bert")
+    for each in blobs.iterdir():
+        (snapshot / each.name).symlink_to(Path("..", "..", "blobs", each.name))
+
+    assert aias.publish_encoder(snapshot, home=tmp_path / "home").ref == "abc@1"
