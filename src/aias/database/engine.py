@@ -85,12 +85,12 @@ class Database:
             yield connection
 
     @contextmanager
-    def moving(self, what: What) -> Iterator[Transaction]:
-        """The same for what servers answer by: it ends when all that run on this home do, or have been given
-        `FOLLOW_SECONDS_MAX` for it and are told of."""
+    def moving(self, what: What, name: str = "") -> Iterator[Transaction]:
+        """The same for what servers answer by, such as the endpoint of that name: it ends when all that run on this
+        home do, or have been given `FOLLOW_SECONDS_MAX` for it and are told of."""
         with self.writing() as transaction:
             yield transaction
-        wait_for_all(self._home, what)
+        wait_for_all(self._home, what, name)
 
     def generation(self) -> int:
         """A number that moves whenever endpoints or keys do, whichever process moved them. Costs some 10 µs."""

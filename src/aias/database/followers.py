@@ -33,15 +33,18 @@ CROWD_SECONDS: Final = 0.01
 
 What = Literal["keys", "endpoints"]
 
+SAID_BYTES_MAX: Final = 128
+"""What has moved, and the name of an endpoint."""
+
 _SAID: Final[dict[bytes, What]] = {b"k": "keys", b"e": "endpoints"}
 _DONE: Final = b"."
 
 
 class Waiter:
-    """Somebody who waits until what has moved is followed here."""
+    """Somebody who waits until what has moved is followed here. `name`: of the endpoint, where one has."""
 
-    def __init__(self, caller: socket.socket, what: What) -> None:
-        self.what, self._caller = what, caller
+    def __init__(self, caller: socket.socket, what: What, name: str = "") -> None:
+        self.what, self.name, self._caller = what, name, caller
 
     def tell(self) -> None:
         with self._caller, contextlib.suppress(OSError):
@@ -77,13 +80,13 @@ class ChangeListener:
                 time.sleep(CROWD_SECONDS)
                 continue
             caller.settimeout(ASK_SECONDS_MAX)
-            what = None
+            said = b""
             with contextlib.suppress(OSError):
-                what = _SAID.get(caller.recv(8)) if user_of(caller) in (os.geteuid(), 0) else None
-            if what is None:
+                said = caller.recv(SAID_BYTES_MAX) if user_of(caller) in (os.geteuid(), 0) else b""
+            if (what := _SAID.get(said[:1])) is None:
                 caller.close()
             else:
-                tell(Waiter(caller, what))
+                tell(Waiter(caller, what, said[1:].decode(errors="replace")))
 
     def close(self) -> None:
         listener, self._listener = self._listener, None
@@ -96,13 +99,16 @@ class ChangeListener:
         listener.close()
 
 
-def wait_for_all(home: Path, what: What, *, seconds: float = FOLLOW_SECONDS_MAX, watch: Watch = logged) -> None:
-    """Until every process that follows this home answers by what it holds now. Those that take longer are told of."""
+def wait_for_all(
+    home: Path, what: What, name: str = "", *, seconds: float = FOLLOW_SECONDS_MAX, watch: Watch = logged
+) -> None:
+    """Until every process that follows this home answers by what it holds now, for the endpoint that is named or for
+    all. Those that take longer are told of."""
     until = time.monotonic() + seconds
     asked, late = list[socket.socket](), list[int]()
     for path in (home / FOLDER).glob("follows-*"):
         try:
-            asked += filter(None, [_ask(path, what, until)])
+            asked += filter(None, [_ask(path, what, name, until)])
         except OSError:
             late.append(int(path.name.split("-")[1]))
     late += [pid for caller in asked if (pid := _late(caller, until)) is not None]
@@ -111,14 +117,14 @@ def wait_for_all(home: Path, what: What, *, seconds: float = FOLLOW_SECONDS_MAX,
         watch(Event("database.not-followed", said, "warning", {"pid": pid}))
 
 
-def _ask(path: Path, what: What, until: float) -> socket.socket | None:
+def _ask(path: Path, what: What, name: str, until: float) -> socket.socket | None:
     """None where nobody is there that counts. Raises `OSError` for whoever does not hear in time."""
     caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     caller.settimeout(max(0.01, until - time.monotonic()))
     try:
         _join(caller, path, until)
         if user_of(caller) in (os.geteuid(), 0, path.parent.parent.stat().st_uid):
-            caller.send(next(said for said, each in _SAID.items() if each == what))
+            caller.send(next(said for said, each in _SAID.items() if each == what) + name.encode())
             return caller
     except ConnectionRefusedError:
         # It has died. Another that has changed something may have found that out before.

@@ -216,7 +216,7 @@ class Registry:
 
     @contextmanager
     def _moving(self, endpoint: str, seen: int | None) -> Iterator[Transaction]:
-        with self.database.moving("endpoints") as transaction:
+        with self.database.moving("endpoints", endpoint) as transaction:
             row = endpoints.found(transaction, endpoint)
             revision = Endpoint(*row).revision if row else 0
             if seen is not None and seen != revision:

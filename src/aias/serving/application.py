@@ -225,7 +225,7 @@ class Application:
         self.executor.expire()
         self._loop.expire()
         self.repeated_refusals.forget()
-        versions = self._router.versions()
+        versions = {version for _, version in (*self._router.loaded(), *self._router.stage.loaded())}
         self.response_cache.keep_only(versions)
         if self.isolated is not None:
             self.isolated.keep_only(versions)

@@ -72,6 +72,17 @@ def test_a_change_waits_until_every_follower_has_told(tmp_path: Path, follower: 
     assert [each.asked[0].what for each in (follower, other)] == ["endpoints", "endpoints"]
 
 
+def test_the_endpoint_that_has_moved_is_named_however_long_its_name(tmp_path: Path, follower: Follower):
+    name = "e" * 63
+    thread = threading.Thread(target=wait_for_all, args=(tmp_path, "endpoints", name), kwargs={"seconds": PATIENCE})
+    thread.start()
+    assert follower.came.acquire(timeout=PATIENCE)
+    follower.asked[0].tell()
+    thread.join(PATIENCE)
+
+    assert (follower.asked[0].what, follower.asked[0].name) == ("endpoints", name)
+
+
 def test_nobody_waits_for_who_ends_or_has_died(tmp_path: Path, follower: Follower):
     # As a process leaves it that was killed.
     listen_as(tmp_path / FOLDER / "follows-1-dead").close()

@@ -138,7 +138,7 @@ def test_others_are_read_while_somebody_waits_for_what_has_been_changed() -> Non
 
 def test_two_who_refresh_at_once_load_each_version_once(server: LiveServer) -> None:
     server.shelf.deploy("late", 1, Rule(), model="late")
-    threads = [threading.Thread(target=server.gateway.router.retry) for _ in range(4)]
+    threads = [threading.Thread(target=server.gateway.router.retry, args=("late",)) for _ in range(4)]
     for each in threads:
         each.start()
     for each in threads:

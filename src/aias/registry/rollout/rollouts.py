@@ -58,7 +58,7 @@ class Rollouts:
             version = version_in(transaction, ref)
             live = version_in(transaction, endpoint_in(transaction, endpoint).ref)
         _check_alike(version, self._manifest(version), live, self._manifest(live))
-        with self._database.moving("endpoints") as transaction:
+        with self._database.moving("endpoints", endpoint) as transaction:
             version = version_in(transaction, version.ref)
             now = endpoint_in(transaction, endpoint)
             if now.ref == version.ref:
@@ -77,7 +77,7 @@ class Rollouts:
     def promote(self, endpoint: str, *, canary: Ref | None = None, once: IdempotencyKey | None = None) -> Endpoint:
         """Make a canary the live version; the only one where none is named. Raises `NothingToPromote`,
         `AskedOtherwise`."""
-        with self._database.moving("endpoints") as transaction:
+        with self._database.moving("endpoints", endpoint) as transaction:
             now = endpoint_in(transaction, endpoint)
             if once is not None and once.made(transaction, self._clock()) is not None:
                 return now
@@ -101,7 +101,7 @@ class Rollouts:
 
         Raises `UnknownEndpoint`, `NothingBefore`, `AskedOtherwise`.
         """
-        with self._database.moving("endpoints") as transaction:
+        with self._database.moving("endpoints", endpoint) as transaction:
             now = endpoint_in(transaction, endpoint)
             if once is not None and once.made(transaction, self._clock()) is not None:
                 return now, []

@@ -86,10 +86,10 @@ class Repository:
         """Load an endpoint, retry its version, or deploy the newest version of the model of that name."""
         name = self._name(request, allowed=())
         # Another worker may have moved it a moment ago.
-        self._router.retry()
+        self._router.retry(name)
         if name not in self._router.missing and not self._answers(name):
             deploy(self._controlled, self._router, name, Ref(name))
-            self._router.retry()
+            self._router.retry(name)
         if not self._answers(name):
             raise NotReady(f"endpoint `{name}` has no version that can answer", hint="the server's log says why")
         self._router.bring(name)
@@ -103,7 +103,7 @@ class Repository:
         except NotFound:
             if not self._controlled.history(name):
                 raise UnknownEndpoint(f"there is no endpoint `{name}`") from None
-        self._router.retry()
+        self._router.retry(name)
         return Reply(b"{}")
 
     def _name(self, request: Request, *, allowed: tuple[str, ...]) -> str:

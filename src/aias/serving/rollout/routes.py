@@ -129,7 +129,7 @@ class Endpoints:
         return [str(endpoint.ref), *trials]
 
     def _followed(self, name: str) -> Reply:
-        self._router.retry()
+        self._router.retry(name)
         return self._one(name)
 
     def _one(self, name: str) -> Reply:

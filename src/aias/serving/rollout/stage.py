@@ -1,5 +1,6 @@
 """The trials of a server: loaded beside the live versions, seen, reported, and let go when they have ended."""
 
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
@@ -53,10 +54,13 @@ class Shadowing(Mirror, Protocol):
 Shadows = Callable[[Trial, Endpoint], Shadowing]
 """What starts a shadow."""
 
+Live = Callable[[], Mapping[str, Model]]
+"""The models that answer by now."""
+
 
 class Stage:
-    """`splits` is read by requests, replaced whole, and empty where every endpoint has one version. The rest is the
-    poller's. `rollouts` is absent where trials cannot be reported, and then there are none."""
+    """`splits` is read by requests, replaced whole, and empty where every endpoint has one version. The rest is changed
+    by who follows or loads, in turn. `rollouts` is absent where trials cannot be reported: there are none then."""
 
     def __init__(
         self,
@@ -71,6 +75,8 @@ class Stage:
         self.splits: dict[str, Split] = {}
         self._canaries: dict[int, tuple[Trial, Model, EvidenceCollector]] = {}
         self._shadows: dict[int, Shadowing] = {}
+        self._wanted: dict[int, Endpoint] = {}
+        self._changing = threading.Lock()
         self._unsaid: dict[int, Evidence] = {}
         self.endpoints: Sequence[Endpoint] = ()
         self.known: Sequence[Trial] = ()
@@ -88,41 +94,60 @@ class Stage:
         """Each endpoint with canaries, and the versions of those."""
         return [(name, each.model.version) for name, split in self.splits.items() for each in split.canaries]
 
-    def follow(self, endpoints: Iterable[Endpoint], live: Mapping[str, Model]) -> None:
-        """Load what has come, let go what has ended."""
-        self.endpoints = sorted(endpoints, key=lambda endpoint: endpoint.name)
-        wanted = {
-            trial.id: endpoint for endpoint in self.endpoints for trial in endpoint.trials if endpoint.name in live
-        }
-        for gone in [each for each in self._shadows if each not in wanted]:
-            self._shadows.pop(gone).close()
-        for endpoint in {each.name: each for each in wanted.values()}.values():
-            for trial in endpoint.trials:
-                self._begin(trial, endpoint)
-        # After that, as one that goes on with another share is in memory already.
-        for gone in [each for each in self._canaries if each not in wanted]:
-            self._canaries.pop(gone)
+    def canary(self, endpoint: Endpoint) -> Model | None:
+        """The model of a canary that is what this endpoint points at."""
+        for trial, model, _ in [*self._canaries.values()]:
+            if (trial.endpoint, trial.digest, trial.ref) == (endpoint.name, endpoint.digest, endpoint.ref):
+                return model
+        return None
+
+    def follow(self, endpoints: Iterable[Endpoint], live: Live) -> None:
+        """Let go what has ended; what has begun and has to be loaded is `pending`."""
+        with self._changing:
+            self.endpoints = sorted(endpoints, key=lambda endpoint: endpoint.name)
+            self._wanted = {trial.id: endpoint for endpoint in self.endpoints for trial in endpoint.trials}
+            for gone in [each for each in self._shadows if each not in self._wanted]:
+                self._shadows.pop(gone).close()
+            for endpoint in self.endpoints:
+                for trial in self.pending(endpoint):
+                    # One that goes on with another share is in memory already.
+                    if trial.role == "canary" and (model := self.canary(_alone(trial, endpoint))) is not None:
+                        self._put(trial, model)
+            for gone in [each for each in self._canaries if each not in self._wanted]:
+                self._canaries.pop(gone)
+            self.splits = dict(self._split(live()))
         if self._rollouts is not None:
             self.known, self.outcomes = self._rollouts.active(), self._rollouts.outcomes()
-        # Last, so that the router tells at the same moment who is no longer alone.
-        self.splits = dict(self._split(wanted, live))
+
+    def pending(self, endpoint: Endpoint) -> list[Trial]:
+        """Its trials that have to be loaded yet."""
+        begun = self._canaries.keys() | self._shadows.keys()
+        return [
+            trial for trial in endpoint.trials
+            if trial.id not in begun and (trial.role == "canary" or self._shadow is not None)
+        ]  # fmt: skip
+
+    def begin(self, endpoint: Endpoint, live: Live) -> None:
+        """Load those, and have them asked."""
+        for trial in self.pending(endpoint):
+            self._begin(trial, endpoint)
+        with self._changing:
+            # Last, so that the router tells at the same moment who is no longer alone.
+            self.splits = dict(self._split(live()))
 
     def report(self) -> bool:
         """Tell what has been seen since, and whether a trial has ended by it."""
         if self._rollouts is None or not self.known or self._clock() < self._report_at:
             return False
         self._report_at = self._clock() + REPORT_SECONDS
-        sources: dict[int, EvidenceCollector | Shadowing] = {each: one for each, (_, _, one) in self._canaries.items()}
         ended = False
-        for trial, model, _ in self._canaries.values():
+        for trial, model, _ in [*self._canaries.values()]:
             if model.version in self.quarantined:
                 # It answers nobody: how it fares would never be known.
                 self._rollouts.withdraw(trial.id, QUARANTINED)
                 self._tell(replace(trial, outcome="rolled back", why=QUARANTINED))
                 ended = True
-        for each, source in (sources | self._shadows).items():
-            if (fresh := source.take()) is not None:
-                self._unsaid.setdefault(each, Evidence()).add(fresh)
+        self._take()
         for each, evidence in list(self._unsaid.items()):
             # Forgotten only when it is kept: a database that is busy for a while costs nothing.
             became = self._rollouts.report(each, evidence)
@@ -133,22 +158,28 @@ class Stage:
         self.known = self._rollouts.active()
         return ended
 
+    def _take(self) -> None:
+        with self._changing:
+            sources: dict[int, EvidenceCollector | Shadowing] = {
+                each: one for each, (_, _, one) in self._canaries.items()
+            }
+            for each, source in (sources | self._shadows).items():
+                if (fresh := source.take()) is not None:
+                    self._unsaid.setdefault(each, Evidence()).add(fresh)
+
     def close(self) -> None:
-        for each in self._shadows.values():
-            each.close()
+        with self._changing:
+            for each in self._shadows.values():
+                each.close()
 
     def _begin(self, trial: Trial, endpoint: Endpoint) -> None:
-        if trial.id in self._canaries or trial.id in self._shadows:
-            return
         try:
             if trial.role == "canary":
-                own = Endpoint(
-                    endpoint.name, trial.model, trial.number, trial.digest, endpoint.revision, trial.started_at
-                )
-                collector = EvidenceCollector(trial.guard, alone_after=0 if trial.share == WHOLE else ALONE_AFTER)
-                self._canaries[trial.id] = trial, self._warmed(own), collector
-            elif self._shadow is not None:
-                self._shadows[trial.id] = self._shadow(trial, endpoint)
+                model = self._warmed(_alone(trial, endpoint))
+                with self._changing:
+                    self._put(trial, model)
+            else:
+                self._begin_shadow(trial, endpoint)
         except Exception as fault:  # noqa: BLE001  it must not take the live version with it
             why = fault.message if isinstance(fault, AiasError) else repr(fault)
             facts: dict[str, object] = {"endpoint": endpoint.name, "version": str(trial.ref)}
@@ -157,8 +188,20 @@ class Stage:
             if self._rollouts is not None:
                 self._rollouts.withdraw(trial.id, f"it could not be loaded: {why}")
 
-    def _split(self, wanted: Mapping[int, Endpoint], live: Mapping[str, Model]) -> Iterator[tuple[str, Split]]:
-        for endpoint in {each.name: each for each in wanted.values()}.values():
+    def _put(self, trial: Trial, model: Model) -> None:
+        if trial.id in self._wanted:
+            collector = EvidenceCollector(trial.guard, alone_after=0 if trial.share == WHOLE else ALONE_AFTER)
+            self._canaries.setdefault(trial.id, (trial, model, collector))
+
+    def _begin_shadow(self, trial: Trial, endpoint: Endpoint) -> None:
+        with self._changing:
+            if self._shadow is not None and trial.id in self._wanted and trial.id not in self._shadows:
+                self._shadows[trial.id] = self._shadow(trial, endpoint)
+
+    def _split(self, live: Mapping[str, Model]) -> Iterator[tuple[str, Split]]:
+        for endpoint in self.endpoints:
+            if (model := live.get(endpoint.name)) is None:
+                continue
             canaries, upper = [], 0
             for trial in endpoint.trials:
                 if (found := self._canaries.get(trial.id)) is not None:
@@ -166,12 +209,8 @@ class Stage:
                     canaries.append(Canary(trial, found[1], found[2], min(upper, WHOLE)))
             mirrors = [self._shadows[trial.id] for trial in endpoint.trials if trial.id in self._shadows]
             if canaries or mirrors:
-                yield (
-                    endpoint.name,
-                    Split(
-                        endpoint.name, endpoint.revision, live=live[endpoint.name], canaries=canaries, mirrors=mirrors
-                    ),
-                )
+                found_split = Split(endpoint.name, endpoint.revision, live=model, canaries=canaries, mirrors=mirrors)
+                yield endpoint.name, found_split
 
     def _tell(self, trial: Trial | None) -> None:
         if trial is not None:
@@ -179,3 +218,8 @@ class Stage:
             level: Any = "warning" if trial.outcome == "rolled back" else "info"
             facts: dict[str, object] = {"endpoint": trial.endpoint, "version": str(trial.ref), "outcome": trial.outcome}
             self._watch(Event("serve.trial-ended", said, level, facts))
+
+
+def _alone(trial: Trial, endpoint: Endpoint) -> Endpoint:
+    """As if it were all that the endpoint points at."""
+    return Endpoint(endpoint.name, trial.model, trial.number, trial.digest, endpoint.revision, trial.started_at)

@@ -1,24 +1,30 @@
-"""What is deployed is followed: when somebody says that it has changed, and looked at every so often all the same."""
+"""What is deployed is followed: when somebody says that it has changed, and looked at every so often all the same.
+
+One thread follows, and tells how trials fare: it waits for no load. Others load what is due by that.
+"""
 
 import contextlib
 import threading
 from pathlib import Path
 
 from aias.core.events import Event, Watch
+from aias.core.limits import LOADS_MAX
 from aias.database.followers import ChangeListener, Waiter
 from aias.serving.versions.router import Router
 
 
 class Following:
-    """`router` is refreshed every so many `seconds`, and at once when whoever changes a `home` says so, from `start` to
+    """`router` follows every so many `seconds`, and at once when whoever changes a `home` says so, from `start` to
     `stop`. `open` it before the router looks for the first time: of what changes later it is told."""
 
     def __init__(self, router: Router, *, watch: Watch, seconds: float, home: Path | None = None) -> None:
         self._router, self._watch, self._seconds = router, watch, seconds
         self._listener = None if home is None else ChangeListener(home)
         self._asked: list[Waiter] = []
-        self._is_to_stop, self._wake, self._changing = False, threading.Event(), threading.Lock()
+        self._is_to_stop, self._changing, self._told = False, threading.Lock(), ""
+        self._wake, self._work = threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=self._run, name="aias-router")]
+        self._threads += [threading.Thread(target=self._load, name="aias-loads") for _ in range(LOADS_MAX)]
 
     def open(self) -> None:
         if self._listener is None:
@@ -38,6 +44,7 @@ class Following:
     def stop(self) -> None:
         self._is_to_stop = True
         self._wake.set()
+        self._work.set()
         if self._listener is not None:
             self._listener.close()
         for each in self._threads:
@@ -63,25 +70,45 @@ class Following:
         return taken
 
     def _run(self) -> None:
-        router, told, more = self._router, "", False
+        router = self._router
         while not self._is_to_stop:
-            self._wake.wait(0 if more else self._seconds)
+            self._wake.wait(self._seconds)
             self._wake.clear()
             asked = self._taken()
             try:
-                router.refresh()
+                router.follow()
                 if router.stage.report():
-                    router.refresh()
-                for each in asked:
-                    each.tell()
-                asked, told = [], ""
-                more = router.load_next()
+                    router.follow()
+                due, waiting = router.due, asked
+                asked = [each for each in waiting if each.name in due or (due and not each.name)]
+                for each in waiting:
+                    if each not in asked:
+                        each.tell()
+                self._told = ""
             except Exception as fault:  # noqa: BLE001  whatever a disk or a database does, what is loaded goes on
-                message = f"cannot see what is deployed: {fault}"
-                # What stays broken over a weekend should not fill the disk with its log too.
-                if message != told:
-                    self._watch(Event("serve.refresh-failed", message, "warning"))
-                told, more = message, False
+                self._tell(fault)
             # Who could not be told waits for the next time.
             with self._changing:
                 self._asked = asked + self._asked
+            self._work.set()
+
+    def _load(self) -> None:
+        while not self._is_to_stop:
+            # Before it looks: what becomes due meanwhile is looked at again.
+            self._work.clear()
+            try:
+                more = self._router.load_next()
+            except Exception as fault:  # noqa: BLE001  the same
+                self._tell(fault)
+                more = False
+            if more:
+                self._wake.set()
+            else:
+                self._work.wait(self._seconds)
+
+    def _tell(self, fault: Exception) -> None:
+        message = f"cannot see what is deployed: {fault}"
+        # What stays broken over a weekend should not fill the disk with its log too.
+        if message != self._told:
+            self._watch(Event("serve.refresh-failed", message, "warning"))
+        self._told = message

@@ -9,12 +9,12 @@ and a part of the weights that all processes share.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from aias.core.memory import private_bytes
+from aias.core.memory import give_back, private_bytes
 
 if TYPE_CHECKING:
     from aias.artifact.manifest import Manifest
@@ -63,6 +63,22 @@ class Residency:
 def longest_ago(residents: Mapping[str, Resident]) -> list[str]:
     """Who has not been asked for the longest time comes first."""
     return sorted(residents, key=lambda name: residents[name].asked_at)
+
+
+def let_go(
+    before: MutableMapping[str, Any], movable: Mapping[str, Resident], unload: Callable[[str], None], *,
+    fits: Callable[[], bool],
+) -> bool:  # fmt: skip
+    """Drop what answered before, then `unload` what was asked longest ago, until the others fit; whether they do."""
+    for name in [*before]:
+        if not fits():
+            before.pop(name, None)
+    for name in longest_ago(movable):
+        if fits():
+            break
+        unload(name)
+    give_back()
+    return fits()
 
 
 def note_asked(residents: Iterator[Resident], now: float) -> None:

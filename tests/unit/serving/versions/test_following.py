@@ -17,19 +17,19 @@ from live_server import PATIENCE, eventually
 
 
 class Router:
-    """Refreshes when it is let, and counts what it has begun."""
+    """Follows, and loads what is due when it is let; counts what it has begun."""
 
     def __init__(self) -> None:
-        self.gate, self.refreshes, self.looks = threading.Event(), 0, 0
+        self.gate, self.follows, self.loads, self.looks = threading.Event(), 0, 0, 0
         self.broken: set[str] = set()
         self.fault: Exception = StorageFailed("the disk is gone", hint="find it")
         self.stage = SimpleNamespace(report=lambda: False)
+        self.due: frozenset[str] = frozenset()
         self.gate.set()
 
-    def refresh(self) -> None:
-        self.refreshes += 1
-        self.gate.wait(PATIENCE)
-        if "refresh" in self.broken:
+    def follow(self) -> None:
+        self.follows += 1
+        if "follow" in self.broken:
             raise self.fault
 
     def look(self) -> None:
@@ -38,7 +38,12 @@ class Router:
             raise self.fault
 
     def load_next(self) -> bool:
-        return False
+        if not self.due:
+            return False
+        self.loads += 1
+        self.gate.wait(PATIENCE)
+        self.due = frozenset()
+        return True
 
 
 @contextmanager
@@ -54,32 +59,50 @@ def following(home: Path, router: Any, *, seconds: float = PATIENCE) -> Iterator
         made.stop()
 
 
-def asking(home: Path, what: What) -> threading.Thread:
-    thread = threading.Thread(target=wait_for_all, args=(home, what), kwargs={"seconds": PATIENCE})
+def asking(home: Path, what: What, name: str = "") -> threading.Thread:
+    thread = threading.Thread(target=wait_for_all, args=(home, what, name), kwargs={"seconds": PATIENCE})
     thread.start()
     return thread
 
 
-def test_endpoints_are_followed_by_a_refresh_that_began_after_they_were_changed(tmp_path: Path) -> None:
+def test_who_has_changed_an_endpoint_is_told_when_what_it_needs_is_loaded(tmp_path: Path) -> None:
     router = Router()
     with following(tmp_path, router):
         router.gate.clear()
-        first = asking(tmp_path, "endpoints")
-        eventually(lambda: router.refreshes == 1)
-        second = asking(tmp_path, "endpoints")
+        router.due = frozenset(("big",))
+        waiting = [asking(tmp_path, "endpoints", "big"), asking(tmp_path, "endpoints")]
+        eventually(lambda: router.loads > 0)
+        follows = router.follows
         router.gate.set()
-        first.join(PATIENCE)
-        second.join(PATIENCE)
+        for each in waiting:
+            each.join(PATIENCE)
 
-        assert (first.is_alive(), second.is_alive(), router.refreshes) == (False, False, 2)
+        assert not any(each.is_alive() for each in waiting)
+        assert router.follows > follows
+
+
+def test_who_has_changed_another_endpoint_does_not_wait_for_that(tmp_path: Path) -> None:
+    router = Router()
+    with following(tmp_path, router):
+        router.gate.clear()
+        router.due = frozenset(("big",))
+        big = asking(tmp_path, "endpoints", "big")
+        eventually(lambda: router.loads > 0)
+        small = asking(tmp_path, "endpoints", "small")
+        small.join(PATIENCE)
+
+        assert (small.is_alive(), big.is_alive()) == (False, True)
+        router.gate.set()
+        big.join(PATIENCE)
 
 
 def test_keys_are_followed_while_a_model_is_loaded(tmp_path: Path) -> None:
     router = Router()
     with following(tmp_path, router):
         router.gate.clear()
-        deployed = asking(tmp_path, "endpoints")
-        eventually(lambda: router.refreshes == 1)
+        router.due = frozenset(("big",))
+        deployed = asking(tmp_path, "endpoints", "big")
+        eventually(lambda: router.loads > 0)
         wait_for_all(tmp_path, "keys", seconds=PATIENCE)
 
         assert (router.looks, deployed.is_alive()) == (1, True)
@@ -91,10 +114,10 @@ def test_keys_are_followed_while_a_model_is_loaded(tmp_path: Path) -> None:
 def test_who_could_not_be_told_is_told_when_the_database_answers_again(tmp_path: Path, fault: Exception) -> None:
     router = Router()
     router.fault = fault
-    router.broken = {"refresh", "look"}
+    router.broken = {"follow", "look"}
     with following(tmp_path, router, seconds=0.01) as told:
         waiting = [asking(tmp_path, "endpoints"), asking(tmp_path, "keys")]
-        eventually(lambda: router.looks == 1 and router.refreshes >= 3)
+        eventually(lambda: router.looks == 1 and router.follows >= 3)
         assert all(each.is_alive() for each in waiting)
         router.broken = set()
         for each in waiting:
@@ -106,10 +129,10 @@ def test_who_could_not_be_told_is_told_when_the_database_answers_again(tmp_path:
 
 def test_who_waits_for_a_server_that_ends_goes_on(tmp_path: Path) -> None:
     router = Router()
-    router.broken = {"refresh"}
+    router.broken = {"follow"}
     with following(tmp_path, router):
         waiting = asking(tmp_path, "endpoints")
-        eventually(lambda: router.refreshes == 1)
+        eventually(lambda: router.follows == 1)
     waiting.join(PATIENCE)
 
     assert not waiting.is_alive()
@@ -119,6 +142,6 @@ def test_a_home_that_takes_no_sockets_is_looked_at_all_the_same(tmp_path: Path) 
     (tmp_path / FOLDER).write_text("a file")
     router = Router()
     with following(tmp_path, router, seconds=0.01) as told:
-        eventually(lambda: router.refreshes >= 2)
+        eventually(lambda: router.follows >= 2)
 
     assert [each.name for each in told] == ["serve.deaf"]

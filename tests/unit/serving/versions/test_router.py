@@ -133,6 +133,67 @@ def test_an_endpoint_that_is_no_more_is_gone_and_is_no_reason_to_be_unready() ->
     assert table.loaded() == []
 
 
+class Held(Shelf):
+    """`big` is loaded when it is let, and says that it is being loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let, self.begun = threading.Event(), threading.Event()
+
+    def load(self, endpoint: Endpoint) -> Rule:
+        if endpoint.name == "big":
+            self.begun.set()
+            assert self.let.wait(PATIENCE)
+        return super().load(endpoint)
+
+
+def test_what_needs_no_load_is_gone_by_while_another_endpoint_is_loaded() -> None:
+    shelf = Held()
+    table, _, _ = router(shelf)
+    for number in (1, 2):
+        shelf.deploy("churn", number, Rule())
+        shelf.deploy("old", 1, None)
+        table.refresh()
+    shelf.deploy("big", 9, Rule())
+    loading = threading.Thread(target=table.refresh)
+    loading.start()
+    assert shelf.begun.wait(PATIENCE)
+    shelf.undeploy("old")
+    shelf.deploy("churn", 1, None)
+    shelf.deploy("small", 3, Rule())
+    try:
+        for name in ("churn", "old", "small"):
+            changing = threading.Thread(target=table.retry, args=(name,), daemon=True)
+            changing.start()
+            changing.join(PATIENCE)
+            assert not changing.is_alive()
+
+        assert table.loaded() == [("churn", "churn@1"), ("small", "churn@3")]
+        assert table.due == {"big"}
+    finally:
+        shelf.let.set()
+        loading.join(PATIENCE)
+    assert (table.find("big").version, table.due) == ("churn@9", set())
+
+
+def test_a_version_that_is_replaced_while_it_is_loaded_never_answers() -> None:
+    shelf = Held()
+    shelf.deploy("churn", 1, Rule())
+    table, told, _ = router(shelf)
+    table.refresh()
+    shelf.deploy("big", 9, Rule())
+    loading = threading.Thread(target=table.refresh)
+    loading.start()
+    assert shelf.begun.wait(PATIENCE)
+    shelf.undeploy("big")
+    table.follow()
+    shelf.let.set()
+    loading.join(PATIENCE)
+
+    assert table.loaded() == [("churn", "churn@1")]
+    assert (told, table.ready, table.due) == (["serve.loaded"], True, set())
+
+
 def test_two_endpoints_at_one_version_share_it() -> None:
     shelf = Shelf()
     shelf.deploy("churn", 1, Rule())

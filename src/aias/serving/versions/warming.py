@@ -1,0 +1,68 @@
+"""Versions on their way into memory: loaded, tried out, measured, and told of."""
+
+from collections.abc import Callable, Iterator
+
+from aias.core.errors import AiasError
+from aias.core.events import Event, Watch
+from aias.registry.values import Endpoint
+from aias.runtimes.contract import Sharing
+from aias.serving.bounds import Bounds
+from aias.serving.observability.metrics import Metrics
+from aias.serving.versions.model import Answering, Model, warm
+from aias.serving.versions.residency import MemoryGrowth, taken_bytes
+
+
+class Warming:
+    """`held`: the models in memory, by digest; what is there already is not loaded again."""
+
+    def __init__(
+        self,
+        load: Callable[[Endpoint], Answering],
+        *,
+        held: Callable[[], Iterator[tuple[str, Model]]],
+        examine: Callable[[Model], None],
+        bounds: Bounds,
+        metrics: Metrics,
+        watch: Watch,
+    ) -> None:
+        self._load, self._held, self._examine = load, held, examine
+        self._bounds, self._metrics, self._watch = bounds, metrics, watch
+
+    def model(self, endpoint: Endpoint) -> Model:
+        """Raises whatever hinders it."""
+        found = next((model for digest, model in self._held() if digest == endpoint.digest), None)
+        with MemoryGrowth() as grown:
+            runtime = self._load(endpoint) if found is None else found.runtime
+            model = warm(runtime, version=str(endpoint.ref), number=endpoint.number, bounds=self._bounds)
+        if found is None:
+            self._examine(model)
+        model.resident.bytes = self._taken(model, grown) if found is None else found.resident.bytes
+        return model
+
+    def tell_loaded(self, name: str, model: Model, seconds: float) -> None:
+        self._metrics.loads[name] += 1
+        self._metrics.load_seconds.add(seconds)
+        facts: dict[str, object] = {
+            "endpoint": name,
+            "version": model.version,
+            "row_seconds": model.row_seconds,
+            "tier": model.tier.name,
+            "together": int(model.flow.together),
+            "load_seconds": seconds,
+            "bytes": model.resident.bytes,
+        }
+        self._watch(Event("serve.loaded", f"`{name}` answers with {model.version}", facts=facts))
+
+    def tell_failed(self, endpoint: Endpoint, now: Endpoint | None, fault: Exception) -> None:
+        """`now`: what answers instead, if anything."""
+        self._metrics.load_failures[endpoint.name] += 1
+        why = fault.message if isinstance(fault, AiasError) else repr(fault)
+        message = f"{endpoint.ref} cannot answer for `{endpoint.name}`: {why}"
+        if now is not None and now.digest != endpoint.digest:
+            message += f"; {now.ref} goes on answering"
+        told: dict[str, object] = {"endpoint": endpoint.name, "version": str(endpoint.ref)}
+        self._watch(Event("serve.load-failed", message, "warning", told))
+
+    def _taken(self, model: Model, grown: MemoryGrowth) -> int:
+        mapped = model.runtime.mapped_bytes if isinstance(model.runtime, Sharing) else 0
+        return taken_bytes(model.manifest, grown.bytes, mapped=mapped, sharers=self._bounds.workers)
