@@ -1,5 +1,6 @@
 """Workers die, hang and are replaced under load: every request is answered, once and rightly, but those that did it."""
 
+import errno
 import json
 import os
 import signal
@@ -116,6 +117,17 @@ def test_a_worker_that_is_stopped_is_replaced_and_its_callers_are_answered(serve
         os.kill(server.supervisor.pids[0], signal.SIGSTOP)
         eventually(lambda: server.told("serve.worker-hung"), PATIENCE)
         eventually(lambda: server.told("serve.worker-died") == died + 1 and server.whole(), PATIENCE)
+
+
+def test_what_the_system_refuses_its_supervisor_is_told_and_ends_nobody(server: Server) -> None:
+    def refused() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    server.supervisor._later(refused)
+    eventually(lambda: server.told("serve.supervisor-fault") or not server.thread.is_alive(), PATIENCE)
+
+    assert server.call("good", 50)[0] == 200
+    assert server.told("serve.supervisor-fault") == 1
 
 
 def keeper_of(server: Server, worker: int) -> int:

@@ -35,6 +35,7 @@ from aias.serving.processes.succession import Predecessor, Successor
 from aias.serving.processes.worker_slot import Worker
 from aias.serving.survival.adoption import Transfer
 from aias.serving.survival.crash_record import APART, RELEASE
+from aias.serving.survival.descriptors import raise_limit
 from aias.serving.survival.isolation_policy import IsolationPolicy
 from aias.serving.survival.transfers import TransferQueue
 from aias.serving.survival.worker_process import WorkerProcess
@@ -96,6 +97,7 @@ class Supervisor:
 
     def run(self, when_ready: Callable[[], None]) -> None:
         """Raises `WorkerFailed` when one of the first workers does not become ready."""
+        raise_limit()
         with signals(stop=self.stop, renew=self.renew):
             try:
                 for worker in self._workers:
@@ -104,7 +106,7 @@ class Supervisor:
                         each.setblocking(False)
                     self._start(worker)
                 while not self._is_left():
-                    self._next()()
+                    self._do(self._next())
                     if self._is_to_stop and not self.handover.leaving:
                         return
                     self._renew()
@@ -114,6 +116,13 @@ class Supervisor:
                         when_ready()
             finally:
                 self._stop_all()
+
+    def _do(self, what: Callable[[], None]) -> None:
+        """What the machine refuses is told, and ends nobody who answers."""
+        try:
+            what()
+        except OSError as fault:
+            self._announce(Event("serve.supervisor-fault", f"the supervisor goes on after: {fault}", "warning"))
 
     def stop(self) -> None:
         """Begin to stop; safe to call from any thread."""
@@ -234,8 +243,11 @@ class Supervisor:
         if process is worker.next:
             worker.next = None
         suspects = process.suspects()
-        left = self._transfers.settle(process, self._after(worker, process))
+        left, lost = self._transfers.settle(process, self._after(worker, process))
         self._counts.settle([process.counts])
+        if lost:
+            said = f"{lost} connections of worker {worker.index} are closed: this process may open no more files"
+            self._announce(Event("serve.connections-lost", said, "warning", {"worker": worker.index, "lost": lost}))
         if process.leaving:
             self._leaving.discard(process)
             return

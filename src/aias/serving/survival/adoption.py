@@ -35,6 +35,11 @@ class Transfer(msgspec.Struct):
     isolated: tuple[list[str], list[str]] | None = None
     """The versions that must not run, and those that must run apart, where that has changed."""
 
+    @property
+    def descriptors(self) -> int:
+        """How many come with it."""
+        return 0 if self.isolated is not None else 1 + len(self.slots)
+
 
 class TransferReceiver:
     """`make` a connection as for one that was accepted; `note` is told what became of each, `isolate` of the

@@ -11,14 +11,14 @@ one to take, and could not be closed by the worker alone.
 import contextlib
 import ctypes
 import os
-import resource
 import select
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from typing import Final
 
-from aias.serving.survival.descriptors import receive
+from aias.serving.survival.descriptors import raise_limit, receive
 from aias.serving.survival.journal import Pages
 
 _CLONE_FILES: Final = 0x400
@@ -55,8 +55,7 @@ def _keep(pages: Pages, receiver: socket.socket, worker: int) -> None:
     # Ctrl-C is for the whole group; this one ends when the worker does.
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_limit()
     alive = os.pidfd_open(worker)
     if os.getppid() == worker:
         select.select([alive], [], [])
@@ -75,17 +74,12 @@ def _hand_over(receiver: socket.socket, held: list[tuple[int, int]]) -> None:
                 _hand_over(receiver, [each])
 
 
-def received(receiver: socket.socket) -> list[tuple[int, socket.socket]]:
-    """All that keepers have sent: slots, and their sockets. Of those that this process may not open, nothing."""
-    found: list[tuple[int, socket.socket]] = []
+def received(receiver: socket.socket) -> Iterator[tuple[list[int], list[int]]]:
+    """What keepers have sent, as it is asked for: slots, and the descriptors of their sockets. Of those that this
+    process may not open, the last slots have none."""
     with contextlib.suppress(BlockingIOError):
         while True:
             said, descriptors = receive(receiver, bytes_max=16 << 10, descriptors_max=SOCKETS_AT_ONCE)
             if not said:
                 break
-            found += zip(map(int, said.split(b",")), map(_socket, descriptors), strict=False)
-    return found
-
-
-def _socket(descriptor: int) -> socket.socket:
-    return socket.socket(fileno=descriptor)
+            yield [int(each) for each in said.split(b",")], descriptors

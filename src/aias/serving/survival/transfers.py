@@ -6,10 +6,9 @@ process ends ─▶ keeper's sockets + journal ─▶ transfers ─▶ workers t
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import count
-from typing import Final
 
 import msgspec
 
@@ -19,8 +18,6 @@ from aias.serving.survival.descriptors import receive
 from aias.serving.survival.keeper import received
 from aias.serving.survival.verdicts import SlotRecord
 from aias.serving.survival.worker_process import WorkerChannel, WorkerProcess
-
-CONNECTIONS_AT_ONCE: Final = 200
 
 
 class TransferQueue:
@@ -35,19 +32,38 @@ class TransferQueue:
         """Whether there is a transfer for which nobody is there."""
         return bool(self._waiting)
 
-    def settle(self, process: WorkerProcess, receivers: Sequence[socket.socket]) -> int:
-        """Hand on what a worker has left; how many connections that are."""
-        channel = process.channel
+    def settle(self, process: WorkerProcess, receivers: Sequence[socket.socket]) -> tuple[int, int]:
+        """Hand on what a worker has left, as it comes; how many connections those were, and how many are lost since
+        this process may open no more."""
+        channel, left, lost = process.channel, 0, 0
         if channel is None:
-            return 0
-        held = received(channel.ours)
-        size = max(1, min(CONNECTIONS_AT_ONCE, -(-len(held) // max(1, len(receivers)))))
-        for start in range(0, len(held), size):
-            some = held[start : start + size]
-            self.pass_on(_transfer(process, channel, [index for index, _ in some]), _owned(channel, some), receivers)
+            return 0, 0
+        for slots, held in received(channel.ours):
+            passed, size = 0, max(1, -(-len(held) // max(1, len(receivers))))
+            for start in range(0, len(held), size):
+                passed += self._leave(process, slots[start:], held[start : start + size], receivers)
+            left, lost = left + passed, lost + len(slots) - passed
         for transfer, descriptors in _unread(channel):
-            self.pass_on(transfer, descriptors, receivers)
+            lost += transfer.descriptors - len(descriptors)
+            if descriptors:
+                self.pass_on(transfer, descriptors, receivers)
         channel.close()
+        return left, lost
+
+    def _leave(
+        self, process: WorkerProcess, slots: list[int], held: list[int], receivers: Sequence[socket.socket]
+    ) -> int:
+        """Hand on the connections of the first slots, and with them the journal: where no more may be open, in the
+        place of the last. How many those are."""
+        assert process.channel is not None
+        while held:
+            try:
+                pages = os.dup(process.channel.pages.descriptor)
+            except OSError:
+                os.close(held.pop())
+                continue
+            self.pass_on(_transfer(process, process.channel, slots[: len(held)]), [pages, *held], receivers)
+            break
         return len(held)
 
     def welcome(self, connection: socket.socket, receivers: Sequence[socket.socket]) -> None:
@@ -90,21 +106,14 @@ def _transfer(process: WorkerProcess, channel: WorkerChannel, slots: list[int]) 
     return Transfer(slots, died, stuck, layout)
 
 
-def _owned(channel: WorkerChannel, held: list[tuple[int, socket.socket]]) -> list[int]:
-    return [os.dup(channel.pages.descriptor), *(each.detach() for _, each in held)]
-
-
-def _unread(channel: WorkerChannel) -> list[tuple[Transfer, list[int]]]:
+def _unread(channel: WorkerChannel) -> Iterator[tuple[Transfer, list[int]]]:
     """Transfers that a worker was sent and did not live to read."""
-    found = []
     with suppress(BlockingIOError):
         while True:
             said, descriptors = receive(channel.theirs, bytes_max=MESSAGE_BYTES_MAX, descriptors_max=DESCRIPTORS_MAX)
             if not said:
                 break
-            if descriptors:
-                found.append((msgspec.json.decode(said, type=Transfer), descriptors))
-    return found
+            yield msgspec.json.decode(said, type=Transfer), descriptors
 
 
 def _close(descriptors: list[int]) -> None:

@@ -1,11 +1,14 @@
 """The supervisor's side: whose fault a death is, what is stuck, and that nothing a worker has left gets lost."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -161,7 +164,7 @@ def test_a_letter_that_a_worker_did_not_live_to_read_goes_to_another() -> None:
     transfers, dead, alive = TransferQueue(), process(), process()
     here, there = socket.socketpair()
     transfers.welcome(here, [channel(dead)])
-    assert transfers.settle(dead, [channel(alive)]) == 0
+    assert transfers.settle(dead, [channel(alive)]) == (0, 0)
 
     assert alive.channel is not None
     _, descriptors, *_ = socket.recv_fds(alive.channel.theirs, 1_000, 10)
@@ -192,7 +195,54 @@ def test_what_the_keeper_sent_goes_on_with_the_journal_and_who_died_in_a_run() -
     mine.runs.begin_on_loop("a@1", busy)
     socket.send_fds(dead.channel.theirs, [b"%d,%d" % (idle.index, busy.index)], [here.fileno(), here.fileno()])
 
-    assert transfers.settle(dead, [channel(alive)]) == 2
+    assert transfers.settle(dead, [channel(alive)]) == (2, 0)
     said, descriptors, *_ = socket.recv_fds(alive.channel.theirs, 10_000, 10)
     assert msgspec.json.decode(said, type=Transfer) == Transfer([idle.index, busy.index], [busy.index], [], (2, 4))
     assert len(descriptors) == 3
+
+
+@contextmanager
+def room_for(descriptors: int) -> Iterator[None]:
+    """This process may open so many more files meanwhile."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as held:
+        limit = 1 + max(held.enter_context(Path(os.devnull).open()).fileno() for _ in range(descriptors))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def left_by(dead: WorkerProcess, messages: int, slots: int) -> None:
+    """As its keeper would."""
+    assert dead.channel is not None
+    here, there = socket.socketpair()
+    with here, there:
+        for _ in range(messages):
+            said = b",".join(b"%d" % index for index in range(slots))
+            socket.send_fds(dead.channel.theirs, [said], [here.fileno()] * slots)
+
+
+def test_more_than_may_be_open_at_once_is_handed_on_as_it_comes() -> None:
+    transfers, dead, alive = TransferQueue(), process(), process()
+    left_by(dead, messages=5, slots=4)
+    with room_for(6):
+        assert transfers.settle(dead, [channel(alive)]) == (20, 0)
+
+    assert alive.channel is not None
+    for _ in range(5):
+        assert len(socket.recv_fds(alive.channel.theirs, 10_000, 10)[1]) == 5
+
+
+def test_what_may_not_be_open_is_counted_as_lost_and_the_rest_waits() -> None:
+    transfers, dead, alive = TransferQueue(), process(), process()
+    left_by(dead, messages=2, slots=4)
+    with room_for(8):
+        assert transfers.settle(dead, []) == (6, 2)
+        transfers.deliver([channel(alive)])
+
+    assert alive.channel is not None
+    for slots in ([0, 1, 2, 3], [0, 1]):
+        said, descriptors, *_ = socket.recv_fds(alive.channel.theirs, 10_000, 10)
+        assert (msgspec.json.decode(said, type=Transfer).slots, len(descriptors)) == (slots, 1 + len(slots))
