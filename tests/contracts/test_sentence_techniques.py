@@ -47,6 +47,7 @@ def rows(folder: Path) -> pl.DataFrame:
     """Notes whose mood is what the encoder's vectors say; words do not."""
     rng = random.Random(0)
     notes = [" ".join(rng.choices("abcdefgh", k=6)) for _ in range(ROWS)]
+    notes[0] = "k a k b k k"  # no other has a k
     encoder = SentenceEncoder.read(str(folder), texts=1)
     fitted = RowEncoder.fit([Field("note", "text")], {"note": notes}).with_subwords(encoder.subwords)
     vectors = encoder.embedded(fitted.columns({"note": notes}, ROWS)).vectors
@@ -118,6 +119,22 @@ def test_of_a_linear_parent_in_int8_no_head_is_fitted_again(context, monkeypatch
         encoded = context.encoded(np.arange(ROWS), made.encoder, made.embedding)
         assert not np.array_equal(encoded.vectors, context.encoded(np.arange(ROWS)).vectors)
         assert np.array_equal(made.pipeline.scores(encoded), context.teacher(fold).scores(encoded))
+
+
+def test_a_token_that_no_text_of_the_other_folds_has_is_not_known_to_whoever_is_judged_by_its_fold(context):
+    """All tokens of the table would let the rows that certify lose nothing, and new ones would."""
+    *_, candidate = member("compress.techniques", "encoder_vocabulary")(context)
+    (own,) = (fold for fold in (0, 1) if 0 in context.prepared.table.outside(fold))
+    whole, without = candidate.make(ALL), candidate.make(own)
+    read = {fold: context.encoded(np.arange(ROWS), made.encoder, made.embedding).vectors
+            for fold, made in ((ALL, whole), (own, without), (1 - own, candidate.make(1 - own)))}  # fmt: skip
+
+    assert without.encoder.subwords.size == whole.encoder.subwords.size - 1
+    assert np.array_equal(read[1 - own], read[ALL]) and np.array_equal(read[own][1:], read[ALL][1:])
+    (note,) = context.prepared.dataset.take(np.array([0])).values("note")
+    alone = without.embedding.sentences.embedded(without.encoder.one({"note": note})).vectors[0]
+    assert np.abs(alone - read[ALL][0]).max() > 0.05
+    assert read[own][0] == pytest.approx(alone, abs=1e-4)
 
 
 def test_beside_members_of_another_kind_the_head_is_fitted_again_and_answers_alone(context, monkeypatch):

@@ -176,21 +176,26 @@ class Context:
 
         Raises `NoTime`.
         """
-        sentences, ledger = embedding.sentences, self.fitter.ledger
+        sentences = embedding.sentences
         if embedding is self.prepared.embedding:
             return self.prepared.table.whole.encoded
         if isinstance(sentences, EncoderPair):
             first, second = sentences.first, sentences.second
             return EncoderPair.into(*(self._read_by(embedding, each) for each in (first, second)))
         if sentences.graph_digest not in self._read:
-            encoded = encoded_of(self.prepared.dataset, self.encoder.with_subwords(sentences.subwords))
-            kept_free = 0.0 if self.finishing else FINISH_SHARE * self.deadline.seconds
-            until = Deadline.until(self.deadline.ends_at - kept_free, self.deadline.clock)
-            found = embedded(embedding, encoded, ledger=ledger, deadline=until, watch=nobody)
-            if found is None:
-                raise NoTime("there was no time to read the texts again", hint="give more time")
-            self._read[sentences.graph_digest] = without_tokens(found)
+            self._read[sentences.graph_digest] = self._read_now(embedding, np.arange(self.prepared.dataset.rows))
         return self._read[sentences.graph_digest]
+
+    def _read_now(self, embedding: Embedding, rows: Ints) -> Encoded:
+        """Rows of the table, in their order."""
+        encoder = self.encoder.with_subwords(embedding.sentences.subwords)
+        kept_free = 0.0 if self.finishing else FINISH_SHARE * self.deadline.seconds
+        until = Deadline.until(self.deadline.ends_at - kept_free, self.deadline.clock)
+        encoded = encoded_of(self.prepared.dataset.take(rows), encoder)
+        found = embedded(embedding, encoded, ledger=self.fitter.ledger, deadline=until, watch=nobody)
+        if found is None:
+            raise NoTime("there was no time to read the texts again", hint="give more time")
+        return without_tokens(found)
 
     def _read_by(self, embedding: Embedding, sentences: SentenceEncoder) -> Encoded:
         ours = self.prepared.embedding
@@ -198,13 +203,20 @@ class Context:
         return self.read(ours if ours is not None and same else replace(embedding, sentences=sentences))
 
     def some_texts(self, subwords: Subwords) -> Encoded:
-        """A few rows with their tokens."""
-        rows = evenly(self.prepared.dataset.rows, SOME_ROWS)
-        return encoded_of(self.prepared.dataset.take(rows), self.encoder.with_subwords(subwords))
+        """A few rows that certify nothing, with their tokens."""
+        found = self.prepared.dataset.take(self.some(SOME_ROWS))
+        return encoded_of(found, self.encoder.with_subwords(subwords))
 
-    def reads_alike(self, embedding: Embedding, other: Embedding) -> None:
-        """Of two that give each row of the table the same vectors, only the other reads them."""
-        self._read[embedding.sentences.graph_digest] = self.read(other)
+    def reads_alike(self, embedding: Embedding, other: Embedding, *, but: Ints) -> None:
+        """Of two that give each row of the table `but` these the same vectors, only the other reads all of them.
+
+        Raises `NoTime`.
+        """
+        digest = embedding.sentences.graph_digest
+        if digest not in self._read:
+            alike = self.read(other)
+            own = self._read_now(embedding, but) if len(but) else None
+            self._read[digest] = alike if own is None else alike.with_vectors(but, own)
 
     def part(self, member: Member, fold: int) -> Pipeline:
         """A member as it was fitted without the rows of a fold; fitted again on all rows for `ALL`.

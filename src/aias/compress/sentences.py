@@ -26,6 +26,7 @@ from aias.learners.contract import Examples, Fit
 from aias.learners.linear import LinearModel
 from aias.training.embedding import Embedding
 from aias.training.pipeline import Features, LinearPipeline, read_by
+from aias.training.prepare import encoded_of
 from aias.training.scoring.metrics import measure
 from aias.training.selection.configuration import ALL
 from aias.training.selection.members import Member
@@ -60,30 +61,21 @@ class Reader:
         )
 
     def candidate(
-        self, name: str, sentences: SentenceEncoder, *, precision: str = "", like: SentenceEncoder | None = None,
-        same: bool = False,
+        self, name: str, sentences: SentenceEncoder, *, precision: str = "", same: bool = False
     ) -> Candidate:  # fmt: skip
-        """`like`: one that gives each row of the table the same vectors. `same`: its own are nearly the parent's, whose
-        heads are kept, if linear models are all it is."""
-        kept = same and all(each.configuration.learner == "linear" for each in self.context.members)
-        embedding = replace(self.embedding, sentences=sentences)
-        other = replace(self.embedding, sentences=like) if like else None
-        return Candidate(name, partial(self._as_it_was if kept else self.read_by, embedding, precision, other))
+        """`same` as in `made`."""
+        return Candidate(name, partial(self.made, sentences, precision=precision, same=same))
 
-    def _as_it_was(self, embedding: Embedding, precision: str, like: Embedding | None, fold: int) -> Made:
-        if like:
-            self.context.reads_alike(embedding, like)
-        context = self.context
-        again = fold == ALL and context.prepared.table.fold_count == 1  # then it was published as it was fitted again
-        whole = context.mixed(list(context.members), context.weights, ALL) if again else context.whole(fold)
-        return Made(whole, context.encoder.with_subwords(embedding.sentences.subwords), embedding, precision)
-
-    def read_by(self, embedding: Embedding, precision: str, like: Embedding | None, fold: int) -> Made:
-        """The member fitted again without the rows of the fold, on other vectors."""
-        if like:
-            self.context.reads_alike(embedding, like)
+    def made(self, sentences: SentenceEncoder, fold: int, *, precision: str = "", same: bool = False) -> Made:
+        """`same`: its vectors are nearly the parent's, whose heads are kept, if linear models are all it is; else the
+        member is fitted again, without the rows of the fold."""
+        embedding, context = replace(self.embedding, sentences=sentences), self.context
+        if same and all(each.configuration.learner == "linear" for each in context.members):
+            again = fold == ALL and context.prepared.table.fold_count == 1  # it was published as it was fitted again
+            whole = context.mixed(list(context.members), context.weights, ALL) if again else context.whole(fold)
+            return Made(whole, context.encoder.with_subwords(sentences.subwords), embedding, precision)
         features, names = self._read(embedding), read_by(self.member.configuration)
-        model = self._head(features.matrix(names), self.context.inside(fold))
+        model = self._head(features.matrix(names), context.inside(fold))
         return Made(LinearPipeline(features.some(names), model), features.encoder, embedding, precision)
 
     @property
@@ -152,6 +144,11 @@ class Beside:
             own = np.flatnonzero(parts == part)
             said[own] = LinearPipeline(self.features, model).sums(encoded.take(own)) + model.intercept
         return said
+
+
+def with_tokens(context: Context) -> Encoded:
+    """All rows of the table, as the parent's sentence encoder is fed."""
+    return context.once("tokens", lambda: encoded_of(context.prepared.dataset, context.encoder))
 
 
 def reader(context: Context) -> Reader:

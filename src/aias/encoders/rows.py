@@ -12,7 +12,7 @@ and, of a model with a sentence encoder, for each text of each row, padded at th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,13 @@ class Encoded:
         cut = None if self.cut is None else self.cut[rows]
         columns = self.columns[rows]
         return Encoded(columns, self.term_ids[picked], fresh[:, None], self.texts, tokens, mask, vectors, cut)
+
+    def with_vectors(self, rows: Ints, other: "Encoded") -> "Encoded":
+        """The same, but of the given rows the vectors of another, in their order."""
+        assert self.vectors is not None and other.vectors is not None
+        vectors = self.vectors.copy()
+        vectors[rows] = other.vectors
+        return replace(self, vectors=vectors)
 
     @staticmethod
     def join(parts: "Sequence[Encoded]") -> "Encoded":

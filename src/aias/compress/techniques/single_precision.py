@@ -1,7 +1,8 @@
 """All trees with thresholds and leaves of half the bits: three quarters of the size, and the answers stay.
 
-Every value that occurs goes where it went (`plain_trees.in_single`), so that what is known of the parent out of fold is
-known of this too. What a threshold does to a value between two that occur may be otherwise by a part in 10 million.
+Every value of the rows that may be fitted on goes where it went (`plain_trees.in_single`). One between two of these may
+not, if it is within a part in 10 million of a threshold; so what that does is judged on each fold by thresholds that
+the others placed.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,6 @@ from aias.core.arrays import Ints
 from aias.training.ensemble import Ensemble
 from aias.training.logarithms import LogPipeline
 from aias.training.pipeline import ColumnsPipeline, Pipeline
-from aias.training.selection.weights import mix
 
 __all__ = ["single_precision"]
 
@@ -31,14 +31,11 @@ def single_precision(context: Context) -> Iterator[Candidate]:
         raise NotApplicable("some of its trees read columns that are made beside them")
     if not told_apart(context.encoded(np.arange(context.prepared.table.rows)).columns):
         raise NotApplicable("some columns hold values that are one in single precision")
-    known = not any(each.configuration.derived for each in context.members)
-    scores = mix(np.stack([each.scores for each in context.members]), context.weights) if known else None
-    yield Candidate("the whole, trees in single precision", partial(_make, context), scores, whole=True)
+    yield Candidate("the whole, trees in single precision", partial(_make, context), whole=True)
 
 
 def _make(context: Context, fold: int) -> Made:
-    # All rows: it is their columns that are looked at, never their answers.
-    rows = np.arange(context.prepared.table.rows)
+    rows = context.inside(fold)
     teacher: Any = context.teacher(fold)
     if isinstance(teacher, Ensemble):
         parts = [replace(part, pipeline=_in_single(context, part.pipeline, rows)) for part in teacher.parts]

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from aias.compress.context import Context, check_whole
 from aias.compress.distillation import own_answers
-from aias.compress.sentences import Reader, reader
+from aias.compress.sentences import Reader, reader, with_tokens
 from aias.compress.synthetic_texts import SyntheticTexts, planned, synthetic_texts
 from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.compress.windows import EPOCHS, Examples, Kernel, learned
@@ -28,7 +28,6 @@ from aias.core.deadline import Deadline
 from aias.encoders.rows import Encoded
 from aias.graph.static import narrow, read_first
 from aias.graph.windows import Windows
-from aias.training.prepare import encoded_of
 
 __all__ = ["static_windows"]
 
@@ -136,10 +135,10 @@ def _examples(context: Context, found: Reader, fold: int) -> tuple[Examples, int
 
 
 def _made_examples(context: Context, found: Reader, fold: int) -> tuple[Examples, int, tuple[float, float]]:
-    tokens: Any = context.once("tokens", lambda: encoded_of(context.prepared.dataset, context.encoder))
     rows, more, said = context.inside(fold), _synthetic_texts(context), context.teacher(fold).scores
     real, beside = context.encoded(rows), found.beside(fold)
-    targets, texts, epochs = [TRUTH * own_answers(context, rows) + (1 - TRUTH) * said(real)], tokens.take(rows), EPOCHS
+    targets, epochs = [TRUTH * own_answers(context, rows) + (1 - TRUTH) * said(real)], EPOCHS
+    texts: Any = with_tokens(context).take(rows)
     known = [] if beside is None else [found.share * beside.of(real, rows)]
     if more is not None:
         others, made_of = more.of(rows)
