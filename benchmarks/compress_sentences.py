@@ -70,10 +70,10 @@ def measured(name: str, args: argparse.Namespace) -> bool:
     train = train.sample(args.rows or train.height, shuffle=True, seed=0)
     with tempfile.TemporaryDirectory() as home:
         parent = aias.train(
-            train, target="label", name="parent", time=args.train, test=test, metric="accuracy", encoder=args.encoder,
+            train, target="label", name="parent", time=args.train, test=0.0, metric="accuracy", encoder=args.encoder,
             learners=("linear",), home=Path(home),
         ).quality  # fmt: skip
-        value = accuracy(parent.manifest.measurements)
+        value = accuracy(parent.evaluate(test))
         print(f"{name}: accuracy {value:.4f} on the test")
         made = parent.compress(data=train, max_loss=args.max_loss, time=args.time)
         encoders = [each for each in shown(made, test) if each.technique in ENCODERS and each.state != FELL]

@@ -38,6 +38,7 @@ LATE_SHOWN: Final = 3
 @click.option("--size", "size_max", help="The most that the graph and its tables may take: 300kB, 5MB.")
 @click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
 @click.option("--data", help="The file it was trained on, if that has moved; for an imported version, any rows.")
+@click.option("--test", help="The test file that it was measured on, if that has moved.")
 @click.option("--split", help="Of an imported version's rows, which belong together: group:COLUMN.")
 @click.option("--unlabelled", help="A file of more rows to teach with; they need no labels.")
 @click.option("--encoding", help="The encoding of these files, such as gb18030; detected by default.")
@@ -48,8 +49,8 @@ LATE_SHOWN: Final = 3
 @option_json
 def compress(
     ref: str, max_loss: str, latency: str | None, size_max: str | None, seconds: str, data: str | None,
-    split: str | None, unlabelled: str | None, encoding: str | None, callers: int, techniques: tuple[str, ...], *,
-    as_json: bool,
+    test: str | None, split: str | None, unlabelled: str | None, encoding: str | None, callers: int,
+    techniques: tuple[str, ...], *, as_json: bool,
 ) -> None:  # fmt: skip
     """Make version REF smaller and faster, and publish what is proved to lose no more than you accept.
 
@@ -61,8 +62,9 @@ def compress(
 
     with Progress(as_json=as_json) as watch, interruptible() as stop:
         found = load(ref).compress(
-            max_loss=max_loss, latency=latency, size=size_max, time=seconds, data=data, split=split,
-            unlabelled=unlabelled, encoding=encoding, callers=callers, techniques=techniques, stop=stop, watch=watch,
+            max_loss=max_loss, latency=latency, size=size_max, time=seconds, data=data, test=test,
+            split=split, unlabelled=unlabelled, encoding=encoding, callers=callers, techniques=techniques, stop=stop,
+            watch=watch,
         )  # fmt: skip
     if as_json:
         return

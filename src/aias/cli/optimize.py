@@ -11,7 +11,8 @@ from aias.cli.show import deploying, hint, say, size, table, with_interval
 @click.argument("ref")
 @click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
 @click.option("--data", help="The file it was trained on, if that has moved.")
-@click.option("--encoding", help="The encoding of that file, such as gb18030; detected by default.")
+@click.option("--test", help="The test file that it was measured on, if that has moved.")
+@click.option("--encoding", help="The encoding of these files, such as gb18030; detected by default.")
 @click.option(
     "--searcher",
     default="tpe",
@@ -30,6 +31,7 @@ def optimize(
     ref: str,
     seconds: str,
     data: str | None,
+    test: str | None,
     encoding: str | None,
     searcher: str,
     axes: tuple[str, ...],
@@ -49,8 +51,8 @@ def optimize(
 
     with Progress(as_json=as_json) as watch, interruptible() as stop:
         found = load(ref).optimize(
-            time=seconds, data=data, encoding=encoding, searcher=searcher, axes=axes, learners=learners, stop=stop,
-            watch=watch,
+            time=seconds, data=data, test=test, encoding=encoding, searcher=searcher, axes=axes, learners=learners,
+            stop=stop, watch=watch,
         )  # fmt: skip
     if as_json:
         return

@@ -41,7 +41,7 @@ class Compressed:
 
 def compress(
     self: "Model", *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
-    time: float | str = 60.0, data: Any = None, split: str | None = None, unlabelled: Any = None,
+    time: float | str = 60.0, data: Any = None, test: Any = None, split: str | None = None, unlabelled: Any = None,
     encoding: str | None = None, callers: int = 4, techniques: Sequence[str] = (), inline: bool = False,
     stop: Stop | None = None, watch: Watch = logged,
 ) -> Compressed:  # fmt: skip
@@ -54,9 +54,10 @@ def compress(
     - `callers`: the number of concurrent callers to time besides the single caller, whose latency decides
     - `data`: the training rows, if they have moved. For an imported version any rows, best those it was not trained on;
       without labels, the share of equal answers is certified
+    - `test`: the test rows that were given to `train`, if they have moved or were a table
     - `split`: `"group:<column>"` if rows of `data` belong together, for an imported version; for others the split of
       the training is used
-    - `encoding`: of `data` and `unlabelled`, as in `train`
+    - `encoding`: of `data`, `test` and `unlabelled`, as in `train`
 
     Raises `NotFound`, `OtherRows`, `UserError`.
     """
@@ -79,12 +80,14 @@ def compress(
     first = trained or parent
     data, unlabelled, bare = _sorted_out(first, data, unlabelled, encoding, watch=watch)
     split = _split(self, first, split)
-    dataset, test = rows_of(first, data, encoding=encoding, without_labels=bare, split=split, watch=watch)
+    dataset, measured = rows_of(
+        first, data, test=test, encoding=encoding, without_labels=bare, split=split, watch=watch
+    )  # fmt: skip
     extra = None
     if unlabelled is not None:
         extra = read(unlabelled, schema=Schema(first.manifest.inputs), encoding=encoding, watch=watch)
     outcome = search(
-        parent, dataset, wanted, deadline=deadline, test=test, trained=trained,
+        parent, dataset, wanted, deadline=deadline, test=measured, trained=trained,
         chain=tuple(reversed([parent, *above][:-1])), extra=extra, work=self.registry.home / WORK / self.version.name,
         own=self.registry.home / KEPT / self.ref,
         number=self.version.number, split=split, techniques=techniques, inline=inline, stop=stop,

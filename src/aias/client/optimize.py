@@ -33,16 +33,18 @@ class Optimized:
 
 
 def optimize(
-    self: "Model", *, time: float | str = 60.0, data: Any = None, encoding: str | None = None, searcher: str = "tpe",
-    axes: Sequence[str] = (), learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None,
-    watch: Watch = logged,
+    self: "Model", *, time: float | str = 60.0, data: Any = None, test: Any = None, encoding: str | None = None,
+    searcher: str = "tpe", axes: Sequence[str] = (), learners: Sequence[str] = (), inline: bool = False,
+    stop: Stop | None = None, watch: Watch = logged,
 ) -> Optimized:  # fmt: skip
     """Continue the search where training ended; publish a version that is certainly better on rows it did not use.
 
     - `searcher`: what proposes settings: `"random"`, `"tpe"`, `"gp"`, `"cmaes"`, `"hyperopt"`, `"smac"`, `"ray"`
     - `axes`: what to vary: any of `"parameters"`, `"structure"` and `"strategy"`; by default all
     - `learners`: names of the learners that may join; by default all
-    - `data`: the training rows, if they have moved; `encoding`: as in `train`
+    - `data`: the training rows, if they have moved
+    - `test`: the test rows that were given to `train`, if they have moved or were a table
+    - `encoding`: of `data` and `test`, as in `train`
 
     Raises `NotFound`, `OtherRows`, `UserError`.
     """
@@ -54,9 +56,9 @@ def optimize(
     check_trained(self, "optimized")
     parent = Parent(self.ref, self.manifest, self.runtime)
     parent.check()
-    dataset, test = rows_of(parent, data, encoding=encoding, watch=watch)
+    dataset, measured = rows_of(parent, data, test=test, encoding=encoding, watch=watch)
     outcome = search(
-        parent, dataset, test=test, deadline=deadline, work=self.registry.home / WORK / self.version.name,
+        parent, dataset, test=measured, deadline=deadline, work=self.registry.home / WORK / self.version.name,
         searcher=searcher, axes=listed(axes), learners=listed(learners), number=self.version.number,
         inline=inline, stop=stop, watch=watch,
     )  # fmt: skip

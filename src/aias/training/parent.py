@@ -121,6 +121,11 @@ class Parent:
                 f"these {prepared.dataset.rows:,} rows are not the {self.manifest.rows['train']:,} that {self.ref} was "
                 "trained on", hint="name the file that it was trained on (`--data`, `data=`), or train on the new one",
             )  # fmt: skip
+        if recipe.test_digest not in ("", prepared.test.digest):
+            raise OtherRows(
+                f"these {prepared.test.rows:,} rows are not the {self.manifest.rows['test']:,} that {self.ref} was "
+                "measured on", hint="name the file that it was measured on: `--test FILE`, or `test=table`",
+            )  # fmt: skip
         return prepared
 
     def taught(self, dataset: Dataset, *, how: str, seconds: float, watch: Watch) -> Prepared:
@@ -193,18 +198,19 @@ def test_scores(runtime: OnnxRuntime, prepared: Prepared) -> Floats:
 
 
 def rows_of(
-    parent: Parent, source: Any, *, encoding: str | None = None, without_labels: bool = False, split: str = "random",
-    watch: Watch,
+    parent: Parent, source: Any, *, test: Any = None, encoding: str | None = None, without_labels: bool = False,
+    split: str = "random", watch: Watch,
 ) -> tuple[Dataset, Dataset | None]:  # fmt: skip
-    """What it was trained on, and the file it was measured on, if there was one.
+    """What it was trained on, and what it was measured on, if that was given.
 
-    `source`: where the rows are, if not where training found them; of a version that was imported they may be
+    `source`, `test`: where these rows are, if not where training found them; of a version that was imported they may be
     `without_labels`, and `split` may name a column that groups them. `encoding`: what its text is in, if that was said.
     Raises `UserError` when nobody knows.
     """
     if parent.manifest.form == "compressed":
         parent.check()
     recipe = parent.recipe
+    _check_test(parent, test)
     if source is None and parent.imported:
         raise UserError(
             f"{parent.ref} was imported, so the rows that it was trained on are not known",
@@ -221,15 +227,35 @@ def rows_of(
     try:
         encoding = recipe.encoding if source is None else encoding
         dataset = _read(recipe.source if source is None else source, parent.manifest, encoding, watch)
-        test = None
-        if recipe.test_source is not None:
-            test = _read(recipe.test_source, parent.manifest, recipe.test_encoding, watch)
     except NoSuchFile as fault:
-        if source is not None:
-            raise
-        hint = f"{parent.ref} was trained from this path; say where the file is now: `--data FILE`, or `data=`"
-        raise NoSuchFile(fault.message, hint=hint) from None
-    return dataset, test
+        raise _moved(fault, parent, "trained from", "data", given=source is not None) from None
+    if (measured := recipe.test_source if test is None else test) is None:
+        return dataset, None
+    try:
+        encoding = recipe.test_encoding if test is None else encoding
+        return dataset, _read(measured, parent.manifest, encoding, watch)
+    except NoSuchFile as fault:
+        raise _moved(fault, parent, "measured on", "test", given=test is not None) from None
+
+
+def _check_test(parent: Parent, test: Any) -> None:
+    recipe = parent.recipe
+    given = bool(recipe.test_digest or recipe.test_source)
+    if test is not None and not given:
+        raise UserError(
+            f"no rows were given to measure {parent.ref} on, so there are none to name again",
+            hint="leave `--test` out (`test=`)",
+        )
+    if test is None and given and recipe.test_source is None:
+        raise UserError(
+            f"{parent.ref} was measured on a table in memory", hint="give its rows: `--test FILE`, or `test=table`"
+        )
+
+
+def _moved(fault: NoSuchFile, parent: Parent, what: str, option: str, *, given: bool) -> NoSuchFile:
+    """The fault itself where the file was named now."""
+    said = f"{parent.ref} was {what} this path; say where the file is now: `--{option} FILE`, or `{option}=`"
+    return fault if given else NoSuchFile(fault.message, hint=said)
 
 
 def _given(

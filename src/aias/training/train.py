@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Final
@@ -99,6 +99,8 @@ class Recipe:
     encoding: str | None = None
     """The text encoding of the file, unless it is UTF-8; `test_encoding`: that of the test file."""
     test_encoding: str | None = None
+    test_digest: str = ""
+    """Of test rows that were given, as they were measured on."""
     teacher: dict[str, Any] = field(default_factory=dict)
     """Facts about the teacher: who it is, how many rows it labelled, how often it agrees with known labels; `opinions`
     is the file of its labels."""
@@ -165,6 +167,8 @@ def train(
         )  # fmt: skip
         if learned is not None:
             learned(prepared.dataset, prepared.encoder.fields)
+        if test is not None:
+            recipe = replace(recipe, test_digest=prepared.test.digest)
         if not inline:
             prepared = prepared.mapped(folder)
         job = _Job(recipe, prepared, folder, deadline, load, watch, stop or threading.Event(), first, forkserver)

@@ -5,14 +5,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
+import aias
+from aias.core.errors import UserError
 from aias.core.events import nobody
 from aias.core.schema import Schema
+from aias.data.errors import NoSuchFile
 from aias.data.read import read
 from aias.data.text_files import long_texts
-from aias.training.parent import rows_of
+from aias.training.parent import OtherRows, Parent, rows_of
 
 
 def test_texts_that_only_a_schema_calls_so_are_cut_as_in_training(
@@ -28,9 +32,41 @@ def test_texts_that_only_a_schema_calls_so_are_cut_as_in_training(
     first = read(file, schema=Schema(fields), target="y")
     assert first.frame["t"].str.len_chars().max() == 20
 
-    recipe = SimpleNamespace(source=str(file), test_source=None, encoding=None, test_encoding=None)
+    recipe = SimpleNamespace(source=str(file), test_source=None, encoding=None, test_encoding=None, test_digest="")
     manifest = SimpleNamespace(form="quality", inputs=fields[:1], ignored=(), target=fields[1])
     parent: Any = SimpleNamespace(ref="m@1", manifest=manifest, recipe=recipe, imported=False)
     again, _ = rows_of(parent, None, watch=nobody)
 
     assert again.digest == first.digest
+
+
+def table(seed: int, rows: int) -> pl.DataFrame:
+    a = np.random.default_rng(seed).normal(size=rows)
+    return pl.DataFrame({"a": a, "y": np.where(a > 0, "p", "q")})
+
+
+def test_the_rows_that_a_version_was_measured_on_are_asked_for_and_checked(tmp_path: Path) -> None:
+    first, test, settings = table(0, 200), table(1, 60), {"target": "y", "learners": ("linear",), "search": False}
+    file = tmp_path / "test.csv"
+    test.write_csv(file)
+    how: dict[str, Any] = {**settings, "time": "600s", "inline": True, "home": tmp_path}
+    models = [aias.train(first, name=f"m{at}", test=each, **how) for at, each in enumerate((test, str(file), 0.2))]
+    held, filed, shared = (Parent(each.ref, each.manifest, each.runtime) for each in models)
+    read_again: dict[str, Any] = {"ledger": None, "seconds": 600.0, "watch": nobody}
+
+    with pytest.raises(UserError, match="measured on a table in memory") as refused:
+        rows_of(held, first, watch=nobody)
+    assert "--test" in (refused.value.hint or "") and "test=" in (refused.value.hint or "")
+    found = held.prepared(*rows_of(held, first, test=test, watch=nobody), **read_again)
+    assert found.test.rows == models[0].manifest.rows["test"] == 60
+    with pytest.raises(OtherRows, match="measured on"):
+        held.prepared(*rows_of(held, first, test=table(2, 60), watch=nobody), **read_again)
+    assert filed.prepared(*rows_of(filed, first, watch=nobody), **read_again).test.digest == found.test.digest
+    file.rename(tmp_path / "moved.csv")
+    with pytest.raises(NoSuchFile) as gone:
+        rows_of(filed, first, watch=nobody)
+    assert "--test" in (gone.value.hint or "")
+    again = rows_of(filed, first, test=str(tmp_path / "moved.csv"), watch=nobody)
+    assert filed.prepared(*again, **read_again).test.digest == found.test.digest
+    with pytest.raises(UserError, match="no rows were given to measure"):
+        rows_of(shared, first, test=test, watch=nobody)
