@@ -67,7 +67,8 @@ def compress(
         if bagged and not prepared.test.rows:
             watch(Event("compress.one-fit", f"{ONE_FIT} {prepared.table.fold_count}", "warning"))
         # Only rows outside all folds tell what the mean of all folds gains over one of them.
-        held = hold_out(prepared, seed=first.recipe.seed + number, share=RESERVED, beside_test=not bagged)
+        seed = first.recipe.seed + number
+        held = hold_out(prepared, seed=seed, share=RESERVED, beside_test=not bagged, last=True)
         with room(work, prepared.table.digest, otherwise=own) as folder, scales() as weighing:
             job = Job(
                 parent, held, Ledger(folder), wanted, techniques, deadline, stop or threading.Event(), watch, weighing,

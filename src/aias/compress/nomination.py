@@ -20,8 +20,7 @@ from typing import Final
 from scipy.optimize import isotonic_regression
 from scipy.special import ndtr, ndtri
 
-from aias.compress.gate.evidence import Evidence
-from aias.compress.gate.verdict import SPENT
+from aias.compress.gate.evidence import SPENT, Evidence
 from aias.compress.trial import Trial
 
 NOMINATED_MAX: Final = 3

@@ -42,13 +42,16 @@ class HeldOut:
         return replace(member, scores=member.scores[~self.held])
 
 
-def hold_out(prepared: Prepared, *, seed: int, share: float = SHARE, beside_test: bool = False) -> HeldOut:
-    """`beside_test`: hold rows back even where there is a test part. Raises `UserError` when there are too few rows."""
+def hold_out(
+    prepared: Prepared, *, seed: int, share: float = SHARE, beside_test: bool = False, last: bool = False
+) -> HeldOut:
+    """`beside_test`: hold rows back even where there is a test part; `last`: the last fold may be among them, by which
+    `HeldOut.searched` tells how many there are. Raises `UserError` when there are too few rows."""
     table, together = prepared.table, prepared.table.judged_clusters
     if prepared.test.rows and not beside_test:
         held = np.zeros(len(table.judged), bool)
     elif table.fold_count > 1:
-        held = np.isin(table.folds[table.judged], _folds(table.fold_count, share, seed=seed))
+        held = np.isin(table.folds[table.judged], _folds(table.fold_count, share, seed=seed, last=last))
     else:
         units = np.arange(len(table.judged)) if together is None else np.unique(together, return_inverse=True)[1]
         count = int(units.max()) + 1
@@ -72,7 +75,6 @@ def _apart(rows: int, groups: Ints | None) -> int:
     return rows if groups is None else len(np.unique(groups))
 
 
-def _folds(count: int, share: float, *, seed: int) -> list[int]:
-    """Never the last one: how many folds there are is read from it."""
-    order = np.random.default_rng(seed).permutation(count - 1)
+def _folds(count: int, share: float, *, seed: int, last: bool) -> list[int]:
+    order = np.random.default_rng(seed).permutation(count if last else count - 1)
     return [int(fold) for fold in order[: max(1, round(share * count))]]

@@ -34,7 +34,7 @@ def test_where_rows_are_too_few_a_loss_is_named_that_they_could_tell():
     assert (
         Goals(max_loss=0.006)
         .told(few)
-        .endswith('12,366 rows would be enough, and so would `--max-loss 2.2%` (`max_loss="2.2%"`)')
+        .endswith('13,440 rows would be enough, and so would `--max-loss 2.2%` (`max_loss="2.2%"`)')
     )
     assert replace(few, margin=0.022 / 0.006 * few.margin).enough
     assert [Goals().told(each) for each in (enough, hopeless)] == [str(enough), str(hopeless)]

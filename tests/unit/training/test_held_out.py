@@ -45,6 +45,14 @@ def test_another_version_is_judged_on_other_folds():
     assert not np.array_equal(hold_out(whole, seed=1).held, hold_out(whole, seed=2).held)
 
 
+def test_of_three_folds_any_two_may_be_reserved_where_all_can_be():
+    whole = prepared(folds=3, rows=90)
+    folds, found = whole.table.folds[whole.table.judged], set()
+    for seed in range(20):
+        found.add(tuple(np.unique(folds[hold_out(whole, seed=seed, share=0.5, last=True).held])))
+    assert found == {(0, 1), (0, 2), (1, 2)}
+
+
 def test_with_a_test_part_nothing_else_is_reserved():
     whole = prepared(test=0.2)
     held = hold_out(whole, seed=0)

@@ -15,6 +15,9 @@ from aias.core.arrays import Floats
 RISK: Final = 0.05
 """Of calling something no worse that is worse by the margin."""
 
+SPENT: Final = 0.04
+"""Of that risk; limits cover nearly, not exactly, as often as they say; a fifth pays for it."""
+
 HALVINGS: Final = 40
 """Of an interval of length 2: to 2e-12."""
 

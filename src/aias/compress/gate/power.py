@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from aias.compress.gate.evidence import RISK, Evidence, digits, halved
+from aias.compress.gate.evidence import SPENT, Evidence, digits, halved
 from aias.core.arrays import Floats, Ints
 
 WANTED: Final = 0.8
@@ -49,7 +49,7 @@ class Power:
     @property
     def _limit(self) -> float:
         """Of a loss of which nothing was seen."""
-        return float(ndtri(1 - RISK)) * math.hypot(self.spread / math.sqrt(self.rows), self.doubt / self.rows)
+        return float(ndtri(1 - SPENT)) * math.hypot(self.spread / math.sqrt(self.rows), self.doubt / self.rows)
 
     @property
     def rows_needed(self) -> int:
@@ -81,7 +81,7 @@ class Power:
 
 def in_doubt(found: Evidence, spread: float = 0.0) -> float:
     """How far one row not seen may lie off, by a limit that knows of it beside the `spread`: 0 of equal answers."""
-    beyond = (found.limit(1 - RISK) - found.value) / float(ndtri(1 - RISK))
+    beyond = (found.limit(1 - SPENT) - found.value) / float(ndtri(1 - SPENT))
     return math.sqrt(max(0.0, (beyond * found.rows) ** 2 - spread**2 * found.rows))
 
 

@@ -4,7 +4,8 @@ Several candidates are judged in an order that is fixed before the rows are open
 risk at which it passed to the one behind it, which adds its own share (the fallback procedure, Wiens 2003,
 Pharmaceutical Statistics 2, 211-215). Nearly all is the first one's: where the safest pass, the boldest pays next to
 nothing for not being alone (Holm's method, 1979, would have asked three for a third of the risk each). Where one does
-not pass, what is sure without any doubt still does. The rows are opened once; who has seen the verdict has used them.
+not pass, what is 2.9 standard errors within the margin still does. The rows are opened once; who has seen the verdict
+has used them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +14,13 @@ from typing import Final, Generic, TypeVar
 
 import numpy as np
 
-from aias.compress.gate.evidence import RISK, Evidence, Loss, digits, loss_of
+from aias.compress.gate.evidence import RISK, SPENT, Evidence, Loss, digits, loss_of
 
 Rows = TypeVar("Rows")
 
-SPENT: Final = 0.04
-"""Of the risk of 5 % that is promised; limits cover nearly, not exactly, as often as they say; a fifth pays for it."""
-
 OWN_SHARE: Final = 0.05
-"""Of the risk, which each behind the first has of itself: its limit is then 2.9 standard errors away, else 1.8."""
+"""Of the risk, which each behind the first has of itself: its limit is then 2.9 standard errors away, else 1.8. The
+first always keeps half."""
 
 
 class Sealed(Generic[Rows]):
@@ -70,7 +69,8 @@ def judge(
         if first and own < risk <= p:
             reason = f"not sure enough behind {first.name}, which promised to be safer and did not pass: {loss}"
         elif not p < risk:
-            reason = f"a loss of {digits(margin)} cannot be ruled out: {loss}"
+            asked = f" with {100 * (1 - risk):.0f} % confidence" if own < RISK else ""
+            reason = f"a loss of {digits(margin)} cannot be ruled out{asked}: {loss}"
             first = first or claim
         elif part:
             reason = f"where {part} it is certain to lose more than {digits(part_margin)}"
@@ -86,8 +86,9 @@ def fallback(p: Sequence[float]) -> list[float]:
     Each is the least risk r at which a claim passes: from some claim on all up to it do, each with a p value below r
     times the shares of those from there on."""
     known = np.nan_to_num(np.asarray(p, np.float64), nan=1.0)
-    shares = np.full(len(known), OWN_SHARE)
-    shares[:1] = 1 - OWN_SHARE * (len(known) - 1)
+    behind = max(len(known) - 1, 1)
+    shares = np.full(len(known), min(OWN_SHARE, 0.5 / behind))
+    shares[:1] = 1 - shares[1:].sum()
     asked = np.full((len(known), len(known)), np.inf)
     for begin in range(len(known)):
         asked[begin, begin:] = np.maximum.accumulate(known[begin:] / np.cumsum(shares[begin:]))
