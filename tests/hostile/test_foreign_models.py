@@ -1,9 +1,16 @@
 """Files that nobody should have sent: each is refused in words, and nothing is published."""
 
+import bz2
+import gzip
+import io
+import lzma
 import os
 import signal
 import subprocess
 import sys
+import tracemalloc
+import zipfile
+import zlib
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -61,6 +68,58 @@ def test_a_pickled_booster_is_told_how_to_be_saved_natively(content: bytes, told
     (tmp_path / "model.pkl").write_bytes(content)
 
     assert told in refused(tmp_path / "model.pkl", tmp_path).hint
+
+
+def zipped(name: str) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        archive.writestr(name, b"...")
+    return held.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message", "hint"),
+    [
+        ("m.skops", zipped("1.npy"), "of skops, which is not read", "skl2onnx"),
+        ("m.npz", zipped("weights.npy"), "of NumPy, which is not read", "arrays"),
+        ("m.zip", zipped("model.txt"), "is packed", "unpack it"),
+        ("m.bin", zipped("archive/data.pkl"), "of PyTorch, which is never opened", "torch.onnx.export"),
+        ("m.pt", zipped("code/model.py"), "of PyTorch, which is never opened", "torch.onnx.export"),
+        ("m.keras", zipped("metadata.json"), "of Keras, which is never opened", "model.export"),
+        ("net.xml", b'<?xml version="1.0"?>\n<net name="n" version="11">', "of OpenVINO, which is not read", "ONNX"),
+        ("net.xml", b"<?xml version='1.0'?><PMML/>", "of PMML, which is not read", "ONNX"),
+        ("page.xml", b"<?xml version='1.0'?><html/>", "is no model that can be imported", "CatBoost"),
+        ("model.txt.gz", gzip.compress(b"tree\nversion=v4"), "is packed", "unpack it"),
+        ("m.onnx.gz", gzip.compress(b"\x08\x08"), "is packed", "unpack it"),
+        ("m.json.bz2", bz2.compress(b"{}"), "is packed", "unpack it"),
+        ("m", lzma.compress(b"{}"), "is packed", "unpack it"),
+        ("m.cut.gz", b"\x1f\x8b\x08\x00", "is packed", "unpack it"),
+        ("m.gz", gzip.compress(b"\x80\x04\x95sklearn.svm"), "of scikit-learn or joblib", "skl2onnx"),
+        ("m.z", zlib.compress(b"\x80\x04\x95lightgbm.sklearn"), "of LightGBM, pickled", "booster_"),
+        ("forest.rds", gzip.compress(b"X\n\0\0\0\x03"), "of R, which is not read", "xgb.save"),
+        ("old.pkl.csv", b"a,b\n1,2\n", "is no model that can be imported", "CatBoost"),
+        ("m.pkl.xz", lzma.compress(b"cos\nsystem\n"), "of scikit-learn or joblib", "skl2onnx"),
+    ],
+)  # fmt: skip
+def test_what_is_not_read_is_told_for_what_it_is(
+    name: str, content: bytes, message: str, hint: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    found = refused(tmp_path / name, tmp_path)
+
+    assert message in found.message and hint in found.hint
+
+
+def test_what_is_packed_is_looked_into_no_further_than_its_head(tmp_path: Path) -> None:
+    (tmp_path / "m.gz").write_bytes(gzip.compress(b"\0" * (1 << 24)) * 4)
+
+    tracemalloc.start()
+    found = refused(tmp_path / "m.gz", tmp_path)
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert "is packed" in found.message and used < 1 << 23
 
 
 def test_a_pipe_and_a_folder_are_no_files(tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 """What a file is, by its first bytes and not by its name. What could run code when it is opened is never opened."""
 
+import bz2
 import hashlib
+import lzma
 import re
 import stat
+import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aias.core.suggestions import did_you_mean
 from aias.data.errors import NoSuchFile
@@ -15,8 +19,16 @@ FILE_BYTES_MAX: Final = 1 << 30
 
 HEAD_BYTES: Final = 4_096
 
-PICKLED: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"\x1f\x8b", b"BZ", b"x\x9c", b"x\x01")
-"""How pickles begin, and what joblib packs them in."""
+PICKLED: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+PICKLES: Final = {"pkl", "pickle", "joblib"}
+"""How pickles begin and end: their first bytes, and what they are called."""
+
+PACKED: Final[dict[tuple[bytes, ...], Callable[[], Any]]] = {
+    (b"\x1f\x8b", b"x\x9c", b"x\x01", b"x\xda"): lambda: zlib.decompressobj(wbits=47),
+    (b"BZh",): bz2.BZ2Decompressor,
+    (b"\xfd7zXZ", b"\x5d\x00\x00"): lambda: lzma.LZMADecompressor(memlimit=1 << 24),
+}
+"""What joblib packs pickles in, and people other files: how it begins, and what unpacks it."""
 
 EXPORTS: Final = {
     "LightGBM, pickled": "save it natively: model.booster_.save_model('model.txt'), of a Booster model.save_model(...)",
@@ -27,8 +39,14 @@ EXPORTS: Final = {
     "Keras": "export it: model.export('model.onnx', format='onnx')",
     "TensorFlow": "export it: python -m tf2onnx.convert --saved-model FOLDER --output model.onnx",
     "R": "write the model in its library's own form: xgb.save, lgb.save or catboost.save_model",
+    "OpenVINO": "export the model that it was made from to ONNX, and import that",
+    "skops": "load it where you trust it, and export it: skl2onnx.to_onnx(model, rows[:1]), then import model.onnx",
+    "NumPy": "its arrays alone are no model: export the model that they are of to ONNX",
     "PMML": "train it again with `aias train`, or export the model it was made from to ONNX",
 }
+
+UNREAD: Final = {"NumPy", "OpenVINO", "PMML", "R", "skops"}
+"""Who writes files that are refused because nothing here reads them."""
 
 MODULES: Final = {
     "lightgbm.": "LightGBM",
@@ -72,9 +90,12 @@ def _elsewhere(path: Path) -> str:
 
 
 def _form(name: str, head: bytes) -> str:
-    if maker := _maker(name, head):
-        what = "is not read" if maker in {"PMML", "R"} else "is never opened: such files can run code"
+    inner = _unpacked(head)
+    if maker := _maker(name, head, inner):
+        what = "is not read" if maker in UNREAD else "is never opened: such files can run code"
         raise UnreadableModel(f"`{name}` is of {maker}, which {what}", hint=EXPORTS[maker])
+    if inner is not None or head.startswith(b"PK\x03\x04"):
+        raise UnreadableModel(f"`{name}` is packed", hint="unpack it, and name the model's file that was in it")
     if head.startswith((b"tree\n", b"tree\r\n")):
         return "lightgbm"
     if head.startswith(b"CBM1"):
@@ -91,24 +112,44 @@ def _form(name: str, head: bytes) -> str:
     )
 
 
-def _maker(name: str, head: bytes) -> str:
-    """Who writes files that begin so, of those that are not read."""
-    ending = name.rpartition(".")[2].lower()
+def _unpacked(head: bytes) -> bytes | None:
+    """The first bytes of what is packed, as far as these show them; None where nothing is."""
+    for marks, unpacker in PACKED.items():
+        if head.startswith(marks):
+            try:
+                return bytes(unpacker().decompress(head, HEAD_BYTES))
+            except (zlib.error, lzma.LZMAError, OSError):
+                return b""
+    return None
+
+
+def _maker(name: str, head: bytes, inner: bytes | None) -> str:
+    """Who writes files that begin so, of those that are not read. `inner`: what is packed in it."""
+    endings = name.lower().split(".")[1:]
     if head[:4] == b"PK\x03\x04":
-        return "Keras" if ending == "keras" else "PyTorch"
+        return _archive(endings[-1:], head)
     if head[:8] == b"\x89HDF\r\n\x1a\n":
         return "Keras"
-    if head[:5] == b"<?xml" or b"<PMML" in head:
+    if b"<PMML" in head:
         return "PMML"
-    if head.startswith(PICKLED) and (booster := _booster(head)):
-        return f"{booster}, pickled"
-    if head.startswith(PICKLED):
-        return "PyTorch" if ending in {"pt", "pth"} else "scikit-learn or joblib"
-    if ending in {"pkl", "pickle", "joblib"}:
-        return f"{booster}, pickled" if (booster := _booster(head)) else "scikit-learn or joblib"
-    if ending in {"pt", "pth"}:
+    if head[:5] == b"<?xml" and b"<net " in head:
+        return "OpenVINO"
+    shown, called = (head, endings[-1:]) if inner is None else (inner, endings[-2:])
+    if endings[-1:] in (["pt"], ["pth"]):
         return "PyTorch"
-    return "R" if head[:4] in (b"RDX3", b"RDX2") else ""
+    if shown.startswith(PICKLED) or PICKLES & {*called}:
+        return f"{booster}, pickled" if (booster := _booster(shown)) else "scikit-learn or joblib"
+    return "R" if shown[:4] in (b"RDX3", b"RDX2", b"X\n\0\0") else ""
+
+
+def _archive(ending: list[str], head: bytes) -> str:
+    """Who wrote a zip archive, by what it is called and by its first entry; "" where it may hold anything."""
+    first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    if ending in (["keras"], ["skops"]):
+        return "Keras" if ending == ["keras"] else "skops"
+    if ending in (["pt"], ["pth"], ["ckpt"]) or first.endswith(b"data.pkl"):
+        return "PyTorch"
+    return "NumPy" if ending == ["npz"] or first.endswith(b".npy") else ""
 
 
 def _booster(head: bytes) -> str:
