@@ -321,7 +321,7 @@ def _who(registry: "Registry", trial: "Trial", revision: int) -> str:
 def _unasked(registry: "Registry", trial: "Trial", revision: int) -> str:
     """Why a canary may have answered nobody yet, where it has not."""
     seen = trial.evidence
-    return "" if seen.errors.asked or seen.alone.asked else _who(registry, trial, revision)
+    return "" if seen.errors.asked or seen.slow.asked or seen.alone.asked else _who(registry, trial, revision)
 
 
 def _told() -> Iterator["Reply"]:
@@ -364,7 +364,7 @@ def _row(trial: "Trial", held: str | None = None) -> tuple[str, ...]:
     elif trial.role == "canary":
         fares = f"{seen.errors.bad} failed; live {seen.errors.live_bad} of {seen.errors.live_asked:,}; "
         fares += f"slow {seen.slow.bad} of {seen.slow.asked:,}, live {seen.slow.live_bad} of {seen.slow.live_asked:,}"
-        if not seen.errors.asked:
+        if not (seen.errors.asked or seen.slow.asked):
             fares = "no answer yet beside one of the live version"
         elif not seen.slow.asked:
             fares = fares.partition("; slow")[0] + "; too few yet to say what is slow"

@@ -1,8 +1,8 @@
 """Is a version worse than the live one? A test that may be looked at after every answer, for as long as one likes.
 
 Two things are tested, each at two fifths of the false alarms that are allowed: failed answers, and slow ones (longer
-than the guard allows beyond what 95 % of the live version's answers of that size take). A version is *worse* when it
-is certain of one of them that
+than the guard allows beyond what 95 % of the live version's answers of that size take, or too late for who asked). A
+version is *worse* when it is certain of one of them that
 
     above:   more of its answers are so than the bound says (1 % failed; 5 % slow), and
     beside:  more of its answers are so than of the live version's.
@@ -151,7 +151,8 @@ class Evidence:
         if self.errors.wealth >= certain:
             return f"{_of(self.errors, 'answers failed')}: certainly more, and than {100 * error_share:g} %"
         if self.slow.wealth >= certain:
-            return f"{_of(self.slow, f'answers took over {slower:g} times the live p95')}: certainly more, and than 5 %"
+            what = f"answers took over {slower:g} times the live p95, or came too late"
+            return f"{_of(self.slow, what)}: certainly more, and than 5 %"
         if self.alone.wealth_alone >= alone:
             return (
                 f"{_alone(self.alone, 'answers failed')}, with none of the live version beside them: certainly more "

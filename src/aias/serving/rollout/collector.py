@@ -27,20 +27,31 @@ KINDS_MAX: Final = 64
 """Kinds of bodies; all that come later are one more."""
 
 
+Kind = tuple[bytes, int, int]
+"""What answers are compared among: the type of a body, and about its size and the time that its caller allows."""
+
+_OTHERS: Final = (b"", 0, 0)
+
+
 class Seen(NamedTuple):
-    """`trial`: by the canary, not the live version; `seconds`: None of one that failed."""
+    """`trial`: by the canary, not the live version; `seconds`: None of one that failed. `late`: it did not come in
+    time, or was refused since it would not have; `seconds` are those that its caller gave it then, 0 if he gave none.
+    """
 
     trial: bool
-    kind: tuple[bytes, int]
+    kind: Kind
     failed: bool
     seconds: float | None
+    late: bool = False
 
 
 @dataclass(slots=True)
 class _Cell:
-    """Counts of the live version and of the canary, in this order. `slow_seconds`: beyond which an answer is slow."""
+    """Counts of the live version and of the canary, in this order. `slow_seconds`: beyond which an answer is slow, None
+    before it is known what is usual."""
 
-    slow_seconds: float = float("inf")
+    slow_seconds: float | None = None
+    came: list[int] = field(default_factory=lambda: [0, 0])
     asked: list[int] = field(default_factory=lambda: [0, 0])
     failed: list[int] = field(default_factory=lambda: [0, 0])
     timed: list[int] = field(default_factory=lambda: [0, 0])
@@ -54,15 +65,16 @@ class _Usual:
 
     def __init__(self) -> None:
         self._last: deque[float] = deque(maxlen=USUAL_MAX)
-        self._fresh, self._p95 = 0, float("inf")
+        self._fresh = 0
+        self._p95: float | None = None
 
     def add(self, seconds: float) -> None:
         self._last.append(seconds)
         self._fresh += 1
 
     @property
-    def p95(self) -> float:
-        """Infinite as long as there are too few."""
+    def p95(self) -> float | None:
+        """None as long as there are too few; infinite where it came too late."""
         if self._fresh >= USUAL_MIN:
             self._fresh = 0
             ordered = sorted(self._last)
@@ -77,8 +89,8 @@ class EvidenceCollector:
         """`alone_after`: 0 where the live version answers nobody."""
         self._guard, self._alone_after, self._since_live = guard, alone_after, 0
         self._seen: deque[Seen] = deque(maxlen=SEEN_MAX)
-        self._cells: dict[tuple[bytes, int], _Cell] = {}
-        self._usual: dict[tuple[bytes, int], _Usual] = {}
+        self._cells: dict[Kind, _Cell] = {}
+        self._usual: dict[Kind, _Usual] = {}
 
     def see(self, seen: Seen) -> None:
         self._seen.append(seen)
@@ -93,30 +105,40 @@ class EvidenceCollector:
         for each in fresh:
             self._since_live = self._since_live + 1 if each.trial else 0
             if each.trial and each.seconds is not None:
-                late[0] += 1
-                late[1] += each.seconds > self._guard.seconds_max
+                beyond = each.seconds > self._guard.seconds_max
+                # Of one that was given less nobody knows how long it would have taken.
+                if beyond or not each.late:
+                    late[0] += 1
+                    late[1] += beyond
             if self._since_live > self._alone_after:
-                alone[0] += 1
+                alone[0] += not each.late
                 alone[1] += each.failed
                 continue
-            kind = each.kind if each.kind in self._cells or len(self._cells) < KINDS_MAX else (b"", 0)
+            kind = each.kind if each.kind in self._cells or len(self._cells) < KINDS_MAX else _OTHERS
             cell, usual = self._cells.setdefault(kind, _Cell()), self._usual.setdefault(kind, _Usual())
-            at = int(each.trial)
-            cell.asked[at] += 1
-            cell.failed[at] += each.failed
-            if each.seconds is not None:
-                if cell.slow_seconds < float("inf"):
-                    cell.timed[at] += 1
-                    cell.slow[at] += each.seconds > cell.slow_seconds
-                if not each.trial:
-                    usual.add(each.seconds)
-            if all(cell.asked):
+            self._see(each, cell, usual)
+            if all(cell.came):
                 self._close(cell, found)
-                self._cells[kind] = _Cell(slow_seconds=self._guard.slower * usual.p95)
+                p95 = usual.p95
+                self._cells[kind] = _Cell(slow_seconds=None if p95 is None else self._guard.slower * p95)
         found.alone.see(asked=alone[0], bad=alone[1], live_asked=0, live_bad=0, bound=self._guard.error_share)
         if self._guard.seconds_max:
             found.late.see(asked=late[0], bad=late[1], live_asked=0, live_bad=0, bound=SLOW_SHARE)
         return found
+
+    def _see(self, each: Seen, cell: _Cell, usual: _Usual) -> None:
+        at = int(each.trial)
+        cell.came[at] += 1
+        if not each.late:
+            cell.asked[at] += 1
+            cell.failed[at] += each.failed
+        if each.seconds is None:
+            return
+        if cell.slow_seconds is not None:
+            cell.timed[at] += 1
+            cell.slow[at] += each.late or each.seconds > cell.slow_seconds
+        if not each.trial:
+            usual.add(float("inf") if each.late else each.seconds)
 
     def _close(self, cell: _Cell, found: Evidence) -> None:
         for test, asked, bad, bound in (

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from aias.core.errors import AiasError
 from aias.registry.rollout.trial import BY_KEY, BY_REQUEST, Trial, point
+from aias.serving.admission.urgency import DEADLINE
 from aias.serving.http.bodies import ClientGone
 from aias.serving.refusals import status_of
-from aias.serving.rollout.collector import EvidenceCollector, Seen
+from aias.serving.rollout.collector import EvidenceCollector, Kind, Seen
 from aias.serving.versions.model import Model
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 STICKY: Final = b"x-aias-sticky"
 """By it a caller says for whom it asks; who is the same stays with one version."""
 
-_NOT_ITS_FAULT: Final = frozenset((503, 504))
-"""Too much was asked, or too late."""
+_LATE: Final = frozenset((503, 504))
+"""It did not come in time, or was refused since it would not have: too much was asked, or the version is too slow;
+which of both, is seen by how the other version fares meanwhile."""
 
 
 class Mirror(Protocol):
@@ -104,11 +106,14 @@ class Split:
                     each.collector.see(Seen(tried is not None, _kind(request), True, None))
             if tried is not None:
                 return
-        late = reply.status == 504 and request.deadline is None
-        if reply.status == 200 and reply.phases is not None:
-            failed, seconds = False, sum(reply.phases)
-        elif late or (reply.status >= 500 and reply.status not in _NOT_ITS_FAULT):
-            failed, seconds = True, None
+        own = reply.status == 504 and request.deadline is None
+        late, failed, seconds = reply.status in _LATE and not own, False, None
+        if late:
+            seconds = _allowed_ms(request) / 1000
+        elif reply.status == 200 and reply.phases is not None:
+            seconds = sum(reply.phases)
+        elif own or reply.status >= 500:
+            failed = True
         else:
             return
         # By name: one that runs in a process of its own has another model in its place.
@@ -116,8 +121,8 @@ class Split:
         by_live = version == self.live.version
         for each in self.canaries:
             if by_live or each.model.version == version:
-                each.collector.see(Seen(not by_live, _kind(request), failed, seconds))
-        for mirror in self._mirrors:
+                each.collector.see(Seen(not by_live, _kind(request), failed, seconds, late))
+        for mirror in () if late else self._mirrors:
             mirror.offer(request)
 
 
@@ -136,8 +141,15 @@ def _may_be_the_versions(fault: Exception) -> bool:
     if isinstance(fault, ClientGone):
         return False
     status = status_of(fault) if isinstance(fault, AiasError) else 500
-    return status in (400, 422) or (status >= 500 and status not in _NOT_ITS_FAULT)
+    return status in (400, 422) or (status >= 500 and status not in _LATE)
 
 
-def _kind(request: "Request") -> tuple[bytes, int]:
-    return request.media_type, len(request.body).bit_length()
+def _kind(request: "Request") -> Kind:
+    # A body that was refused at the door has not been read.
+    length = len(request.body) or int(request.headers.get(b"content-length", b"0"))
+    return request.media_type, length.bit_length(), _allowed_ms(request).bit_length()
+
+
+def _allowed_ms(request: "Request") -> int:
+    """0 where its caller has not said."""
+    return 0 if request.deadline is None else int(request.headers.get(DEADLINE, b"0"))

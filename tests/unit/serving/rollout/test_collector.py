@@ -4,7 +4,7 @@ from aias.registry.rollout.evidence import Evidence
 from aias.registry.rollout.trial import Guard
 from aias.serving.rollout.collector import ALONE_AFTER, KINDS_MAX, EvidenceCollector, Seen
 
-JSON = (b"application/json", 5)
+JSON = (b"application/json", 5, 0)
 
 
 def seen(
@@ -51,7 +51,7 @@ def test_a_canary_that_is_twice_as_slow_is_found_out_and_one_a_fifth_slower_is_n
 def test_large_bodies_are_compared_with_large_ones_only() -> None:
     """A caller whose bodies are large, and who is answered by the canary, does not make it slow."""
     collector, known, rng = EvidenceCollector(Guard()), Evidence(), random.Random(5)
-    large = (b"application/json", 20)
+    large = (b"application/json", 20, 0)
     for _ in range(1_500):
         trial = rng.random() < 0.1
         big = rng.random() < (0.9 if trial else 0.1)
@@ -74,7 +74,7 @@ def test_a_machine_that_gets_slow_for_both_is_not_the_canarys_fault() -> None:
 def test_kinds_without_end_take_room_for_a_few_only() -> None:
     collector = EvidenceCollector(Guard())
 
-    collector.learn(Seen(at % 2 == 0, (b"x", at // 2), False, 0.1) for at in range(10_000))
+    collector.learn(Seen(at % 2 == 0, (b"x", at // 2, 0), False, 0.1) for at in range(10_000))
 
     assert len(collector._cells) <= KINDS_MAX + 1
 
@@ -131,3 +131,43 @@ def test_a_latency_that_was_stated_holds_whatever_the_live_version_takes() -> No
     assert told(slow, guard).startswith("100 of 100 answers took over 50 ms")
     assert told(fast, guard) == ""
     assert told(EvidenceCollector(Guard()).learn([Seen(True, JSON, False, 9.0)] * 99), Guard()) == ""
+
+
+def fates(canary: tuple[float, bool], live: tuple[float, bool], count: int = 1_200) -> Evidence:
+    """What is known where of each version so many answers are late, or all of them are."""
+    rng, collector, known = random.Random(4), EvidenceCollector(Guard()), Evidence()
+    for at in range(count):
+        share, always = canary if at % 2 else live
+        late = always or rng.random() < share
+        known.add(collector.learn([Seen(at % 2 == 1, JSON, False, 0.2 if late else 0.01, late)]))
+    return known
+
+
+def test_a_canary_whose_answers_come_too_late_is_slow() -> None:
+    for often in ((0.9, False), (0.2, False), (0.0, True)):
+        known = fates(often, (0.0, False))
+        assert "or came too late" in why(known), often
+        assert known.errors.bad == 0
+
+
+def test_what_comes_too_late_from_both_is_not_the_canarys_fault() -> None:
+    for often in ((0.03, False), (0.4, False), (0.0, True)):
+        assert why(fates(often, often)) == "", often
+
+
+def test_answers_that_came_too_late_are_no_answers_that_promote() -> None:
+    known = fates((0.0, True), (0.0, False))
+
+    assert (known.good, known.errors.asked) == (0, 0)
+    assert known.slow.asked > 400
+
+
+def test_of_an_answer_that_had_less_time_than_the_bound_nobody_knows_how_long_it_would_have_taken() -> None:
+    guard = Guard(seconds_max=0.05)
+    less, more = (
+        EvidenceCollector(guard).learn([Seen(at % 2 == 0, JSON, False, given, True) for at in range(200)])
+        for given in (0.02, 0.2)
+    )
+
+    assert (less.late.asked, less.late.bad) == (0, 0)
+    assert told(more, guard).startswith("100 of 100 answers took over 50 ms")

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -175,3 +176,55 @@ def test_who_names_a_number_gets_the_live_version_also_beside_a_canary_of_anothe
 
     assert asked(both).asked is other
     assert found == [("churn@1", None), ("churn@1", None), ("trees@1", None), ("churn@1", None)]
+
+
+def came(split: Split, model: Model, status: int, *, given_ms: int = 0, body: bytes = b"[{}]") -> None:
+    request = asked(
+        split, headers={b"content-length": b"4"} | ({b"x-deadline-ms": b"%d" % given_ms} if given_ms else {})
+    )
+    request.model, request.body, request.deadline = model, body, time.monotonic() if given_ms else None
+    split.note(request, Reply(b"[]", status, phases=(0.0, 0.01, 0.0) if status == 200 else None))
+
+
+@pytest.mark.parametrize("status", [503, 504])
+def test_a_canary_too_slow_for_its_callers_deadlines_is_found_out(status: int) -> None:
+    half = split(5_000)
+    for at in range(600):
+        came(half, LIVE, 200, given_ms=200)
+        # Refused at the door, its body is never read.
+        came(half, TWO, status if at % 10 else 200, given_ms=200, body=b"" if status == 503 and at % 10 else b"[{}]")
+    found = half.canaries[0].collector.take()
+
+    assert found is not None
+    assert "came too late" in found.worse(error_share=0.01, slower=1.5, false_alarms=0.01)
+
+
+def test_who_allows_little_time_is_compared_with_who_allows_as_little() -> None:
+    half = split(5_000)
+    for _ in range(600):
+        came(half, LIVE, 200)
+        came(half, TWO, 504, given_ms=5)
+        came(half, LIVE, 200, given_ms=5_000)
+    found = half.canaries[0].collector.take()
+
+    assert found is not None
+    assert (found.slow.asked, found.worse(error_share=0.01, slower=1.5, false_alarms=0.01)) == (0, "")
+
+
+def test_what_came_too_late_is_no_failure_and_is_not_shown_to_a_shadow() -> None:
+    class Kept:
+        def __init__(self) -> None:
+            self.offered: list[Request] = []
+
+        def offer(self, request: Request) -> None:
+            self.offered.append(request)
+
+    mirror = Kept()
+    both = Split("churn", 1, live=LIVE, canaries=split(5_000).canaries, mirrors=[mirror])
+    for status in (503, 504, 200):
+        came(both, TWO, status, given_ms=200)
+
+    assert [(each.failed, each.late) for each in both.canaries[0].collector._seen] == [
+        (False, True), (False, True), (False, False)
+    ]  # fmt: skip
+    assert len(mirror.offered) == 1
