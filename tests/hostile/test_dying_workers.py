@@ -13,6 +13,7 @@ from mortal_worker import DEADLY, ENDLESS, GREEDY
 
 from aias.serving.survival.keeper import can_keep
 from live_server import eventually
+from open_files import room_for
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 
@@ -128,6 +129,19 @@ def test_what_the_system_refuses_its_supervisor_is_told_and_ends_nobody(server: 
 
     assert server.call("good", 50)[0] == 200
     assert server.told("serve.supervisor-fault") == 1
+
+
+def test_a_worker_that_cannot_be_started_for_now_is_started_later_and_the_others_answer(server: Server) -> None:
+    eventually(server.whole, PATIENCE)
+    before, (killed, other) = server.told("serve.worker-not-started"), server.supervisor.pids
+    with room_for(0):
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: server.told("serve.worker-not-started") > before or not server.thread.is_alive(), PATIENCE)
+    assert server.thread.is_alive()
+    eventually(server.whole, PATIENCE)
+
+    assert other in server.supervisor.pids
+    assert server.call("good", 50)[0] == 200
 
 
 def keeper_of(server: Server, worker: int) -> int:

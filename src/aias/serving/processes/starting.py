@@ -1,5 +1,6 @@
 """How a worker's process is started: what it is given, and who listens to what it says."""
 
+import errno
 import socket
 import subprocess
 import sys
@@ -32,8 +33,19 @@ class Starter:
         self._layout = Layout(threads=orders.places, slots=int(orders.bounds["connections"]) + SPARE_SLOTS)
 
     def start(self, index: int, sockets: Sequence[socket.socket], *, hear: Hear, bury: Bury) -> WorkerProcess:
-        """A process that listens on those. In a thread `hear` is told what it says, and `bury` when it has ended."""
+        """A process that listens on those. In a thread `hear` is told what it says, and `bury` when it has ended.
+        Raises `OSError` where the system has no process, thread or open file left; then nothing has begun."""
         channel = WorkerChannel.make(self._layout)
+        try:
+            process = self._process(index, sockets, channel)
+            _listen(process, hear, bury)
+        except OSError:
+            if channel is not None:
+                channel.close()
+            raise
+        return process
+
+    def _process(self, index: int, sockets: Sequence[socket.socket], channel: WorkerChannel | None) -> WorkerProcess:
         passed = [each.fileno() for each in sockets]
         counts = self._name()
         orders = replace(self._orders, index=index, counts=counts, descriptors=(*passed,), slots=self._layout.slots)
@@ -49,9 +61,16 @@ class Starter:
             # What a terminal says to its group, Ctrl-C or that it goes, is for us to hear.
             process_group=0,
         )
-        process = WorkerProcess(popen, channel, time.monotonic(), counts)
+        return WorkerProcess(popen, channel, time.monotonic(), counts)
+
+
+def _listen(process: WorkerProcess, hear: Hear, bury: Bury) -> None:
+    try:
         threading.Thread(target=_listen_to, args=(process, hear, bury), daemon=True).start()
-        return process
+    except RuntimeError as fault:
+        with process.popen as popen:
+            popen.kill()
+        raise OSError(errno.EAGAIN, str(fault)) from fault
 
 
 def _listen_to(process: WorkerProcess, hear: Hear, bury: Bury) -> None:

@@ -178,17 +178,29 @@ class Supervisor:
                 )
 
     def _start(self, worker: Worker) -> None:
-        process = self._starter.start(
-            worker.index,
-            worker.sockets,
-            hear=partial(self._later, self._hear, worker),
-            bury=partial(self._later, self._bury, worker),
-        )
+        hear, bury = partial(self._later, self._hear, worker), partial(self._later, self._bury, worker)
+        try:
+            process = self._starter.start(worker.index, worker.sockets, hear=hear, bury=bury)
+        except OSError as fault:
+            self._put_off(worker, fault)
+            return
         worker.restart_at = None
         if worker.process is None:
             worker.process = process
         else:
             worker.next = process
+
+    def _put_off(self, worker: Worker, fault: OSError) -> None:
+        """The system has nothing left to start it with."""
+        if not self._told:
+            raise WorkerFailed(
+                f"worker {worker.index} did not start: {fault.strerror}", hint="look at `ulimit -a`, and at what runs"
+            ) from fault
+        pause = worker.pause_unstarted(alone=not self._ready())
+        worker.restart_at = time.monotonic() + pause
+        said = f"worker {worker.index} cannot be started: {fault.strerror}; it is tried again in {pause:g} s"
+        facts: dict[str, object] = {"worker": worker.index, "why": fault.strerror, "pause_seconds": pause}
+        self._announce(Event("serve.worker-not-started", said, "warning", facts))
 
     def _hear(self, worker: Worker, process: WorkerProcess, event: Event) -> None:
         """Pass on what the first worker says, and warnings of all; the rest would come from each of them alike."""

@@ -44,7 +44,13 @@ class Worker:
             return 0.0
         settled = time.monotonic() - process.started_at >= SETTLED_SECONDS
         self.deaths = 1 if settled else self.deaths + 1
-        if self.deaths <= QUICK_DEATHS:
-            return 0.0
+        return 0.0 if self.deaths <= QUICK_DEATHS else self._pause(alone=alone)
+
+    def pause_unstarted(self, *, alone: bool) -> float:
+        """The same, as the system had nothing left to start it with; that is not over at once."""
+        self.deaths = max(QUICK_DEATHS, self.deaths) + 1
+        return self._pause(alone=alone)
+
+    def _pause(self, *, alone: bool) -> float:
         most = PAUSE_SECONDS_ALONE if alone else PAUSE_SECONDS_MAX
         return min(most, PAUSE_SECONDS * 2.0 ** min(self.deaths - QUICK_DEATHS - 1, 10))

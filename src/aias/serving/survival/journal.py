@@ -76,8 +76,12 @@ class Pages:
     def make(cls, layout: Layout) -> "Pages":
         """Fresh ones. Raises `OSError` where a machine has no such memory."""
         descriptor = os.memfd_create("aias-journal")
-        os.ftruncate(descriptor, layout.bytes)
-        return cls(descriptor, layout)
+        try:
+            os.ftruncate(descriptor, layout.bytes)
+            return cls(descriptor, layout)
+        except OSError:
+            os.close(descriptor)
+            raise
 
     def close(self) -> None:
         self.words.release()

@@ -1,5 +1,6 @@
 """What the supervisor holds of each worker's process."""
 
+import errno
 import os
 import signal
 import socket
@@ -23,6 +24,9 @@ FROM_OUTSIDE: Final = frozenset((0, -signal.SIGKILL, -signal.SIGTERM, -signal.SI
 _ENDED: Final = ("", "Z", "X")
 """States of a process that runs no more."""
 
+_FOR_NOW: Final = (errno.EMFILE, errno.ENFILE, errno.EAGAIN)
+"""What a system refuses that has been used up, and may have it again."""
+
 KEEPER_SECONDS: Final = 10.0
 """A worker that has lived so long and loses its keeper is replaced; where each does at once, none would ever answer."""
 
@@ -31,17 +35,24 @@ class WorkerChannel:
     """A worker's journal and the socket pair by which sockets go to and fro."""
 
     def __init__(self, layout: Layout) -> None:
-        self.pages = Pages.make(layout)
         self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self.pages = Pages.make(layout)
+        except OSError:
+            self.ours.close()
+            self.theirs.close()
+            raise
         self.ours.setblocking(False)
 
     @classmethod
     def make(cls, layout: Layout) -> "WorkerChannel | None":
-        """None where this machine cannot keep connections."""
-        with suppress(OSError):
-            if can_keep():
-                return cls(layout)
-        return None
+        """None where this machine cannot keep connections. Raises `OSError` where it only cannot now."""
+        try:
+            return cls(layout) if can_keep() else None
+        except OSError as fault:
+            if fault.errno in _FOR_NOW:
+                raise
+            return None
 
     def close(self) -> None:
         self.pages.close()

@@ -48,3 +48,12 @@ def test_one_that_has_lived_long_begins_anew() -> None:
 
     assert pauses(worker, *[process(1)] * 10)[-1] > 0
     assert pauses(worker, process(1, seconds=SETTLED_SECONDS + 1)) == [0.0]
+
+
+def test_one_that_the_system_cannot_start_is_tried_again_after_pauses_that_grow_and_are_bounded() -> None:
+    worker = Worker(0, [])
+    found = [worker.pause_unstarted(alone=False) for _ in range(40)]
+
+    assert found == sorted(found)
+    assert 0 < found[0] < 1 < found[-1] == PAUSE_SECONDS_MAX
+    assert worker.pause_unstarted(alone=True) == PAUSE_SECONDS_ALONE

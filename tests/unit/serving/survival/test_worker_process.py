@@ -1,14 +1,11 @@
 """The supervisor's side: whose fault a death is, what is stuck, and that nothing a worker has left gets lost."""
 
 import os
-import resource
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from itertools import count
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +21,7 @@ from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.transfers import TransferQueue
 from aias.serving.survival.worker_process import WorkerChannel, WorkerProcess
 from live_server import eventually
+from open_files import room_for
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 
@@ -199,19 +197,6 @@ def test_what_the_keeper_sent_goes_on_with_the_journal_and_who_died_in_a_run() -
     said, descriptors, *_ = socket.recv_fds(alive.channel.theirs, 10_000, 10)
     assert msgspec.json.decode(said, type=Transfer) == Transfer([idle.index, busy.index], [busy.index], [], (2, 4))
     assert len(descriptors) == 3
-
-
-@contextmanager
-def room_for(descriptors: int) -> Iterator[None]:
-    """This process may open so many more files meanwhile."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with ExitStack() as held:
-        limit = 1 + max(held.enter_context(Path(os.devnull).open()).fileno() for _ in range(descriptors))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def left_by(dead: WorkerProcess, messages: int, slots: int) -> None:
