@@ -13,11 +13,13 @@ import pytest
 
 from aias.access.ledger import Ledger
 from aias.access.quotas import checked
+from aias.core.errors import Damaged
 from aias.core.names import Ref
 from aias.database.engine import FILE
 from aias.registry.registry import Registry
 from aias.registry.rollout.trial import Guard
 from aias.registry.values import Endpoint
+from aias.runtimes.golden import OtherAnswers
 from live_server import PATIENCE, LiveServer, Response, Rule, eventually, live_server, samples
 from rollout_home import GUARD, ROWS, Breaks, Home, ask, home_at, outcomes, serving, share, start, version_of
 
@@ -199,6 +201,61 @@ def test_a_canary_that_cannot_be_loaded_is_taken_away_and_the_log_says_why(home:
         assert version_of(ask(server)) == 1
         assert "no such disk" in home.registry.rollouts.history("churn")[0].why
         assert server.gateway.ready
+
+
+def test_over_http_a_version_that_cannot_be_asked_is_refused_with_the_reason(home: Home) -> None:
+    def load(endpoint: Endpoint) -> Rule:
+        if endpoint.number == 2:
+            raise OtherAnswers("golden row 3: it answered 0.9, and 0.1 when it was published")
+        return Rule(share(1))
+
+    home.load = load  # type: ignore[method-assign, assignment]
+    with serving(home) as server:
+        for role in ("canary", "shadow"):
+            refused = server.call("POST", "/endpoints/churn", {"version": "churn@2", role: 0.5})
+
+            assert (refused.status, "golden row 3" in refused.body.decode()) == (503, True)
+        assert server.call("GET", "/endpoints/churn").json["trials"] == []  # type: ignore[index, call-overload]
+    assert outcomes(home) == []
+
+
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_over_http_is_told_which_file_of_a_version_is_damaged(home: Home, damaged: int) -> None:
+    with serving(home) as server:
+        file = home.registry.folder(home.registry.version(Ref("churn", damaged))) / "model.onnx"
+        file.chmod(0o600)
+        file.write_bytes(b"something else")
+        refused = server.call("POST", "/endpoints/churn", {"version": "churn@2", "canary": 0.5})
+
+    assert (refused.status, "model.onnx" in refused.body.decode()) == (503, True)
+
+
+def test_over_http_is_told_how_trials_ended_where_it_has_pointed_and_why_a_version_does_not_answer(home: Home) -> None:
+    home.publish(3)
+    loads = home.load
+
+    def load(endpoint: Endpoint) -> Rule:
+        if endpoint.number == 3:
+            raise Damaged("model.onnx is not what was sealed")
+        return loads(endpoint)
+
+    home.load = load  # type: ignore[method-assign]
+    with serving(home) as server:
+        start(home, server)
+        home.registry.rollouts.rollback("churn")
+        home.registry.deploy("churn", Ref("churn", 3))
+        eventually(lambda: "failed" in server.call("GET", "/endpoints/churn").json)  # type: ignore[operator]
+        found = server.call("GET", "/endpoints/churn").json
+        home.registry.deploy("churn", Ref("churn", 1))
+        eventually(lambda: "failed" not in server.call("GET", "/endpoints/churn").json)  # type: ignore[operator]
+
+        assert isinstance(found, dict)
+        assert (found["version"], found["answers"]) == ("churn@3", "churn@1")
+        assert found["failed"] == "model.onnx is not what was sealed"
+        assert [(each["version"], each["outcome"], each["why"]) for each in found["history"]] == [
+            ("churn@2", "rolled back", "by hand")
+        ]
+        assert [(each["number"], each["how"]) for each in found["moves"]] == [(1, "deployed"), (3, "deployed")]
 
 
 def test_who_asks_for_a_version_by_name_gets_it(home: Home) -> None:

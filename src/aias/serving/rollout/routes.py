@@ -1,7 +1,7 @@
 """Endpoints over HTTP: who answers, what is tried beside it; and for keys that may deploy, how that is changed.
 
-What is read comes from memory. What changes something is done in a thread, and answered when every worker has
-followed.
+What is read comes from memory, but for the past. What changes something is done in a thread, and answered when every
+worker has followed.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from aias.core.names import Ref
-from aias.registry.rollout.trial import Guard, beside, named_latency, told
+from aias.registry.rollout.trial import Guard, Role, beside, named_latency, told
 from aias.registry.values import Endpoint
 from aias.serving.admission.idempotency import asked_once, once_of
 from aias.serving.http.bodies import Nothing, read_as
@@ -20,7 +20,7 @@ from aias.serving.refusals import UnknownEndpoint, follows
 from aias.serving.rollout.stage import RolloutStore
 from aias.serving.survival.crash_record import NotHeld
 from aias.serving.survival.isolated_versions import IsolatedVersions
-from aias.serving.versions.loading import deploy
+from aias.serving.versions.loading import deploy, telling_why, tried_out
 from aias.serving.versions.router import Router
 
 
@@ -68,8 +68,17 @@ class Endpoints:
         return json_reply([self._told(each) for each in self._router.stage.endpoints])
 
     def describe(self, request: Request) -> Reply:
-        """One of them"""
-        return self._one(request.places["name"])
+        """One of them, with all its trials, where it has pointed, and why its version could not be loaded"""
+        endpoint = self._endpoint(request.places["name"])
+        rollouts, control, now = self._rollouts, self._control, self._told(endpoint)
+
+        def with_its_past() -> bytes:
+            history = [] if rollouts is None else [told(each) for each in rollouts.history(endpoint.name)]
+            moves = [] if control is None else control.history(endpoint.name)
+            return msgspec.json.encode(now | {"history": history, "moves": moves})
+
+        # In a thread, as of the database.
+        return Reply(b"", later=with_its_past)
 
     def deploy(self, request: Request) -> Reply:
         """Point an endpoint at a version, or put one on trial beside it"""
@@ -84,12 +93,20 @@ class Endpoints:
         given: dict[str, Any] = {key: value for key, value in guard.items() if value is not None}
         trial = beside(asked.canary, asked.shadow, sticky=asked.sticky, guarded=bool(given))
         if trial is not None:
-            self._kept.start(name, ref, role=trial[0], share=trial[1], sticky=asked.sticky, guard=Guard(**given))
+            self._start(name, ref, *trial, sticky=asked.sticky, guard=Guard(**given))
         else:
             if self._control is None:
                 raise follows()
             deploy(self._control, self._router, name, ref)
         return self._followed(name)
+
+    def _start(self, name: str, ref: Ref, role: Role, share: float, *, sticky: str, guard: Guard) -> None:
+        kept = self._kept
+        if self._control is not None:
+            # Of a version that cannot be asked who asks for it is told why. A shadow is loaded in its own process.
+            ref = tried_out(self._control, self._router, name, ref, keep=role == "canary").ref
+        with telling_why(f"{ref} cannot be tried beside `{name}`"):
+            kept.start(name, ref, role=role, share=share, sticky=sticky, guard=guard)
 
     def promote(self, request: Request) -> Reply:
         """Make a canary the live version"""
@@ -142,8 +159,8 @@ class Endpoints:
         raise UnknownEndpoint(f"there is no endpoint `{name[:100]}`")
 
     def _told(self, endpoint: Endpoint) -> dict[str, object]:
-        answers = dict(self._router.answering()).get(endpoint.name)
-        return {
+        answers, fault = dict(self._router.answering()).get(endpoint.name), self._router.fault(endpoint)
+        facts: dict[str, object] = {
             "endpoint": endpoint.name,
             "version": str(endpoint.ref),
             "answers": answers,
@@ -152,6 +169,7 @@ class Endpoints:
             "held": {each: how for each in self._versions(endpoint) if (how := self._held(each))},
             "trials": [told(each) for each in self._router.stage.known if each.endpoint == endpoint.name],
         }
+        return facts | ({"failed": fault} if fault else {})
 
     @property
     def _kept(self) -> RolloutStore:

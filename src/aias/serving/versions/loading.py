@@ -1,11 +1,13 @@
 """A version from the registry into memory: verified, read, its engine chosen, and asked its golden rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from aias.artifact.manifest import read_manifest
+from aias.core.errors import Damaged
 from aias.core.events import Watch
 from aias.core.names import Ref
 from aias.registry.registry import Registry
@@ -57,16 +59,29 @@ def try_out(registry: Registry, home: Path, ref: Ref, *, watch: Watch) -> None:
 
 def deploy(control: "Control", router: "Router", name: str, ref: Ref) -> None:
     """Point an endpoint at a version that answers here: none that servers could not answer with, as a process that
-    takes the place of another has nothing else to answer with than what is deployed. Raises `UnknownVersion`,
-    `Damaged`, and `NotReady` for one that does not answer its golden rows."""
-    from aias.runtimes.golden import OtherAnswers
+    takes the place of another has nothing else to answer with than what is deployed. Raises `UnknownVersion`, and
+    `NotReady` for one that is damaged or does not answer its golden rows."""
+    found = tried_out(control, router, name, ref)
+    with telling_why(f"{found.ref} cannot be deployed"):
+        control.deploy(name, found.ref)
 
+
+def tried_out(control: "Control", router: "Router", name: str, ref: Ref, *, keep: bool = True) -> Version:
+    """The version, once it has been loaded here, and answered its golden rows; where it is to be asked, it is kept.
+    Raises `UnknownVersion`, `NotReady`."""
     found = control.version(ref)
+    with telling_why(f"{ref} cannot answer for `{name}`"):
+        router.try_out(Endpoint(name, found.name, found.number, found.digest, 0, found.created_at), keep=keep)
+    return found
+
+
+@contextmanager
+def telling_why(what: str) -> Iterator[None]:
+    """For callers who may deploy: they are told which file of a version is damaged. Raises `NotReady` for that."""
     try:
-        router.try_out(Endpoint(name, found.name, found.number, found.digest, 0, found.created_at))
-    except OtherAnswers as fault:
-        raise NotReady(f"{ref} cannot answer for `{name}`: {fault.message}", hint=fault.hint) from None
-    control.deploy(name, found.ref)
+        yield
+    except Damaged as fault:
+        raise NotReady(f"{what}: {fault.message}", hint=fault.hint) from None
 
 
 def width_in(registry: Registry, endpoint: Endpoint) -> int:

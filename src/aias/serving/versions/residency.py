@@ -9,15 +9,17 @@ and a part of the weights that all processes share.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from aias.core.memory import give_back, private_bytes
 
 if TYPE_CHECKING:
     from aias.artifact.manifest import Manifest
+    from aias.registry.values import Endpoint
+    from aias.serving.versions.model import Model
 
 EVERY: Final = "*"
 """Pinned: all endpoints."""
@@ -65,14 +67,49 @@ def longest_ago(residents: Mapping[str, Resident]) -> list[str]:
     return sorted(residents, key=lambda name: residents[name].asked_at)
 
 
+KEEP_SECONDS: Final = 600.0
+"""What was answering stays in memory so long after it was replaced, so that going back to it loads nothing."""
+
+
+class Aside:
+    """Models that answer nobody, and stay a while: of each endpoint what answered before, and what was tried out."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._kept: dict[tuple[str, str], tuple[str, Model, float]] = {}
+
+    def put(self, name: str, digest: str, model: "Model", *, tried: bool = False) -> None:
+        self._kept[name, "tried" if tried else "before"] = digest, model, self._clock() + KEEP_SECONDS
+
+    def find(self, endpoint: "Endpoint") -> "Model | None":
+        """The model of what it points at."""
+        for (name, _), (digest, model, _) in self._kept.items():
+            if (name, digest, model.version) == (endpoint.name, endpoint.digest, str(endpoint.ref)):
+                return model
+        return None
+
+    def drop(self, name: str) -> None:
+        self._kept = {key: each for key, each in self._kept.items() if key[0] != name}
+
+    def expire(self) -> None:
+        self._kept = {key: each for key, each in self._kept.items() if each[2] > self._clock()}
+
+    def models(self) -> "list[tuple[str, Model]]":
+        """By their digest."""
+        return [(digest, model) for digest, model, _ in self._kept.copy().values()]
+
+    def let_go(self, fits: Callable[[], bool]) -> None:
+        """One after the other, until what is left fits."""
+        for key in [*self._kept]:
+            if not fits():
+                del self._kept[key]
+
+
 def let_go(
-    before: MutableMapping[str, Any], movable: Mapping[str, Resident], unload: Callable[[str], None], *,
-    fits: Callable[[], bool],
-) -> bool:  # fmt: skip
-    """Drop what answered before, then `unload` what was asked longest ago, until the others fit; whether they do."""
-    for name in [*before]:
-        if not fits():
-            before.pop(name, None)
+    aside: Aside, movable: Mapping[str, Resident], unload: Callable[[str], None], *, fits: Callable[[], bool]
+) -> bool:
+    """Drop what answers nobody, then `unload` what was asked longest ago, until the others fit; whether they do."""
+    aside.let_go(fits)
     for name in longest_ago(movable):
         if fits():
             break

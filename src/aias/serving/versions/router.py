@@ -23,6 +23,7 @@ from aias.serving.versions.model import Answering, Model
 from aias.serving.versions.residency import (
     AT_START_MAX,
     START_SECONDS,
+    Aside,
     LoadSlots,
     MemoryGrowth,
     Residency,
@@ -35,9 +36,6 @@ from aias.serving.versions.widths import Widths
 
 RETRY_SECONDS: Final = 30.0
 """A version that could not be loaded is tried again this long after, or as soon as anything is deployed."""
-
-KEEP_SECONDS: Final = 600.0
-"""What was answering stays in memory so long after it was replaced, so that going back to it loads nothing."""
 
 
 class Directory(Protocol):
@@ -74,7 +72,7 @@ class Router:
         self.stage = Stage(rollouts, warmed=self._tried, watch=watch, clock=clock, shadow=shadow)
         self._models: dict[str, Model] = {}
         self._alone: dict[str, Model] = {}
-        self._before: dict[str, tuple[str, Model, float]] = {}
+        self._aside = Aside(clock)
         self._endpoints: dict[str, Endpoint] = {}
         self._on_trial: frozenset[str] = frozenset()
         self._wanted: dict[str, Endpoint] = {}
@@ -127,11 +125,12 @@ class Router:
             if model is not None:
                 return model
 
-    def try_out(self, endpoint: Endpoint) -> None:
+    def try_out(self, endpoint: Endpoint, *, keep: bool = True) -> None:
         """Load a version that is to be deployed, so that it is in memory then. Raises whatever hinders it."""
         model = self._tried(endpoint)
-        with self._changing:
-            self._before[endpoint.name] = endpoint.digest, model, self._clock() + KEEP_SECONDS
+        if keep:
+            with self._changing:
+                self._aside.put(endpoint.name, endpoint.digest, model, tried=True)
 
     def pointer(self, endpoint: str) -> Endpoint:
         """What an endpoint answers with. Raises `UnknownEndpoint`, `NotReady`."""
@@ -148,6 +147,10 @@ class Router:
     def loaded(self) -> list[tuple[str, str]]:
         """The same of those that are in memory."""
         return [(name, model.version) for name, model in self._models.items()]
+
+    def fault(self, endpoint: Endpoint) -> str:
+        """Why the version that it points at could not be loaded; empty where it could, or has not been tried."""
+        return self._warming.faults.get((endpoint.name, str(endpoint.ref)), "")
 
     def tiers(self) -> list[tuple[str, str]]:
         """Each endpoint in memory, and where its model runs."""
@@ -202,7 +205,7 @@ class Router:
             self._note_asked()
             generation = self._directory.generation()
             with self._changing:
-                self._before = {name: kept for name, kept in self._before.items() if kept[2] > self._clock()}
+                self._aside.expire()
                 retry = self._retry_at is not None and self._clock() >= self._retry_at
                 if generation == self._generation and not retry:
                     return
@@ -219,7 +222,7 @@ class Router:
     def _go_by(self, wanted: dict[str, Endpoint]) -> None:
         for name in (self._endpoints.keys() | self.missing) - wanted.keys():
             self._put(name, None, None)
-            self._before.pop(name, None)
+            self._aside.drop(name)
         self._wanted, self._on_trial = wanted, frozenset(each.name for each in wanted.values() if each.trials)
         due = {name for name in wanted if name in self.due or name in self.missing or not self.knows(name)}
         for name, endpoint in wanted.items():
@@ -227,7 +230,8 @@ class Router:
                 # Who asks it now waits for it.
                 self._endpoints[name] = endpoint
             elif not self._is_followed(endpoint):
-                if (model := self._at_hand(endpoint)) is None:
+                # Its model may have answered before, been tried out or be on trial.
+                if (model := self._aside.find(endpoint) or self.stage.canary(endpoint)) is None:
                     due.add(name)
                 else:
                     self._answer_with(endpoint, model)
@@ -237,13 +241,6 @@ class Router:
     def _is_followed(self, endpoint: Endpoint) -> bool:
         name, same = endpoint.name, _is_same(self._endpoints.get(endpoint.name), endpoint)
         return same and (name in self._models or not (self._stays_put(name) or name in self.due))
-
-    def _at_hand(self, endpoint: Endpoint) -> Model | None:
-        """Its model, if that has answered for it before, or on trial."""
-        digest, model, _ = self._before.get(endpoint.name, ("", None, 0.0))
-        if model is not None and (digest, model.version) == (endpoint.digest, str(endpoint.ref)):
-            return model
-        return self.stage.canary(endpoint)
 
     def _load_due(self, name: str) -> None:
         """Load what is due of an endpoint, unless that is done meanwhile."""
@@ -336,7 +333,7 @@ class Router:
 
     def _answer_with(self, endpoint: Endpoint, model: Model) -> None:
         if (old := self._models.get(endpoint.name)) is not None:
-            self._before[endpoint.name] = self._endpoints[endpoint.name].digest, old, self._clock() + KEEP_SECONDS
+            self._aside.put(endpoint.name, self._endpoints[endpoint.name].digest, old)
         self._put(endpoint.name, endpoint, model)
 
     def _tried(self, endpoint: Endpoint) -> Model:
@@ -355,7 +352,7 @@ class Router:
         self._note_asked()
         movable = {name: m.resident for name, m in self._models.items() if not self._stays_put(name) and name != new}
         fits = lambda: not self.residency.surplus(self.held_bytes)  # noqa: E731
-        if not let_go(self._before, movable, self._unload, fits=fits):
+        if not let_go(self._aside, movable, self._unload, fits=fits):
             message = f"models take {self.held_bytes:,} bytes, more than the {self.residency.bytes_max:,} they may"
             self._watch(Event("serve.memory-exceeded", message, "warning", {"endpoint": new}))
 
@@ -368,7 +365,7 @@ class Router:
         """All models in memory, by their digest; others may come and go meanwhile."""
         models, endpoints = self._models, self._endpoints.copy()
         yield from ((endpoints[name].digest, model) for name, model in models.items() if name in endpoints)
-        yield from ((digest, model) for digest, model, _ in self._before.copy().values())
+        yield from self._aside.models()
         yield from self.stage.models()
 
     def _note_asked(self) -> None:

@@ -27,6 +27,8 @@ class Warming:
     ) -> None:
         self._load, self._held, self._examine = load, held, examine
         self._bounds, self._metrics, self._watch = bounds, metrics, watch
+        self.faults: dict[tuple[str, str], str] = {}
+        """Why versions could not be loaded, by endpoint and version; the last for each endpoint."""
 
     def model(self, endpoint: Endpoint) -> Model:
         """Raises whatever hinders it."""
@@ -40,6 +42,7 @@ class Warming:
         return model
 
     def tell_loaded(self, name: str, model: Model, seconds: float) -> None:
+        self._forget(name)
         self._metrics.loads[name] += 1
         self._metrics.load_seconds.add(seconds)
         facts: dict[str, object] = {
@@ -57,11 +60,17 @@ class Warming:
         """`now`: what answers instead, if anything."""
         self._metrics.load_failures[endpoint.name] += 1
         why = fault.message if isinstance(fault, AiasError) else repr(fault)
+        self._forget(endpoint.name)
+        said = why if isinstance(fault, AiasError) else "the server's log says why"
+        self.faults[endpoint.name, str(endpoint.ref)] = said
         message = f"{endpoint.ref} cannot answer for `{endpoint.name}`: {why}"
         if now is not None and now.digest != endpoint.digest:
             message += f"; {now.ref} goes on answering"
         told: dict[str, object] = {"endpoint": endpoint.name, "version": str(endpoint.ref)}
         self._watch(Event("serve.load-failed", message, "warning", told))
+
+    def _forget(self, name: str) -> None:
+        self.faults = {what: why for what, why in self.faults.items() if what[0] != name}
 
     def _taken(self, model: Model, grown: MemoryGrowth) -> int:
         mapped = model.runtime.mapped_bytes if isinstance(model.runtime, Sharing) else 0

@@ -6,7 +6,8 @@ import pytest
 from aias.registry.values import Endpoint
 from aias.serving.observability.metrics import Metrics
 from aias.serving.versions.model import warm
-from aias.serving.versions.router import KEEP_SECONDS, RETRY_SECONDS, Router
+from aias.serving.versions.residency import KEEP_SECONDS
+from aias.serving.versions.router import RETRY_SECONDS, Router
 from clock import Clock
 from live_server import BOUNDS, PATIENCE, Rule, Shelf, eventually, live_server
 
