@@ -1,11 +1,13 @@
 """A worker as the supervisor starts them, with models that end their process, or do not end when they should."""
 
 import os
+import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,6 +27,9 @@ LONG, LONG_SECONDS = 16, 1.0
 
 GREEDY, NUMBERS = "MORTAL_GREEDY", 4_000_000
 """In the environment: there is a model that holds the interpreter for some 50 ms of each run."""
+
+AT_START = "MORTAL_AT_START"
+"""In the environment: a file, where there is one, says what the next worker does instead of becoming ready."""
 
 
 def models() -> dict[str, object]:
@@ -74,8 +79,21 @@ def models() -> dict[str, object]:
     return {"good": Rule(), "bad": Mortal(), "hung": Mortal(), "slow": Slow(), "leaky": Leaky()}
 
 
+def fail_to_start() -> None:
+    with suppress(KeyError, FileNotFoundError):
+        told = Path(os.environ[AT_START])
+        how = told.read_text()
+        told.unlink()
+        if how == "stop":
+            # And who keeps its connections, too.
+            os.killpg(0, signal.SIGSTOP)
+        elif how == "exit":
+            sys.exit(3)
+
+
 def main(orders: Orders) -> None:
     kept, keeper = keep(orders)
+    fail_to_start()
 
     from aias.core.events import Event
     from aias.serving.bounds import Bounds

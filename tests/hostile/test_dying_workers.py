@@ -5,11 +5,12 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from mortal_server import PATIENCE, Server, load, more, serving
-from mortal_worker import DEADLY, ENDLESS, GREEDY
+from mortal_worker import AT_START, DEADLY, ENDLESS, GREEDY
 
 from aias.serving.survival.keeper import can_keep
 from live_server import eventually
@@ -142,6 +143,26 @@ def test_a_worker_that_cannot_be_started_for_now_is_started_later_and_the_others
 
     assert other in server.supervisor.pids
     assert server.call("good", 50)[0] == 200
+
+
+@pytest.fixture
+def next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], object]:
+    """What the worker does that is started next."""
+    monkeypatch.setenv(AT_START, str(tmp_path / "told"))
+    return (tmp_path / "told").write_text
+
+
+def test_a_worker_that_is_stopped_while_it_starts_is_ended_and_who_waits_is_answered(
+    next_start: Callable[[str], object],
+) -> None:
+    with serving(workers=1) as server, load(server, good=1) as clients:
+        more(clients)
+        next_start("stop")
+        os.kill(server.supervisor.pids[0], signal.SIGKILL)
+        eventually(lambda: server.told("serve.worker-hung"), PATIENCE)
+        more(clients)
+
+        assert server.told("serve.worker-died") == 2
 
 
 def keeper_of(server: Server, worker: int) -> int:

@@ -298,7 +298,7 @@ class Supervisor:
         for process in self._processes():
             if why := process.must_end(now, on_loop=bounds["loop_seconds"], in_thread=in_thread, every=CHECK_SECONDS):
                 self._announce(why)
-                process.signal(signal.SIGKILL)
+                process.kill()
             elif lost := process.lost_keeper():
                 self._announce(lost)
                 self._later(self._begin_renewal, process)

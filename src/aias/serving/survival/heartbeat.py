@@ -6,6 +6,7 @@
                 └ one is at work, or wants to be, or waits for a disk ──▶ alive: a starved machine is nobody's fault
 
 Looks are counted, and not seconds: who is stopped together with its supervisor has not stood still for long.
+Who starts has no loop yet, and is judged by its threads alone.
 """
 
 import os

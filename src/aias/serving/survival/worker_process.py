@@ -30,6 +30,13 @@ _FOR_NOW: Final = (errno.EMFILE, errno.ENFILE, errno.EAGAIN)
 KEEPER_SECONDS: Final = 10.0
 """A worker that has lived so long and loses its keeper is replaced; where each does at once, none would ever answer."""
 
+START_ASLEEP_SECONDS_MAX: Final = 120.0
+"""A worker that starts may wait for others, and use no processor: ten seconds for the database, and minutes for another
+that unpacks the same large model."""
+
+_STARTS: Final = -2
+"""In the place of its beats, until it is ready."""
+
 
 class WorkerChannel:
     """A worker's journal and the socket pair by which sockets go to and fro."""
@@ -91,17 +98,23 @@ class WorkerProcess:
             self.failed.pop(loaded, None)
 
     def must_end(self, now: int, *, on_loop: float, in_thread: float, every: float) -> Event | None:
-        """Why it has to be ended: a run that goes on for too long, or it stands still though none does."""
+        """Why it has to be ended: a run that goes on for too long, or it stands still though none does, also before it
+        is ready."""
         if self.find_stuck(now, on_loop=on_loop, in_thread=in_thread, every=every):
             said = f"a run of {', '.join(self.stuck.values())} does not end; its process is ended"
             return Event("serve.run-stuck", said, "warning", {"versions": sorted(self.stuck.values())})
-        if self.channel is None or not self.ready:
+        if self.channel is None:
             return None
         pid = self.popen.pid
         self._heartbeat = self._heartbeat or Heartbeat(pid)
-        why = self._heartbeat.look(self.channel.pages.beat, every=every, asleep_seconds=on_loop)
-        said = f"the worker with the process {pid} {why}; it is ended"
-        return Event("serve.worker-hung", said, "warning", {"pid": pid, "why": why}) if why else None
+        # What starts has no loop yet that could beat: what its threads are at says enough.
+        beat = self.channel.pages.beat if self.ready else _STARTS
+        asleep_seconds = on_loop if self.ready else max(on_loop, START_ASLEEP_SECONDS_MAX)
+        why = self._heartbeat.look(beat, every=every, asleep_seconds=asleep_seconds)
+        if not why:
+            return None
+        self.said = said = f"the worker with the process {pid} {why}; it is ended"
+        return Event("serve.worker-hung", said, "warning", {"pid": pid, "why": why})
 
     def find_stuck(self, now: int, *, on_loop: float, in_thread: float, every: float) -> bool:
         """Whether a run has gone on for too long; `now` in nanoseconds, the others in seconds.
@@ -199,6 +212,12 @@ class WorkerProcess:
     def signal(self, which: int) -> None:
         with suppress(ProcessLookupError):
             self.popen.send_signal(which)
+
+    def kill(self) -> None:
+        """And have its keeper, if that is stopped with it, hear of it."""
+        self.signal(signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGCONT)
 
     def close_pipe(self) -> None:
         assert self.popen.stdin is not None

@@ -15,11 +15,11 @@ import pytest
 from aias.core.events import Event
 from aias.serving.survival.adoption import Transfer
 from aias.serving.survival.crash_record import AGAIN_DEATHS, LOADING_DEATHS
-from aias.serving.survival.heartbeat import TICKS_A_SECOND, state_of
+from aias.serving.survival.heartbeat import TICKS_A_SECOND, state_of, threads_of
 from aias.serving.survival.journal import Journal, Layout, Pages
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.transfers import TransferQueue
-from aias.serving.survival.worker_process import WorkerChannel, WorkerProcess
+from aias.serving.survival.worker_process import START_ASLEEP_SECONDS_MAX, WorkerChannel, WorkerProcess
 from live_server import eventually
 from open_files import room_for
 
@@ -127,6 +127,29 @@ def test_a_run_that_follows_another_at_once_is_not_taken_for_it(one: WorkerProce
         runs.begin_on_loop("loop@1", None)
         assert not one.find_stuck(2**62, on_loop=2.0, in_thread=10.0, every=1.0)
         runs.end_on_loop(None)
+
+
+def test_one_that_starts_may_sleep_for_longer_than_one_that_answers(one: WorkerProcess) -> None:
+    every = START_ASLEEP_SECONDS_MAX / 4
+
+    def look() -> Event | None:
+        return one.must_end(0, on_loop=2 * every, in_thread=10.0, every=every)
+
+    with subprocess.Popen(["sleep", "1000"]) as asleep:
+        try:
+            one.popen, one.ready = asleep, False
+            eventually(lambda: threads_of(asleep.pid)[0] == {"S"})
+            assert [look() for _ in range(4)] == [None] * 4
+            one.ready = True
+            assert [look() for _ in range(3)] == [None] * 3
+            hung = look()
+            assert hung and hung.facts["why"] == "does nothing, and hears nobody"
+
+            one.ready = False
+            assert [look() for _ in range(5)] == [None] * 5
+            assert look() is not None
+        finally:
+            asleep.kill()
 
 
 def test_what_it_could_not_load_is_kept_until_it_could(one: WorkerProcess) -> None:
