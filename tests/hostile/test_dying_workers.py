@@ -12,6 +12,8 @@ import pytest
 from mortal_server import PATIENCE, Server, load, more, serving
 from mortal_worker import AT_START, DEADLY, ENDLESS, GREEDY
 
+from aias.serving.survival import heartbeat
+from aias.serving.survival.adoption import Transfer, send
 from aias.serving.survival.keeper import can_keep
 from live_server import eventually
 from open_files import room_for
@@ -143,6 +145,24 @@ def test_a_worker_that_cannot_be_started_for_now_is_started_later_and_the_others
 
     assert other in server.supervisor.pids
     assert server.call("good", 50)[0] == 200
+
+
+def test_a_worker_hears_late_of_what_runs_apart_where_it_had_no_room_to_hear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "STOPPED_SECONDS_MAX", PATIENCE)
+    with serving(workers=1) as server:
+        [process] = server.supervisor._ready()
+        assert process.channel is not None
+        process.signal(signal.SIGSTOP)
+        eventually(lambda: heartbeat.threads_of(process.popen.pid)[0] == {"T"}, PATIENCE)
+        while send(process.channel.ours, Transfer(), []):
+            pass
+        server.supervisor._later(server.supervisor._policy.move, "good@1", "to see")
+        eventually(lambda: server.told("serve.apart"), PATIENCE)
+        process.signal(signal.SIGCONT)
+
+        eventually(
+            lambda: b'aias_held{how="apart",version="good@1"} 1.0' in server.send("GET", "/metrics")[1], PATIENCE
+        )
 
 
 @pytest.fixture

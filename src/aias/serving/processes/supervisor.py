@@ -162,6 +162,7 @@ class Supervisor:
                     self._start(worker)
             self._end_stuck()
             away = self._told and self._attend()
+            untold = self._transfers.tell_again(self._policy.crashes)
             if self.handover.leaving:
                 away = True
                 self._transfers.deliver(self._channels())
@@ -174,7 +175,7 @@ class Supervisor:
             due = [worker.restart_at - now for worker in self._workers if worker.restart_at is not None]
             with contextlib.suppress(queue.Empty):
                 return self._news.get(
-                    timeout=max(0.0, min(*due, ATTEND_SECONDS if away else CHECK_SECONDS, CHECK_SECONDS))
+                    timeout=max(0.0, min(*due, ATTEND_SECONDS if away or untold else CHECK_SECONDS, CHECK_SECONDS))
                 )
 
     def _start(self, worker: Worker) -> None:

@@ -25,6 +25,7 @@ class TransferQueue:
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Transfer, list[int]]] = []
+        self._untold: set[WorkerProcess] = set()
         self._turn = count()
 
     @property
@@ -36,6 +37,7 @@ class TransferQueue:
         """Hand on what a worker has left, as it comes; how many connections those were, and how many are lost since
         this process may open no more."""
         channel, left, lost = process.channel, 0, 0
+        self._untold.discard(process)
         if channel is None:
             return 0, 0
         for slots, held in received(channel.ours):
@@ -86,10 +88,17 @@ class TransferQueue:
         self._waiting.append((transfer, descriptors))
 
     def tell(self, crashes: CrashRecord, workers: Sequence[WorkerProcess]) -> None:
-        """Which versions must not run, or apart."""
+        """Which versions must not run, or apart. Whose channel is full is told with `tell_again`, what is true then."""
         for each in workers:
-            if each.channel is not None:
-                send(each.channel.ours, Transfer(isolated=crashes.lists()), [])
+            if each.channel is None or send(each.channel.ours, Transfer(isolated=crashes.lists()), []):
+                self._untold.discard(each)
+            else:
+                self._untold.add(each)
+
+    def tell_again(self, crashes: CrashRecord) -> bool:
+        """Whether there is somebody still who has not been told."""
+        self.tell(crashes, [*self._untold])
+        return bool(self._untold)
 
     def close(self) -> None:
         for _, descriptors in self._waiting:

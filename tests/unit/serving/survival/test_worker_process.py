@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,8 @@ import msgspec
 import pytest
 
 from aias.core.events import Event
-from aias.serving.survival.adoption import Transfer
-from aias.serving.survival.crash_record import AGAIN_DEATHS, LOADING_DEATHS
+from aias.serving.survival.adoption import Transfer, send
+from aias.serving.survival.crash_record import AGAIN_DEATHS, DEATHS_MAX, LOADING_DEATHS, CrashRecord
 from aias.serving.survival.heartbeat import TICKS_A_SECOND, state_of, threads_of
 from aias.serving.survival.journal import Journal, Layout, Pages
 from aias.serving.survival.keeper import can_keep
@@ -220,6 +221,42 @@ def test_what_the_keeper_sent_goes_on_with_the_journal_and_who_died_in_a_run() -
     said, descriptors, *_ = socket.recv_fds(alive.channel.theirs, 10_000, 10)
     assert msgspec.json.decode(said, type=Transfer) == Transfer([idle.index, busy.index], [busy.index], [], (2, 4))
     assert len(descriptors) == 3
+
+
+def test_who_has_no_room_to_hear_of_a_quarantine_is_told_once_there_is_and_what_is_true_then() -> None:
+    transfers, crashes, full, free = TransferQueue(), CrashRecord(), process(), process()
+    while send(channel(full), Transfer(), []):
+        pass
+    crashes.add({"bad@1": DEATHS_MAX}, 0.0)
+    transfers.tell(crashes, [full, free])
+    assert [each.isolated for each in heard(free)] == [(["bad@1"], ["bad@1"])]
+    assert transfers.tell_again(crashes)
+    crashes.release("bad@1", 0.0)
+    assert [each for each in heard(full) if each.isolated] == []
+
+    assert not transfers.tell_again(crashes)
+    assert not transfers.tell_again(crashes)
+    assert [[each.isolated for each in heard(of)] for of in (full, free)] == [[([], ["bad@1"])], []]
+
+
+def test_who_has_ended_is_told_nothing_more() -> None:
+    transfers, crashes, full = TransferQueue(), CrashRecord(), process()
+    while send(channel(full), Transfer(), []):
+        pass
+    transfers.tell(crashes, [full])
+    transfers.settle(full, [])
+
+    assert not transfers.tell_again(crashes)
+
+
+def heard(of: WorkerProcess) -> list[Transfer]:
+    assert of.channel is not None
+    of.channel.theirs.setblocking(False)
+    found = []
+    with suppress(BlockingIOError):
+        while True:
+            found.append(msgspec.json.decode(of.channel.theirs.recv(10_000), type=Transfer))
+    return found
 
 
 def left_by(dead: WorkerProcess, messages: int, slots: int) -> None:
