@@ -185,6 +185,23 @@ def test_a_worker_that_is_stopped_while_it_starts_is_ended_and_who_waits_is_answ
         assert server.told("serve.worker-died") == 2
 
 
+@pytest.mark.parametrize("how", ["exit", "stop"])
+def test_a_worker_is_renewed_though_its_first_successor_never_answers(
+    server: Server, next_start: Callable[[str], object], how: str
+) -> None:
+    eventually(server.whole, PATIENCE)
+    died, before = server.told("serve.worker-died"), set(server.supervisor.pids)
+    with load(server, good=2) as clients:
+        more(clients)
+        next_start(how)
+        server.supervisor.renew()
+        eventually(lambda: server.told("serve.worker-died") == died + 1, PATIENCE)
+        eventually(lambda: server.whole() and before.isdisjoint(server.supervisor.pids), PATIENCE)
+
+    said = next(event.message for event in reversed(server.events) if event.name == "serve.worker-died")
+    assert said.startswith("the successor of worker 0 ended")
+
+
 def keeper_of(server: Server, worker: int) -> int:
     process = server.supervisor._workers[worker].process
     assert process is not None

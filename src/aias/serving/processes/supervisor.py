@@ -240,11 +240,15 @@ class Supervisor:
         if only is None:
             self._policy.crashes.forgive()
             self._to_renew = []
-        self._to_renew += [each for each in self._workers if each.next is None and only in (None, each.process)]
+            for each in self._workers:
+                # Whose successor has died need not wait any longer.
+                if each.process is not None:
+                    each.restart_at = None
+        self._to_renew += [each for each in self._workers if each.is_settled and only in (None, each.process)]
 
     def _renew(self) -> None:
         """Start the next successor, when the one before it has taken its place."""
-        if self._to_renew and not self._leaving and all(worker.ready and not worker.next for worker in self._workers):
+        if self._to_renew and not self._leaving and all(each.ready and each.is_settled for each in self._workers):
             self._start(self._to_renew.pop(0))
 
     def _bury(self, worker: Worker, process: WorkerProcess) -> None:
@@ -270,13 +274,15 @@ class Supervisor:
                 f"worker {worker.index} did not start: {why}", hint="`aias serve --workers 0` shows more"
             )
         pause = worker.pause_after(process, alone=not self._ready())
-        if worker.process is None:
+        if worker.next is None:
+            # Also where it was to come after one that still answers.
             worker.restart_at = time.monotonic() + pause
         facts: dict[str, object] = {
             "worker": worker.index, "status": popen.returncode, "pause_seconds": pause, "connections": left,
             "ran": sorted(suspects),
         }  # fmt: skip
-        said = f"worker {worker.index} ended with status {popen.returncode}; it starts again in {pause:g} s"
+        who = f"worker {worker.index}" if worker.process is None else f"the successor of worker {worker.index}"
+        said = f"{who} ended with status {popen.returncode}; it starts again in {pause:g} s"
         if suspects:
             said += f"; it ran {', '.join(sorted(suspects))}"
         self._announce(Event("serve.worker-died", said, "warning", facts))

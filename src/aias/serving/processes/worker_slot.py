@@ -20,6 +20,9 @@ PAUSE_SECONDS_MAX: Final = 5.0
 PAUSE_SECONDS_ALONE: Final = 1.0
 """Where nobody else answers meanwhile."""
 
+PAUSE_SECONDS_SUCCEEDED: Final = 60.0
+"""Where the one before it answers: a release that cannot start, say, which may take a while to be mended."""
+
 
 @dataclass(eq=False, slots=True)
 class Worker:
@@ -35,6 +38,11 @@ class Worker:
     @property
     def ready(self) -> bool:
         return self.process is not None and self.process.ready
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no other process starts here, or is about to."""
+        return self.next is None and self.restart_at is None
 
     def pause_after(self, process: WorkerProcess, *, alone: bool) -> float:
         """Seconds until it is started again, as this one has ended. `alone`: nobody else answers."""
@@ -53,4 +61,6 @@ class Worker:
 
     def _pause(self, *, alone: bool) -> float:
         most = PAUSE_SECONDS_ALONE if alone else PAUSE_SECONDS_MAX
+        if self.process is not None:
+            most = PAUSE_SECONDS_SUCCEEDED
         return min(most, PAUSE_SECONDS * 2.0 ** min(self.deaths - QUICK_DEATHS - 1, 10))

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from aias.serving.processes.worker_slot import (
     PAUSE_SECONDS_ALONE,
     PAUSE_SECONDS_MAX,
+    PAUSE_SECONDS_SUCCEEDED,
     QUICK_DEATHS,
     SETTLED_SECONDS,
     Worker,
@@ -37,6 +38,13 @@ def test_one_that_ends_by_itself_is_first_tried_at_once_and_then_after_pauses_th
 
 def test_where_nobody_else_answers_the_pauses_are_short() -> None:
     assert max(pauses(Worker(0, []), *[process(1)] * 40, alone=True)) == PAUSE_SECONDS_ALONE
+
+
+def test_where_the_one_before_it_answers_the_pauses_grow_longer() -> None:
+    found = pauses(Worker(0, [], process(0)), *[process(1, ready=False)] * 40)
+
+    assert found == sorted(found)
+    assert found[-1] == PAUSE_SECONDS_SUCCEEDED > PAUSE_SECONDS_MAX
 
 
 def test_killed_while_it_starts_it_is_not_started_without_a_pause_for_ever() -> None:
