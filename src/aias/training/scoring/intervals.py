@@ -29,15 +29,16 @@ Z: Final = 1.959964
 Interval = tuple[float, float]
 
 
-def intervals(metrics: Sequence[Values], *, rows: int, seed: int, groups: Ints | None = None) -> list[Interval | None]:
+def intervals(
+    metrics: Sequence[Values], *, rows: int, units: Sequence[float], seed: int, groups: Ints | None = None
+) -> list[Interval | None]:
     """Of each metric over the same resamples; None where most of these cannot give it, or all rows are of one group.
-    `groups`: the number of each row's, (rows,)."""
+    `units`: of how many each is; `groups`: the number of each row's, (rows,)."""
     groups = None if groups is None else np.unique(groups, return_inverse=True)[1]
     if groups is not None and not groups.any():
         return [None] * len(metrics)
     found = [np.concatenate(parts) for parts in zip(*_resampled(metrics, rows, seed, groups), strict=True)]
-    tail = expanded_tail(_units(rows, groups), RISK)
-    return [_interval(values, tail) for values in found]
+    return [_interval(values, expanded_tail(each, RISK)) for values, each in zip(found, units, strict=True)]
 
 
 def wilson(share: Any, rows: Any) -> tuple[Any, Any]:
@@ -64,14 +65,6 @@ def _resampled(metrics: Sequence[Values], rows: int, seed: int, groups: Ints | N
         times = np.bincount(places.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
         times = times if groups is None else times[:, groups]
         yield [values(times) for values in metrics]
-
-
-def _units(rows: int, groups: Ints | None) -> float:
-    """Rows or, of groups, how many of one size would say as much (Kish 1965)."""
-    if groups is None:
-        return max(rows, 2)
-    sizes = np.bincount(groups)
-    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def _interval(values: Floats, tail: float) -> Interval | None:

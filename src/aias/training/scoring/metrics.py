@@ -11,7 +11,8 @@ import numpy as np
 
 from aias.core.arrays import Floats, Ints
 from aias.core.events import Event, Watch
-from aias.core.task import LABEL_METRICS, MEDIAN, METRICS, Measurement, Task, TaskType, quantile_of
+from aias.core.task import LABEL_METRICS, MEDIAN, Measurement, Task, TaskType, quantile_of
+from aias.training.scoring.effective_sizes import FEW, Sizes, certain_share, ends_of, is_share, sizes_of
 from aias.training.scoring.formulas import FORMULAS, Case
 from aias.training.scoring.intervals import Interval, intervals, sampled
 
@@ -23,10 +24,6 @@ REPORTED: Final[dict[TaskType, tuple[str, ...]]] = {
     "multiclass": ("log_loss", "accuracy", "balanced_accuracy", "f1_macro", "roc_auc_ovr", "ece"),
     "regression": ("rmse", "mae", "median_absolute_error", "r2"),
 }
-
-PERFECT: Final = 1.0
-OUTSIDE: Final = 0.025
-"""The chance of the truth to lie below an interval."""
 
 NO_LABELS: Final[Ints] = np.empty(0, np.int64)
 
@@ -116,40 +113,35 @@ def _measured(
     parts = [_case(name, y[kept], scores[kept], of_rows(label_weights, kept)) for name in names]
     rows = len(parts[0].y)
     kept_groups = None if groups is None else groups[kept]
-    found = intervals([_formula(part) for part in parts], rows=rows, seed=seed, groups=kept_groups)
+    drawn = [sizes_of(part, kept_groups).drawn for part in parts]
+    found = intervals([_formula(part) for part in parts], rows=rows, units=drawn, seed=seed, groups=kept_groups)
     narrower = float(np.sqrt(rows / len(y)))
     return [
-        _with_interval(case, _value(case), _value(part), interval, narrower=narrower, groups=groups)
-        for case, part, interval in zip(cases, parts, found, strict=True)
+        _with_interval(
+            case, _value(case), _value(part), interval, narrower=narrower, sizes=sizes_of(case, groups), few=units < FEW
+        )
+        for case, part, interval, units in zip(cases, parts, found, drawn, strict=True)
     ]
 
 
 def _with_interval(
-    case: Case, value: float, around: float, interval: Interval | None, *, narrower: float, groups: Ints | None
+    case: Case, value: float, around: float, interval: Interval | None, *, narrower: float, sizes: Sizes, few: bool
 ) -> Measurement:
-    """`around`: the value on the rows that the interval is of."""
+    """`around`: the value on the rows that the interval is of; `few`: there are too few of a class to be drawn again.
+
+    Where every row is right no resample has one that is wrong, nor one that is right where all are wrong: then, and of
+    few, as a share of the smallest class.
+    """
     if interval is None or not np.isfinite(value):
         return Measurement(case.metric, value, len(case.y))
-    if (
-        value == PERFECT == interval[0]
-        and METRICS[case.metric.partition(":")[0]][0] == "higher"
-        and case.y.dtype.kind == "i"
-    ):
-        return Measurement(case.metric, value, len(case.y), _lowest_of_perfect(case, groups), value)
     down, up = ((end - around) * narrower for end in interval)
     if case.metric in BIASED:
         return Measurement(case.metric, value, len(case.y), max(0.0, value - max(up, 0)), max(value, value - down))
-    return Measurement(case.metric, value, len(case.y), value + down, value + up)
-
-
-def _lowest_of_perfect(case: Case, groups: Ints | None) -> float:
-    """Where every row is right no resample has one that is wrong: what a share of right rows may be when all that were
-    looked at are right (Clopper and Pearson 1934). Of AUC and the like it is the rarest class that there is little of.
-    Rows of one group count once.
-    """
-    each = np.arange(len(case.y)) if groups is None else groups
-    parts = [each] if case.metric == "accuracy" else [each[case.y == label] for label in np.unique(case.y)]
-    return float(OUTSIDE ** (1 / min(len(np.unique(part)) for part in parts)))
+    low, high = value + down, value + up
+    if is_share(case) and (few or (down == up and value in ends_of(case.metric))):
+        least, most = certain_share(case.metric, value, sizes.rows if few else sizes.fewest)
+        low, high = min(low, least), max(high, most)
+    return Measurement(case.metric, value, len(case.y), low, high)
 
 
 def _case(metric: str, y: Any, scores: Floats, label_weights: LabelWeights) -> Case:

@@ -25,3 +25,46 @@ def test_a_few_groups_of_unlike_sizes_miss_hardly_more_often_than_said(groups: i
         found = measure_with_interval(np.zeros(len(off)), off[:, None] ** 2, metric="mae", seed=seed, groups=numbers)
         missed += not found.low <= 1 + 0.25 + 0.09 <= found.high
     assert missed / SIMULATIONS <= 0.1
+
+
+@pytest.mark.parametrize("positives", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("metric", ["roc_auc", "balanced_accuracy", "recall"])
+def test_few_rows_of_a_class_miss_hardly_more_often_than_said(metric: str, positives: int) -> None:
+    """By all rows' number up to 82 % of them missed."""
+    drawn, missed, rows = np.random.default_rng(1), 0, 200
+    y = np.repeat([1, 0], [positives, rows - positives])
+    true = {"roc_auc": 0.7602, "balanced_accuracy": 0.75, "recall": 0.6}[metric]
+    for seed in range(SIMULATIONS):
+        if metric == "roc_auc":
+            said = 1 / (1 + np.exp(-drawn.normal(y)))
+        else:
+            said = np.where(drawn.random(rows) < np.where(y == 1, 0.6, 0.1), 0.9, 0.1)
+        found = measure_with_interval(y, np.column_stack([1 - said, said]), metric=metric, seed=seed)
+        missed += not found.low - 1e-9 <= true <= found.high + 1e-9
+    assert missed / SIMULATIONS <= 0.1
+
+
+def test_a_class_that_is_never_found_may_be_found_all_the_same() -> None:
+    y = np.repeat([0, 1], [150, 50])
+    for metric in ("recall", "f1"):
+        one = measure_with_interval(y, np.eye(2)[np.zeros(200, int)], metric=metric, seed=0)
+        assert (one.value, one.low) == (0.0, 0.0)
+        assert one.high == pytest.approx(0.0711, abs=1e-4)  # 1 - 0.025 ** (1 / 50)
+
+
+def test_one_rare_class_of_many_widens_the_mean_of_all_by_its_share() -> None:
+    """A tenth of the mean is of one row; the smallest class alone would leave nothing certain."""
+    drawn = np.random.default_rng(0)
+    y = np.repeat(np.arange(9), 40)
+    labels = np.where(drawn.random(len(y)) < 0.7, y, drawn.integers(0, 9, len(y)))
+    one = measure_with_interval(np.append(y, 9), np.eye(10)[np.append(labels, 9)], metric="balanced_accuracy", seed=0)
+    assert 0.1 < one.high - one.low < 0.25
+
+
+def test_a_class_in_one_group_counts_as_one_row() -> None:
+    y, groups = np.repeat([1, 0], [30, 90]), np.append(np.zeros(30, int), np.arange(1, 91))
+    said = np.linspace(0.9, 0.1, 120)[np.argsort((np.arange(120) * 7) % 120)]
+    scores = np.column_stack([1 - said, said])
+    rows, whole = (measure_with_interval(y, scores, metric="roc_auc", seed=0, groups=by) for by in (None, groups))
+    assert rows.high - rows.low < 0.3
+    assert whole.high - whole.low > 0.9
