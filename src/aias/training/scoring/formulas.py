@@ -107,7 +107,8 @@ def _roc_auc_ovr(case: Case) -> Values:
 
 
 def _pr_auc(case: Case) -> Values:
-    """Average precision: precision at each threshold, weighted by what it adds to recall."""
+    """Average precision: precision at each threshold, weighted by what it adds to recall; where all rows are positive
+    any order gives 1, and NaN is what it says."""
     order = np.argsort(-case.scores[:, 1], kind="stable")
     ends = np.flatnonzero(np.diff(case.scores[order, 1], append=np.nan))
     ones = np.flatnonzero(case.y[order] == 1)
@@ -122,7 +123,8 @@ def _pr_auc(case: Case) -> Values:
         added = np.add.reduceat(w[:, ones], first, axis=1)
         hits = np.cumsum(added, axis=1)
         precision = _ratio(hits, np.cumsum(w, axis=1)[:, ends], otherwise=0.0)
-        return _ratio((added * precision).sum(axis=1), hits[:, -1], otherwise=np.nan)
+        found = _ratio((added * precision).sum(axis=1), hits[:, -1], otherwise=np.nan)
+        return np.where(hits[:, -1] < w.sum(axis=1), found, np.nan)
 
     return values
 
