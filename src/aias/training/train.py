@@ -16,7 +16,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, Final
 
-from aias.core.catalog import check_members, member
+from aias.core.catalog import check_members, member, members
 from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.errors import UserError, shown
@@ -25,7 +25,7 @@ from aias.core.load import Load, family
 from aias.core.locks import locked
 from aias.core.schema import Field
 from aias.core.suggestions import choices
-from aias.core.task import METRICS, is_metric
+from aias.core.task import MEDIAN, METRICS, is_metric, quantile_of
 from aias.data.dataset import Dataset
 from aias.data.teacher_labels import TeacherLabels
 from aias.learners.contract import SettingRefused, check_settings
@@ -346,3 +346,17 @@ def check(recipe: Recipe) -> None:
     for name, settings in recipe.learner_settings.items():
         if (takes := getattr(member("learners", name), "takes", None)) is not None:
             check_settings(name, takes(), settings)
+    _check_quantile(recipe)
+
+
+def _check_quantile(recipe: Recipe) -> None:
+    """Raises `UserError` where a learner is named that answers with means, and a quantile is wanted."""
+    if quantile_of(recipe.metric or "") in {None, MEDIAN}:
+        return
+    of_means = [name for name in members("learners") if getattr(member("learners", name), "means", False)]
+    if named := [name for name in of_means if name in recipe.learners]:
+        able = [name for name in members("learners") if name not in of_means]
+        raise UserError(
+            f"`{named[0]}` answers with means, and `{recipe.metric}` wants a quantile",
+            hint=f"learners that fit quantiles: {', '.join(able)}",
+        )

@@ -13,6 +13,7 @@ from aias.core.catalog import member
 from aias.core.errors import UserError
 from aias.learners.contract import SettingRefused, check_settings
 from aias.training.processes.worker import PLACE
+from aias.training.train import Recipe, check
 from aias.tuning.spaces import SPACES
 
 
@@ -105,3 +106,14 @@ def test_what_is_searched_is_taken(learner: str) -> None:
 )
 def test_where_in_its_source_a_library_failed_is_not_told(said: str) -> None:
     assert PLACE.sub("", said).strip() == "it failed"
+
+
+@pytest.mark.parametrize("learner", ["linear", "nearest", "extra_trees"])
+def test_a_learner_of_means_is_not_asked_for_a_quantile(learner: str) -> None:
+    """Of exponential noise 63 % of the amounts lie below their mean, whatever quantile was asked for."""
+    kinds = {"target": "y", "name": "n", "learners": ("boosted_trees", learner)}
+    check(Recipe(**kinds, metric="quantile_loss"))
+    with pytest.raises(UserError, match=f"`{learner}` answers with means") as refused:
+        check(Recipe(**kinds, metric="quantile_loss:0.9"))
+    assert "boosted_trees" in refused.value.hint
+    assert learner not in refused.value.hint
