@@ -22,7 +22,6 @@ __all__ = ["TargetMeans"]
 SMOOTHING: Final = 10.0
 """α above: a mean counts as much as the overall one when it is of ten rows."""
 
-FOLDS: Final = 5
 WIDTH_MAX: Final = 20
 CLASSES_MAX: Final = 5
 KNOWN_MIN: Final = 3
@@ -60,16 +59,16 @@ class TargetMeans:
     @classmethod
     def fit(
         cls, x: Floats, y: Floats | Ints, *,
-        categories: Sequence[int], category_sizes: Sequence[int], classes: int, seed: int,
+        categories: Sequence[int], category_sizes: Sequence[int], classes: int, folds: Ints,
     ) -> "tuple[TargetMeans, Floats] | None":  # fmt: skip
         """The block fitted on all these rows, and for these very rows its columns made out of fold.
 
-        `classes`: 0 for regression. None where no category, and no pair of them, says anything of the answers.
+        `classes`: 0 for regression; `folds`: of each row, from 0. None where no category, and no pair of them, says
+        anything of the answers.
         """
         if classes > CLASSES_MAX:
             return None
         answers = _answers(y, classes)
-        folds = np.random.default_rng(seed).permutation(len(x)) % FOLDS
         keys = _useful(x, answers, folds, dict(zip(categories, category_sizes, strict=True)))
         if not keys:
             return None
@@ -139,9 +138,9 @@ def _explained(column: Floats, answers: Floats) -> float:
 
 def _out_of_fold(key: _Key, x: Floats, answers: Floats, folds: Ints) -> Floats:
     """For each row the mean of its value over the rows of the other folds: (rows, outputs)."""
-    codes, outputs = key.codes(x), answers.shape[1]
-    counts, sums = _totals(folds * key.size + codes, answers, FOLDS * key.size)
-    counts, sums = counts.reshape(FOLDS, -1), sums.reshape(FOLDS, -1, outputs)
+    codes, outputs, count = key.codes(x), answers.shape[1], int(folds.max()) + 1
+    counts, sums = _totals(folds * key.size + codes, answers, count * key.size)
+    counts, sums = counts.reshape(count, -1), sums.reshape(count, -1, outputs)
     others = (counts.sum(axis=0) - counts)[:, :, None]
     means = _means(others, sums.sum(axis=0) - sums, _fold_means(answers, folds)[:, None])
     return np.asarray(means[folds, codes])
@@ -149,7 +148,7 @@ def _out_of_fold(key: _Key, x: Floats, answers: Floats, folds: Ints) -> Floats:
 
 def _fold_means(answers: Floats, folds: Ints) -> Floats:
     """The mean of the other folds' answers: (folds, outputs)."""
-    counts, sums = _totals(folds, answers, FOLDS)
+    counts, sums = _totals(folds, answers, int(folds.max()) + 1)
     return np.asarray((sums.sum(axis=0) - sums) / np.maximum(counts.sum() - counts, 1))
 
 

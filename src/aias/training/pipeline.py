@@ -33,6 +33,7 @@ WITHOUT_SENTENCES: Final = FEATURES[1:]
 TEXTS: Final = ("sentences", "terms")
 
 TEXT_FOLDS: Final = 4
+MEAN_FOLDS: Final = 5
 CHOOSING_SHARE: Final = 0.5
 """Of a block's time for the first fold, on which the strength of regularisation is chosen."""
 
@@ -332,7 +333,8 @@ def _fit_text_sums(
     table: Table, rows: Any, how: Fit, features: Features, read: Sequence[str]
 ) -> tuple[Block, Floats] | None:
     """Four models that each did not see a quarter of the rows, and one of all of them for rows to come. They tell
-    nothing: it would be heard as rounds of the learner that reads them."""
+    nothing: it would be heard as rounds of the learner that reads them. Groups and copies are seen whole or not at all,
+    as by what is judged: or trees would trust words of a group's own, of which new groups have none."""
     how = replace(how, watch=nobody, score=None)
     texts = [name for name in read if name in TEXTS]
     if not features.some(texts):
@@ -340,14 +342,15 @@ def _fit_text_sums(
     x = features.matrix(texts)
     linear = member("learners", "linear")
     part = table.whole
-    folds = np.random.default_rng(how.seed).permutation(len(rows)) % TEXT_FOLDS
+    folds = table.inner_folds(rows, count=TEXT_FOLDS, seed=how.seed)
+    count = int(folds.max()) + 1
     sums = np.zeros((len(rows), 1 if table.task.outputs == 2 else table.task.outputs))
     settings: dict[str, Any] = {}
-    for fold in range(TEXT_FOLDS):
+    for fold in range(count):
         share = replace(
             how,
             settings=dict(settings),
-            deadline=how.deadline.share(1 / (TEXT_FOLDS + 1 - fold) if settings else CHOOSING_SHARE),
+            deadline=how.deadline.share(1 / (count + 1 - fold) if settings else CHOOSING_SHARE),
         )
         inside, outside = rows[folds != fold], rows[folds == fold]
         valid = None if settings else part.examples(outside, x[outside])
@@ -371,7 +374,8 @@ def _fit_target_means(
     layout = table.encoder.layout
     found = member("features", "target_means").fit(
         table.whole.encoded.columns[rows], table.whole.y[rows], categories=layout.categories,
-        category_sizes=layout.category_sizes, classes=len(table.task.classes), seed=how.seed,
+        category_sizes=layout.category_sizes, classes=len(table.task.classes),
+        folds=table.inner_folds(rows, count=MEAN_FOLDS, seed=how.seed),
     )  # fmt: skip
     return None if found is None else (TargetMeans(found[0]), found[1])
 

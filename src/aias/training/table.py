@@ -21,6 +21,7 @@ from aias.training.ledger import not_written
 from aias.training.selection.configuration import ALL
 
 _META: Final = "table.json"
+_PARTED: Final = ("folds", "blocks", "clusters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Table:
     parted: int = 0
     """How many folds there were before fewer judged; 0 for all of them."""
     clusters: Ints | None = None  # (rows,)
-    """`data.split.clusters_of`; for scores alone, and in no file."""
+    """`data.split.clusters_of`: rows that belong together in scores, and in what is derived from answers."""
 
     @property
     def fold_count(self) -> int:
@@ -97,6 +98,20 @@ class Table:
         """The rows that judge."""
         return np.flatnonzero(self.folds == fold) if fold != ALL else np.arange(0)
 
+    def inner_folds(self, rows: Ints, *, count: int, seed: int) -> Ints:
+        """Of these rows, for what is derived from answers out of fold: (rows,), from 0, at most `count`.
+
+        Rows of one cluster are in one fold, as they are in those that judge; unless one holds most of the rows.
+        """
+        drawn = np.random.default_rng(seed)
+        numbers = None if self.clusters is None else np.unique(self.clusters[rows], return_inverse=True)[1]
+        if numbers is None or 2 * (sizes := np.bincount(numbers)).max() > len(rows):
+            return np.asarray(drawn.permutation(len(rows)) % count)
+        order = drawn.permutation(len(sizes))
+        sizes, folds = sizes[order], np.empty(len(sizes), np.int64)
+        folds[order] = (np.cumsum(sizes) - sizes / 2) * count // len(rows)
+        return np.asarray(np.unique(folds, return_inverse=True)[1][numbers])
+
     @cached_property
     def inside_rows(self) -> float:
         """How many rows a fold is fitted on, in the mean."""
@@ -120,7 +135,7 @@ class Table:
     def digest(self) -> str:
         encoded = self.whole.encoded
         arrays = [getattr(encoded, each.name) for each in fields(encoded)]
-        parts = [*arrays, self.whole.y, self.folds, self.blocks, self.whole.weight, self.whole.said]
+        parts = [*arrays, self.whole.y, self.folds, self.blocks, self.whole.weight, self.whole.said, self.clusters]
         chunks = (np.ascontiguousarray(each) for each in parts if each is not None)
         return digest_of(chain([msgspec.json.encode(self.task)], (each.data for each in chunks if each.size)))
 
@@ -138,7 +153,7 @@ class Table:
         if path.exists() and path.read_bytes() == said:
             return
         whole = {"y": self.whole.y, "weight": self.whole.weight, "said": self.whole.said}
-        arrays = held | whole | {"folds": self.folds, "blocks": self.blocks}
+        arrays = held | whole | {name: getattr(self, name) for name in _PARTED}
         try:
             path.unlink(missing_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
@@ -155,7 +170,7 @@ class Table:
         """The same as it lies in a folder: what its pages hold is there once for all processes, and can be let go."""
         self.save(folder)
         held = Table.load(folder)
-        table = replace(self, whole=held.whole, folds=held.folds, blocks=held.blocks)
+        table = replace(self, whole=held.whole, **{name: getattr(held, name) for name in _PARTED})
         table.__dict__["digest"] = self.digest
         return table
 
@@ -169,7 +184,7 @@ class Table:
                 held[each.name] = _mapped(folder / f"{each.name}.npy")
         part = Part(Encoded(**held), *(_mapped(folder / f"{name}.npy") for name in ("y", "weight", "said")))
         encoder = RowEncoder.load(meta.fields, meta.tables, subwords=meta.subwords)
-        table = cls(meta.task, encoder, part, _mapped(folder / "folds.npy"), _mapped(folder / "blocks.npy"))
+        table = cls(meta.task, encoder, part, **{name: _mapped(folder / f"{name}.npy") for name in _PARTED})
         table.__dict__["digest"] = meta.digest
         return table
 

@@ -19,7 +19,11 @@ def table(rows: int = 3000, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit(x, y, classes: int = 0):
-    return TargetMeans.fit(x, y, categories=(1, 2, 3), category_sizes=SIZES, classes=classes, seed=0)
+    return TargetMeans.fit(x, y, categories=(1, 2, 3), category_sizes=SIZES, classes=classes, folds=folds_of(x))
+
+
+def folds_of(x):
+    return np.random.default_rng(0).permutation(len(x)) % 5
 
 
 def labels(y, classes: int):
@@ -66,7 +70,8 @@ def test_noise_of_many_values_gives_no_column() -> None:
     x = rng.integers(2, 500, (2000, 1)).astype(float)
     for classes in (0, 2):
         y = rng.integers(0, 2, 2000) if classes else rng.normal(size=2000)
-        assert TargetMeans.fit(x, y, categories=(0,), category_sizes=(500,), classes=classes, seed=0) is None
+        found = TargetMeans.fit(x, y, categories=(0,), category_sizes=(500,), classes=classes, folds=folds_of(x))
+        assert found is None
 
 
 @pytest.mark.parametrize("classes", [0, 2, 4])
@@ -102,7 +107,7 @@ def test_no_more_than_twenty_columns() -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(2, 9, (1000, 30)).astype(float)
     means, columns = TargetMeans.fit(
-        x, x.sum(axis=1), categories=range(30), category_sizes=(9,) * 30, classes=0, seed=0
+        x, x.sum(axis=1), categories=range(30), category_sizes=(9,) * 30, classes=0, folds=folds_of(x)
     )
     assert means.width == 20 and columns.shape == (1000, 20)
 
