@@ -195,7 +195,7 @@ class Supervisor:
         """The system has nothing left to start it with."""
         if not self._told:
             raise WorkerFailed(
-                f"worker {worker.index} did not start: {fault.strerror}", hint="look at `ulimit -a`, and at what runs"
+                f"worker {worker.index} did not start: {fault.strerror}", hint="`aias serve --workers 0` shows more"
             ) from fault
         pause = worker.pause_unstarted(alone=not self._ready())
         worker.restart_at = time.monotonic() + pause
