@@ -17,6 +17,8 @@ from typing import Final
 STOPPED_SECONDS_MAX: Final = 2.0
 """SIGSTOP by mistake, or by a hand that does not come back; meanwhile its callers wait."""
 
+STOPPED: Final = "is stopped"
+
 TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 """Of what a thread has used of the processor, as `/proc` counts it."""
 
@@ -42,7 +44,7 @@ class Heartbeat:
         self._stopped = self._stopped + 1 if states == {"T"} else 0
         self._asleep = self._asleep + 1 if states == {"S"} and same else 0
         if self._stopped >= STOPPED_SECONDS_MAX / every:
-            return "is stopped"
+            return STOPPED
         return "does nothing, and hears nobody" if self._asleep >= asleep_seconds / every else ""
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from aias.core.events import Event
 from aias.serving.survival.crash_record import AGAIN_DEATHS, LOADING_DEATHS
-from aias.serving.survival.heartbeat import TICKS_A_SECOND, Heartbeat, state_of, threads_of
+from aias.serving.survival.heartbeat import STOPPED, TICKS_A_SECOND, Heartbeat, state_of, threads_of
 from aias.serving.survival.journal import Layout, Pages
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.verdicts import SlotRecord
@@ -71,7 +71,8 @@ class WorkerChannel:
 class WorkerProcess:
     """One process of a worker, from its start to its end. `stuck`: places whose run had to be ended with it; `counts`:
     the name by which it leaves what it has counted; `unkept`: its keeper has ended, and nobody could go on with its
-    connections; `failed`: why what is deployed does not answer, by endpoint and version."""
+    connections; `hangs_loading`: it slept instead of becoming ready; `failed`: why what is deployed does not answer, by
+    endpoint and version."""
 
     popen: "subprocess.Popen[bytes]"
     channel: WorkerChannel | None
@@ -82,6 +83,7 @@ class WorkerProcess:
     said: str = ""
     keeper: int | None = None
     unkept: bool = False
+    hangs_loading: bool = False
     stuck: dict[int, str] = field(default_factory=dict)
     failed: dict[tuple[str, str], str] = field(default_factory=dict)
     threads: Callable[[int], tuple[set[str], int]] = threads_of
@@ -113,6 +115,7 @@ class WorkerProcess:
         why = self._heartbeat.look(beat, every=every, asleep_seconds=asleep_seconds)
         if not why:
             return None
+        self.hangs_loading = not self.ready and why != STOPPED
         self.said = said = f"the worker with the process {pid} {why}; it is ended"
         return Event("serve.worker-hung", said, "warning", {"pid": pid, "why": why})
 
@@ -159,7 +162,7 @@ class WorkerProcess:
         running = pages.running()
         again = {kept.place for index, _ in pages.descriptors() if (kept := SlotRecord.of(pages, index)).tries}
         repeated = {found[0] for place, found in running.items() if place in again}
-        if self.popen.returncode in FROM_OUTSIDE:
+        if self.popen.returncode in FROM_OUTSIDE and not self.hangs_loading:
             return dict.fromkeys(repeated, 1.0)
         if loading := {running[place][0] for place in pages.layout.loading if place in running}:
             return {version: LOADING_DEATHS / len(loading) for version in loading}

@@ -153,6 +153,23 @@ def test_one_that_starts_may_sleep_for_longer_than_one_that_answers(one: WorkerP
             asleep.kill()
 
 
+@pytest.mark.parametrize(("stopped", "blamed"), [(False, {"a@1": LOADING_DEATHS}), (True, {})])
+def test_what_is_loaded_when_one_that_starts_falls_asleep_for_good_is_to_blame(
+    one: WorkerProcess, *, stopped: bool, blamed: dict[str, float]
+) -> None:
+    journal(one).runs.load("a@1")
+    with subprocess.Popen(["sleep", "1000"]) as asleep:
+        one.popen, one.ready = asleep, False
+        if stopped:
+            asleep.send_signal(signal.SIGSTOP)
+        eventually(lambda: threads_of(asleep.pid)[0] == {"T" if stopped else "S"})
+        for _ in range(8):
+            one.must_end(0, on_loop=1.0, in_thread=10.0, every=START_ASLEEP_SECONDS_MAX / 4)
+        one.kill()
+
+    assert one.suspects() == blamed
+
+
 def test_what_it_could_not_load_is_kept_until_it_could(one: WorkerProcess) -> None:
     facts: dict[str, object] = {"endpoint": "churn", "version": "a@2"}
     one.hear(Event("serve.load-failed", "why", "warning", facts))
