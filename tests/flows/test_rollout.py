@@ -269,6 +269,18 @@ def test_who_asks_for_a_version_by_name_gets_it(home: Home) -> None:
         assert server.call("GET", "/v2/models/churn/versions/3").status == 404
 
 
+def test_descriptions_are_of_the_live_version_and_name_all_that_can_be_asked(home: Home) -> None:
+    with serving(home) as server:
+        start(home, server, share=0.5, sticky="request")
+        for path in ("/predict/churn", "/v2/models/churn", "/v2/models/churn/config"):
+            assert {server.call("GET", path).headers["x-aias-version"] for _ in range(20)} == {"churn@1"}, path
+        config = server.call("GET", "/v2/models/churn/config").json
+        named = [server.call("GET", f"/v2/models/churn{path}").json["versions"] for path in ("", "/versions/2")]  # type: ignore[index, call-overload]
+
+        assert named == [["1", "2"]] * 2
+        assert config["version_policy"] == {"specific": {"versions": [1, 2]}}  # type: ignore[index, call-overload]
+
+
 def test_an_endpoint_with_one_version_has_nothing_to_choose(home: Home) -> None:
     with serving(home) as server:
         assert version_of(ask(server)) == 1

@@ -164,7 +164,7 @@ class Gateway:
         router = self.router
         context = ServerContext(
             self.bounds, lambda: self.ready, self.arrow, repository, self._all_metrics,
-            router.pointer, router.deployed, router.width, unnamed,
+            router.pointer, router.deployed, router.width, unnamed, router.stage.numbers,
         )  # fmt: skip
         protocols: list[WireProtocol] = [
             member("serving.protocols", name)(context) for name in members("serving.protocols")

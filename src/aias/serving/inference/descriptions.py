@@ -1,5 +1,6 @@
 """What a model's tensors are called, hold and measure, as metadata and as Triton's model configuration."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from aias.core.schema import Field
@@ -8,24 +9,24 @@ from aias.serving.versions.model import Model
 PLATFORM: Final = "onnxruntime_onnx"
 
 
-def metadata_of(name: str, model: Model) -> dict[str, object]:
-    """`-1` stands for the rows, of which there may be any number."""
+def metadata_of(name: str, model: Model, versions: Sequence[int]) -> dict[str, object]:
+    """`versions`: those that can be asked. `-1` stands for the rows, of which there may be any number."""
     return {
         "name": name,
-        "versions": [str(model.number)],
+        "versions": [*map(str, versions)],
         "platform": PLATFORM,
         "inputs": [{"name": field.name, "datatype": datatype_of(field), "shape": [-1]} for field in _inputs(model)],
         "outputs": outputs_of(model),
     }
 
 
-def config_of(name: str, model: Model, *, rows_max: int) -> dict[str, object]:
+def config_of(name: str, model: Model, versions: Sequence[int], *, rows_max: int) -> dict[str, object]:
     """Shapes here are of one row, since the first dimension is a batch of up to `max_batch_size`."""
     return {
         "name": name,
         "platform": PLATFORM,
         "backend": "onnxruntime",
-        "version_policy": {"specific": {"versions": [model.number]}},
+        "version_policy": {"specific": {"versions": [*versions]}},
         "max_batch_size": rows_max,
         "input": [
             {"name": field.name, "data_type": _config_type(datatype_of(field)), "dims": [], "optional": field.nullable}

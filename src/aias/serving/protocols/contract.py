@@ -36,6 +36,8 @@ class ServerContext:
     """Of the vectors that it gives, 0 where it gives none; may read a file."""
     unnamed: str | None = None
     """The endpoint that answers where a protocol's requests name none; None where they must, or one is alone."""
+    numbers: Callable[[str, int], list[int]] = lambda _endpoint, live: [live]
+    """By which an endpoint can be asked whose live version has this number."""
 
 
 class WireProtocol(Protocol):

@@ -30,6 +30,7 @@ class OpenInference:
     def __init__(self, context: ServerContext) -> None:
         self._ready, self._rows_max = context.ready, context.bounds.body_rows
         self._repository, self._counted, self._pointer = context.repository, context.counted, context.pointer
+        self._numbers = context.numbers
 
     def routes(self) -> tuple[Route, ...]:
         model, version = "/v2/models/{endpoint}", "/v2/models/{endpoint}/versions/{version}"
@@ -74,11 +75,12 @@ class OpenInference:
 
     def describe_model(self, request: Request) -> Reply:
         """The tensors of an endpoint."""
-        return json_reply(metadata_of(request.places["endpoint"], _check_version(request)))
+        return json_reply(metadata_of(request.places["endpoint"], _check_version(request), self._versions(request)))
 
     def describe_config(self, request: Request) -> Reply:
         """The tensors of an endpoint in the form of Triton's model configuration."""
-        return json_reply(config_of(request.places["endpoint"], _check_version(request), rows_max=self._rows_max))
+        name, model = request.places["endpoint"], _check_version(request)
+        return json_reply(config_of(name, model, self._versions(request), rows_max=self._rows_max))
 
     def tell_statistics(self, request: Request) -> Reply:
         """How many requests and rows an endpoint has answered, and how long each phase took."""
@@ -104,6 +106,11 @@ class OpenInference:
             media_type=JSON,
             later=lambda: msgspec.json.encode({"model_stats": list(counted().statistics.of(known))}),
         )
+
+    def _versions(self, request: Request) -> list[int]:
+        """The numbers by which an endpoint can be asked: of the live version, and of canaries."""
+        name = request.places["endpoint"]
+        return self._numbers(name, self._pointer(name).number)
 
     def _number(self, request: Request) -> int:
         """Of the version that answers, in memory or not."""

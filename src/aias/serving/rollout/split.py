@@ -59,9 +59,17 @@ class Split:
                 request.model = next((each.model for each in self.canaries if _is_called(each.model, named)), self.live)
             return
         request.split = self
+        if request.method == "GET":
+            # What is described is the live version, whoever asks.
+            return
         # In whose run a worker has died it is not tried a second time: its caller is to see no failure.
         if self.canaries and not _comes_again(request) and (found := self._canary_of(request)) is not None:
             request.model = found.model
+
+    @property
+    def numbers(self) -> list[int]:
+        """Of the versions that can be asked by number, the live one's first."""
+        return [*dict.fromkeys((self.live.number, *(each.model.number for each in self.canaries)))]
 
     def _canary_of(self, request: "Request") -> Canary | None:
         at = self.point(request)

@@ -96,6 +96,11 @@ class Stage:
         """Each endpoint with canaries, and the versions of those."""
         return [(name, each.model.version) for name, split in self.splits.items() for each in split.canaries]
 
+    def numbers(self, endpoint: str, live: int) -> list[int]:
+        """Of the versions of an endpoint that can be asked by number."""
+        split = self.splits.get(endpoint)
+        return [live] if split is None else split.numbers
+
     def canary(self, endpoint: Endpoint) -> Model | None:
         """The model of a canary that is what this endpoint points at."""
         for trial, model, _ in [*self._canaries.values()]:
