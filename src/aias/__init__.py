@@ -17,10 +17,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _PUBLIC: Final = {
     "Classifier": "aias.client.estimators",
+    "Endpoint": "aias.client.endpoint",
     "Model": "aias.client.model",
     "Regressor": "aias.client.estimators",
     "Teacher": "aias.teaching.teacher",
     "compare": "aias.client.compare",
+    "endpoint": "aias.client.endpoint",
+    "endpoints": "aias.client.endpoint",
     "import_model": "aias.client.importing",
     "load": "aias.client.model",
     "models": "aias.client.model",
@@ -30,8 +33,8 @@ _PUBLIC: Final = {
 }
 
 __all__ = [
-    "Classifier", "Model", "Regressor", "Teacher", "__version__", "compare", "import_model", "load", "models",
-    "publish_classifier", "publish_encoder", "train",
+    "Classifier", "Endpoint", "Model", "Regressor", "Teacher", "__version__", "compare", "endpoint", "endpoints",
+    "import_model", "load", "models", "publish_classifier", "publish_encoder", "train",
 ]  # fmt: skip
 
 

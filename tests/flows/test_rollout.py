@@ -346,6 +346,9 @@ def test_over_http_keys_that_may_deploy_try_promote_and_roll_back_and_others_loo
         promoted = server.call("POST", "/endpoints/churn/promote", key="admin-key").json
         back = server.call("POST", "/endpoints/churn/rollback", key="admin-key").json
         direct = server.call("POST", "/endpoints/churn", {"version": "churn@2"}, key="admin-key").json
+        gone = [
+            server.call("POST", f"/endpoints/{name}/undeploy", key="admin-key") for name in ("churn", "churn", "chum")
+        ]
 
         assert tried.status == 200, tried.body
         assert shown == [tried.json]
@@ -353,6 +356,8 @@ def test_over_http_keys_that_may_deploy_try_promote_and_roll_back_and_others_loo
         assert told["aias_trial_share", (("endpoint", "churn"), ("role", "canary"), ("version", "churn@2"))] == 0.25
         assert loaded == {"churn@1", "churn@2"}
         assert [each["answers"] for each in (promoted, back, direct)] == ["churn@2", "churn@1", "churn@2"]  # type: ignore[index, call-overload]
+        assert [each.status for each in gone] == [200, 200, 404]
+        assert ask(server).status == 404
         ended = "aias_trials_ended_total", (("endpoint", "churn"), ("outcome", "promoted"))
         assert samples(server)[ended] == 1
 

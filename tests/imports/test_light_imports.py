@@ -100,8 +100,8 @@ def test_importing_aias_loads_nothing_beyond_the_standard_library() -> None:
 
 def test_every_public_name_is_found_when_it_is_asked_for() -> None:
     names = (
-        "Classifier Model Regressor Teacher compare import_model load models publish_classifier publish_encoder train "
-        "__version__"
+        "Classifier Endpoint Model Regressor Teacher compare endpoint endpoints import_model load models "
+        "publish_classifier publish_encoder train __version__"
     )
 
     found = loaded(

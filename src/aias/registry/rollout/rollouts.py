@@ -85,10 +85,11 @@ class Rollouts:
             found = [each for each in active if (canary is None and each.role == "canary") or each.ref == canary]
             if not found:
                 named = "no canary" if canary is None else f"no trial of {canary}"
-                hint = "`aias deploy MODEL@NUMBER` moves it at once, without a trial"
+                hint = "`aias deploy MODEL@NUMBER`, `.deploy()` in Python, moves it at once, without a trial"
                 if active:
                     tried = active[0]
                     hint = f"on trial is {tried.ref}, as a {tried.role}: `aias promote {endpoint} {tried.ref}`"
+                    hint += f", in Python `aias.endpoint('{endpoint}').promote('{tried.ref}')`"
                 raise NothingToPromote(f"`{endpoint}` has {named}", hint=hint)
             if len({each.ref for each in found}) > 1:
                 raise BadTrial(f"`{endpoint}` has several canaries", hint=f"name one: {_named(found)}")
@@ -118,7 +119,7 @@ class Rollouts:
         gone = f"; {quoted(sorted({str(each) for each in past}))} is removed" if past else ""
         raise NothingBefore(
             f"there is no version before {now.ref} to roll `{endpoint}` back to{gone}",
-            hint=f"`aias endpoints {endpoint}` shows where it has been; `aias deploy` moves it anywhere",
+            hint=f"`aias endpoints {endpoint}`, in Python `.moves`, shows its past; `aias deploy` moves it anywhere",
         )
 
     def withdraw(self, trial: int, why: str) -> None:

@@ -5,14 +5,13 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from aias.core.errors import NotFound
 from aias.core.json_faults import Faults, in_words
 from aias.core.names import Ref
 from aias.registry.values import Version
 from aias.serving.formats.tensors import Parameters
 from aias.serving.http.messages import Reply, Request, json_reply
-from aias.serving.refusals import BadBody, NotReady, NotSupported, UnknownEndpoint, follows
-from aias.serving.versions.loading import deploy
+from aias.serving.refusals import BadBody, NotReady, NotSupported, follows
+from aias.serving.versions.loading import deploy, undeploy
 from aias.serving.versions.router import Router
 
 PARKED: Final = "not in memory; loaded when it is asked"
@@ -98,12 +97,7 @@ class Repository:
     def unload(self, request: Request) -> Reply:
         """Undeploy an endpoint; again is as good as once, for whoever did not hear the first answer."""
         name = self._name(request, allowed=("unload_dependents",))
-        try:
-            self._controlled.undeploy(name)
-        except NotFound:
-            if not self._controlled.history(name):
-                raise UnknownEndpoint(f"there is no endpoint `{name}`") from None
-        self._router.retry(name)
+        undeploy(self._controlled, self._router, name)
         return Reply(b"{}")
 
     def _name(self, request: Request, *, allowed: tuple[str, ...]) -> str:

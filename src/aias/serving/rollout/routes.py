@@ -20,7 +20,7 @@ from aias.serving.refusals import UnknownEndpoint, follows
 from aias.serving.rollout.stage import RolloutStore
 from aias.serving.survival.crash_record import NotHeld
 from aias.serving.survival.isolated_versions import IsolatedVersions
-from aias.serving.versions.loading import deploy, telling_why, tried_out
+from aias.serving.versions.loading import deploy, telling_why, tried_out, undeploy
 from aias.serving.versions.router import Router
 
 
@@ -60,6 +60,7 @@ class Endpoints:
             Route("POST", "/endpoints/{name}", "admin", self.deploy),
             Route("POST", "/endpoints/{name}/promote", "admin", self.promote, once=True),
             Route("POST", "/endpoints/{name}/rollback", "admin", self.rollback, once=True),
+            Route("POST", "/endpoints/{name}/undeploy", "admin", self.undeploy),
             Route("POST", "/endpoints/{name}/release", "admin", self.release),
         )
 
@@ -123,6 +124,15 @@ class Endpoints:
         with asked_once():
             self._kept.rollback(name, once=once_of(request, msgspec.json.encode(["rollback", name])))
         return self._followed(name)
+
+    def undeploy(self, request: Request) -> Reply:
+        """Remove an endpoint; its versions stay. Again is as good as once"""
+        read_as(request.body, Nothing)
+        if self._control is None:
+            raise follows()
+        name = request.places["name"]
+        undeploy(self._control, self._router, name)
+        return json_reply({"endpoint": name, "version": None})
 
     def release(self, request: Request) -> Reply:
         """Let a quarantined version run again in a process of its own, or one that runs there in the workers"""

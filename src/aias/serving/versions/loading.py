@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from aias.artifact.manifest import read_manifest
-from aias.core.errors import Damaged
+from aias.core.errors import Damaged, NotFound
 from aias.core.events import Watch
 from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.values import Endpoint, Version
-from aias.serving.refusals import NotReady
+from aias.serving.refusals import NotReady, UnknownEndpoint
 from aias.serving.versions.model import Answering
 
 if TYPE_CHECKING:
@@ -64,6 +64,17 @@ def deploy(control: "Control", router: "Router", name: str, ref: Ref) -> None:
     found = tried_out(control, router, name, ref)
     with telling_why(f"{found.ref} cannot be deployed"):
         control.deploy(name, found.ref)
+
+
+def undeploy(control: "Control", router: "Router", name: str) -> None:
+    """Remove an endpoint; again is as good as once, for whoever did not hear the first answer. Raises
+    `UnknownEndpoint`."""
+    try:
+        control.undeploy(name)
+    except NotFound:
+        if not control.history(name):
+            raise UnknownEndpoint(f"there is no endpoint `{name[:100]}`") from None
+    router.retry(name)
 
 
 def tried_out(control: "Control", router: "Router", name: str, ref: Ref, *, keep: bool = True) -> Version:

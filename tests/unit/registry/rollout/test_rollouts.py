@@ -89,7 +89,10 @@ def test_who_promotes_where_only_a_shadow_is_is_told_how(registry: Registry) -> 
     with pytest.raises(NothingToPromote) as refused:
         registry.rollouts.promote("churn")
 
-    assert refused.value.hint == "on trial is churn@2, as a shadow: `aias promote churn churn@2`"
+    assert refused.value.hint == (
+        "on trial is churn@2, as a shadow: `aias promote churn churn@2`, "
+        "in Python `aias.endpoint('churn').promote('churn@2')`"
+    )
 
 
 def test_a_canary_that_was_told_to_is_promoted_when_it_has_answered_enough(registry: Registry) -> None:
