@@ -9,7 +9,8 @@ import msgspec
 
 from aias.cli.main import Once, option_json
 from aias.cli.progress import Progress, interruptible
-from aias.cli.show import deploying, give, hint, say, size, table
+from aias.cli.show import deploying, give, hint, say, table
+from aias.core.quantities import size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,9 +140,13 @@ def _by_reason(points: "Sequence[Point]", ref: str) -> dict[str, list[str]]:
 
 
 def _say_how(found: "Frontier") -> None:
+    from aias.compress.frontier import PUBLISHED
     from aias.core.host import host
 
     say(found.timed(), dim=True)
+    for each in found.points:
+        if each.state == PUBLISHED and each.changed:
+            say(f"{each.name}: {each.changed}")
     if found.total is not None:
         say(str(found.total))
     if found.host != host():

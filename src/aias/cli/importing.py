@@ -7,7 +7,8 @@ import click
 
 from aias.cli.main import option_json
 from aias.cli.progress import Progress
-from aias.cli.show import deploying, give, hint, plus_minus, size
+from aias.cli.show import deploying, give, hint, plus_minus
+from aias.core.quantities import size
 
 if TYPE_CHECKING:
     from aias.client.model import Model

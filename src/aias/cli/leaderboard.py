@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from aias.artifact.manifest import Candidate, Manifest
-from aias.cli.show import duration, plus_minus, size
+from aias.cli.show import duration, plus_minus
 from aias.core.events import Event
+from aias.core.quantities import size
 from aias.core.task import Measurement, direction_of, written
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from aias.artifact.names import MANIFEST
 from aias.artifact.report import PLOTS
 from aias.cli.main import option_json
 from aias.cli.progress import Progress
-from aias.cli.show import give, hint, made_from, nothing, size, table, warn
+from aias.cli.show import give, hint, made_from, nothing, table, warn
 from aias.core.errors import Damaged
 from aias.core.names import digest_of
+from aias.core.quantities import size
 
 if TYPE_CHECKING:
     from aias.client.model import Model

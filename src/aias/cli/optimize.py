@@ -4,7 +4,8 @@ import click
 
 from aias.cli.main import Once, option_json
 from aias.cli.progress import Progress, interruptible
-from aias.cli.show import deploying, hint, say, size, table, with_interval
+from aias.cli.show import deploying, hint, say, table, with_interval
+from aias.core.quantities import size
 
 
 @click.command(cls=Once)

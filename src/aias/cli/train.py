@@ -10,7 +10,8 @@ import click
 
 from aias.cli.main import Once, option_json
 from aias.cli.progress import Progress, interruptible
-from aias.cli.show import deploying, hint, leaderboard, plus_minus, size, table
+from aias.cli.show import deploying, hint, leaderboard, plus_minus, table
+from aias.core.quantities import size
 
 
 @click.command(cls=Once)

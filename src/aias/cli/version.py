@@ -8,9 +8,10 @@ import click
 from aias.artifact.manifest import Manifest
 from aias.artifact.optimised import optimised
 from aias.artifact.report import REPORT, Report, read_report
-from aias.cli.show import hint, leaderboard, made_from, size, table
+from aias.cli.show import hint, leaderboard, made_from, table
 from aias.compress.frontier import sized
 from aias.core.host import host
+from aias.core.quantities import size
 from aias.core.task import written
 from aias.plots.svg import printable
 from aias.runtimes import arrival

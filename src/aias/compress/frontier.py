@@ -12,6 +12,7 @@ from aias.compress.gate.changes import Flips
 from aias.compress.gate.evidence import Loss, digits, signed
 from aias.core.errors import Damaged
 from aias.core.host import Host
+from aias.core.quantities import size
 from aias.runtimes.latency import Estimate, LatencySummary
 
 FRONTIER: Final = "frontier.json"
@@ -67,6 +68,17 @@ class Point:
         return "not tested" if not self.certified and _UNTESTED.match(self.reason) else "rejected"
 
     @property
+    def changed(self) -> str:
+        """What the metric can hide, on the rows that certify; of amounts nothing."""
+        if self.flips is None:
+            return ""
+        every, lost = self.flips.all, self.flips.lost
+        said = f"{every.rows:,} of {every.of:,} answers are others now (at most {100 * every.high:.2g} %)"
+        said += f", {lost.rows:,} of them were right before (at most {100 * lost.high:.2g} %)"
+        gap = self.calibration_gap
+        return said if gap is None else f"{said}; probabilities are off by {digits(gap)} on average"
+
+    @property
     def measured(self) -> bool:
         """Whether it stands, or fell after it was judged or timed."""
         return bool(self.state != FELL or self.speed or self.loss)
@@ -119,15 +131,16 @@ class Frontier:
         points = list(self.ordered())
         measured = [each for each in points if each.measured]
         table = _table(self.head(), map(cells, measured), right=self.right())
-        others = [[each.name, each.technique, each.reason] for each in points if not each.measured]
-        without = f"\n\nNot measured:\n\n{_table(['candidate', 'by', 'why'], others)}" if others else ""
+        unable = [[each.name, each.technique, each.reason] for each in points if not each.measured]
+        others = f"Not measured:\n\n{_table(['candidate', 'by', 'why'], unable)}" if unable else ""
         said = (
             f"{self.verdict}\n\nA loss of at most {100 * self.max_loss:.3g} % of `{self.metric}` was accepted, a margin"
             f" of {digits(self.margin)}. Chosen on {self.searched_rows:,} rows, certified once on "
             f"{self.certified_rows:,} others: {self.power}.{f' In all: {self.total}.' if self.total else ''}\n\n"
             f"{self.timed()}"
         )
-        return f"{said}\n\n{table}{without}\n"
+        changed = "\n".join(f"- {each.name}: {each.changed}" for each in measured if each.changed)
+        return "\n\n".join(filter(None, [said, table, changed, others])) + "\n"
 
     def timed(self) -> str:
         """How the latencies were measured, and which of them decides."""
@@ -179,7 +192,7 @@ def cells(point: Point) -> list[str]:
         f"{signed(loss.value)} ({loss.limits})" if loss else "",
         _paced(point.pace), _times(point.speed) + _mixed(point),
         _paced(together.pace if together else None), _times(together.speed if together else None),
-        times(point.smaller) if point.smaller else "",
+        f"{times(point.smaller)} ({size(point.size_bytes)})" if point.smaller else "",
         f"{held.memory_bytes / 1e6:,.1f} MB" if held else "", f"{held.load_ms:,.1f} ms" if held else "",
     ]  # fmt: skip
 

@@ -46,3 +46,13 @@ def _quantity(text: float | str, units: Mapping[str, float], what: str, hint: st
     if not found or found[2] not in units:
         raise UserError(f"{text!r} is not a {what}", hint=hint)
     return float(found[1]) * units[found[2]]
+
+
+def size(size_bytes: int) -> str:
+    """`312 kB`, `4.1 MB`."""
+    value = float(size_bytes)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"

@@ -101,7 +101,18 @@ def test_large_numbers_are_written_as_people_write_them():
     fast = replace(SMALL, speed=Estimate(1_234.5, 1_000.0, 1_500.0), smaller=12_345.6)
 
     assert cells(fast)[5] == "1,230× (1,000 to 1,500)"
-    assert cells(fast)[8] == "12,300×"
+    assert cells(fast)[8] == "12,300× (30 kB)"
+
+
+def test_answers_that_change_are_told_where_people_read(capsys: pytest.CaptureFixture[str]):
+    said = (
+        f"{SMALL.name}: 1 of 2 answers are others now (at most 97 %), 1 of them were right before (at most 97 %); "
+        "probabilities are off by 0.01 on average"
+    )
+
+    assert f"\n- {said}\n" in FRONTIER.markdown()
+    draw(FRONTIER)
+    assert said in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_run_that_published_nothing_says_less_if_it_measured_fewer():
