@@ -152,5 +152,5 @@ def test_so_many_rows_as_are_said_to_be_enough_are_and_not_far_more(metric, few,
         first = answered(y)
         other = np.where(rng.random(rows) < 0.05, answered(y), first)
         found = evidence(task, y, Answered(said(first)), Answered(said(other)), seed=run)
-        passed += 1 - found.confidence(margin) < 0.05
+        passed += 1 - found.confidence(margin) < SPENT
     assert 0.65 < passed / 60 < 0.95
