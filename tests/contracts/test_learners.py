@@ -15,7 +15,7 @@ from aias.core.events import nobody
 from aias.core.task import Task
 from aias.encoders.rows import Layout
 from aias.graph.compile import compile_graph
-from aias.learners.contract import Examples, Fit
+from aias.learners.contract import CURVE_POINTS_MAX, Examples, Fit
 from aias.runtimes.onnxruntime import _session
 
 TASKS = {
@@ -324,6 +324,10 @@ def test_states_that_are_kept_on_the_way_are_whole(name):
 def test_what_is_told_is_what_a_watcher_wants_to_know(name):
     told = []
     fit(name, 2, valid=examples(name, 2, 300, seed=1), watch=told.append)
+    if told[-1].name == "train.curve":  # of those that go round after round
+        curve = told.pop().facts
+        assert curve["learner"] == name
+        assert 0 < len(curve["rounds"]) == len(curve["validation_losses"]) <= CURVE_POINTS_MAX
     assert told and all(event.name == "train.round" for event in told)
     assert told[0].facts["learner"] == name
     assert {"round", "seconds_left"} <= told[0].facts.keys()

@@ -131,9 +131,17 @@ class Rounds:
         now, of_loss, of_gain = self._lowest[-1], *GAIN_MIN
         return self._lowest[before] - now < min(of_loss * abs(now), of_gain * (self._lowest[0] - now))
 
+    def tell_curve(self) -> None:
+        """Of all rounds, though each was not told when it ended."""
+        whole = {number: self._loss(losses) for number, losses in enumerate(self.losses, 1)} if self.halves else {}
+        self.how.tell_curve(whole, learner=self.learner)
+
+    def _loss(self, losses: Sequence[float]) -> float:
+        return float(np.average(losses, weights=[len(half.y) for half in self.halves]))
+
     def _judge(self, losses: list[float], scores: Callable[[], Floats] | None) -> None:
         self.losses.append(losses)
-        loss = float(np.average(losses, weights=[len(half.y) for half in self.halves]))
+        loss = self._loss(losses)
         before = self._lowest[-1] if self._lowest else np.inf
         if loss < before:
             self.best_round = self.done
@@ -160,6 +168,7 @@ def boost(booster: Booster, rounds: Rounds) -> Fitted:
         rounds.over(booster.losses() if rounds.halves else [], booster.scores)
         if rounds.how.keep is not None:
             rounds.how.keep(best)
+    rounds.tell_curve()
     return best()
 
 

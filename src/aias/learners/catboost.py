@@ -110,6 +110,7 @@ class CatBoost:
         model = catboost.CatBoost(settings)
         pools = [rows.labelled_pool(part, unit, how.task) for part in (train, *rounds.halves)]
         model.fit(pools[0], eval_set=pools[1:] or None, callbacks=[_Watcher(rounds)])
+        rounds.tell_curve()
         # Each half is scored by the rounds that the other chose.
         parts = zip(rounds.for_halves, pools[1:], strict=True)
         judged = [_raw(model, pool, unit, ntree_end=at) for at, pool in parts]

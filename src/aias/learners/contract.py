@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, isfinite
 from numbers import Integral, Real
 from typing import Any, ClassVar, Final, Protocol
 
@@ -87,6 +87,10 @@ def _example(kind: Kind) -> str:
     return f"{min(1, kind.most):g}" if kind.most < 8 else "8"
 
 
+CURVE_POINTS_MAX: Final = 200
+"""Of one fit: more than a plot can show."""
+
+
 @dataclass(frozen=True, slots=True)
 class Examples:
     """Rows with their answers. `y`: class indices (int64) or values (float64)."""
@@ -133,6 +137,17 @@ class Fit:
             facts["score"] = self.score(valid.y, scores(valid.x) if callable(scores) else scores)
             message += f", {self.task.metric} {facts['score']:.4f}"
         self.watch(Event("train.round", message, "debug", facts))
+
+    def tell_curve(self, losses: Mapping[int, float], **facts: object) -> None:
+        """Of a fit that is over: the validation loss after each round; of many rounds, those at equal distances."""
+        known = [each for each in losses.items() if isfinite(each[1])]
+        if not known:
+            return
+        count = min(len(known), CURVE_POINTS_MAX)
+        kept = [known[place * (len(known) - 1) // max(count - 1, 1)] for place in range(count)]
+        rounds, values = zip(*kept, strict=True)
+        facts |= {"rounds": [*rounds], "validation_losses": [*values]}
+        self.watch(Event("train.curve", f"{len(known)} rounds", "debug", facts))
 
 
 class Fitted(Protocol):

@@ -110,6 +110,7 @@ class Mlp:
                 after=monitor.after,
             )  # fmt: skip
             training.run()
+        how.tell_curve(monitor.losses, learner="mlp", counted="Epochs")
         return _fitted(training)
 
     @staticmethod
@@ -128,9 +129,12 @@ class _Monitor:
 
     def __init__(self, how: Fit, valid: Examples | None) -> None:
         self.how, self.valid, self.told_at = how, valid, -TELL_SECONDS
+        self.losses: dict[int, float] = {}
 
     def after(self, training: Training) -> None:
         now = self.how.deadline.clock()
+        if self.valid is not None:
+            self.losses[training.epoch] = float(training.choice.last_loss)
         if self.valid is not None and now - self.told_at >= TELL_SECONDS:
             self.told_at = now
             self._tell(training, now - training.started_at)

@@ -68,7 +68,10 @@ class TextMlp:
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> TextMlpModel:
-        return _Training(train, valid, how).run()
+        training = _Training(train, valid, how)
+        fitted = training.run()
+        how.tell_curve(training.losses, learner="text_mlp", counted="Epochs")
+        return fitted
 
     @staticmethod
     def load(state: State, task: Task, settings: dict[str, Any]) -> TextMlpModel:
@@ -92,6 +95,7 @@ class _Training:
         self.choice, self.best = BestEpoch(), self.descent.chain()
         self.rng = np.random.default_rng(how.seed)
         self.epoch, self.told_at = 0, -TELL_SECONDS
+        self.losses: dict[int, float] = {}
 
     def run(self) -> TextMlpModel:
         rows, batch = self.x.shape[0], self.settings["batch_rows"]
@@ -125,6 +129,7 @@ class _Training:
         weighed = losses if self.valid.weight is None else losses * self.valid.weight
         if self.choice.better(self.epoch, answers, weighed):
             self.best = chain
+        self.losses[self.epoch] = float(self.choice.last_loss)
         self._tell(answers)
         return bool(self.epoch - self.choice.best_epoch >= self.settings["patience"])
 

@@ -19,7 +19,7 @@ class Round:
     round: float
     value: float
     metric: str
-    """The task's, or `validation loss` where the learner told no more."""
+    """`SCORE`, the task's, or `LOSS`."""
     counted: str = "Rounds"
     """What the learner calls its rounds."""
 
@@ -33,6 +33,9 @@ class Step:
     value: float
     ensemble: float
 
+
+SCORE: Final = "score"
+LOSS: Final = "validation loss"
 
 NOTED: Final = frozenset({"data.copies", "data.contradictions", "train.drift"})
 """Told without a warning too, since whoever reads the card should know."""
@@ -61,6 +64,8 @@ class History:
         with self._lock:
             if event.name == "train.round":
                 self._remember_round(event.facts)
+            elif event.name == "train.curve":
+                self._remember_curve(event.facts)
             elif event.name == "train.candidate":
                 self._remember_step(event.facts)
             if event.name == "train.skipped":
@@ -70,15 +75,16 @@ class History:
         self.watch(event)
 
     def _remember_round(self, facts: dict[str, Any]) -> None:
-        value, metric = facts.get("score"), "score"
+        value, metric = facts.get("score"), SCORE
         if value is None:
-            value, metric = facts.get("validation_loss"), "validation loss"
+            value, metric = facts.get("validation_loss"), LOSS
         if value is not None and "round" in facts:
-            counted = str(facts.get("counted", "Rounds"))
-            configuration = str(facts.get("configuration", facts.get("learner", "")))
-            self.rounds.append(
-                Round(configuration, int(facts.get("fold", 0)), float(facts["round"]), float(value), metric, counted)
-            )
+            self.rounds.append(_round(facts, facts["round"], value, metric))
+
+    def _remember_curve(self, facts: dict[str, Any]) -> None:
+        """Of all rounds, of which few were told as they ended."""
+        told = zip(facts["rounds"], facts["validation_losses"], strict=True)
+        self.rounds += [_round(facts, number, loss, LOSS) for number, loss in told]
 
     def _remember_step(self, facts: dict[str, Any]) -> None:
         together = float(facts.get("ensemble", "nan"))
@@ -90,6 +96,12 @@ def of_data(*datasets: Dataset) -> list[str]:
     """What a card should say of how its rows were read, which was told before training began."""
     said = [note.message for each in datasets for note in each.notes if _is_noted(note)]
     return list(dict.fromkeys(said))[:NOTES_MAX]
+
+
+def _round(facts: dict[str, Any], number: Any, value: Any, metric: str) -> Round:
+    configuration = str(facts.get("configuration", facts.get("learner", "")))
+    counted = str(facts.get("counted", "Rounds"))
+    return Round(configuration, int(facts.get("fold", 0)), float(number), float(value), metric, counted)
 
 
 def _is_noted(event: Event) -> bool:

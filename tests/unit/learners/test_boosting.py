@@ -8,7 +8,7 @@ from aias.core.deadline import Deadline
 from aias.core.events import Event, nobody
 from aias.core.task import Task
 from aias.learners.boosting import TELL_SECONDS, Rounds, boost, rounds_for_halves
-from aias.learners.contract import Examples, Fit, halves, joined
+from aias.learners.contract import CURVE_POINTS_MAX, Examples, Fit, halves, joined
 
 TASK = Task("y", "binary", "roc_auc", ("a", "b"))
 
@@ -171,3 +171,34 @@ def test_what_gains_next_to_nothing_is_stopped_and_what_gains_goes_on() -> None:
 
 def test_losses_that_are_no_numbers_end_early() -> None:
     assert rounds_made(lambda _: float("nan")) == 20
+
+
+def test_what_each_round_was_worth_is_told_at_the_end() -> None:
+    told: list[Event] = []
+    losses = [[1 / each, 3 / each] for each in range(1, 8)]
+    boost(Booster(losses), rounds(watch=told.append))
+    assert [event.name for event in told] == ["train.round", "train.curve"]
+    assert told[1].facts == {
+        "learner": "some_trees", "rounds": [*range(1, 8)],
+        "validation_losses": pytest.approx([2 / each for each in range(1, 8)]),
+    }  # fmt: skip
+
+
+def test_of_a_long_fit_a_few_rounds_are_told() -> None:
+    told: list[Event] = []
+    boost(Booster([[5_000.0 - each, 5_000.0 - each] for each in range(3_000)]), rounds(most=3_000, watch=told.append))
+    at = told[-1].facts["rounds"]
+    assert (at[0], at[-1]) == (1, 3_000) and len(at) == CURVE_POINTS_MAX
+    assert told[-1].facts["validation_losses"] == [5_001.0 - each for each in at]
+
+
+def test_rounds_that_were_gone_on_from_are_in_no_curve() -> None:
+    told: list[Event] = []
+    boost(Booster([[0.5, 0.5]] * 2), rounds(done=5, watch=told.append))
+    assert told[-1].facts["rounds"] == [6, 7]
+
+
+def test_without_rows_that_judge_there_is_no_curve() -> None:
+    told: list[Event] = []
+    boost(Booster([[]] * 9), rounds(judges=0, most=5, watch=told.append))
+    assert told == []

@@ -10,7 +10,7 @@ from aias.core.task import Measurement, Task, limits_of
 from aias.plots.frame import FAR, axis, number, share
 from aias.plots.grids import confusion_chart, density_chart
 from aias.plots.lines import Counts, Line, line_chart, thinned
-from aias.training.history import History, Step
+from aias.training.history import LOSS, SCORE, History, Round, Step
 from aias.training.scoring import conformal
 from aias.training.scoring.intervals import wilson
 from aias.training.scoring.metrics import LabelWeights, decide
@@ -201,24 +201,30 @@ def _inner(values: Floats) -> Floats:
 def _learning_curve(task: Task, history: History, best: str) -> bytes | None:
     """A line for each fold, by rounds, epochs or whatever the learner counts."""
     mine = [each for each in history.rounds if each.configuration == best]
-    metric = mine[0].metric if mine else ""
-    folds: dict[int, list[tuple[float, float]]] = {}
-    for each in mine:
-        if each.metric == metric and np.isfinite(each.value):
-            folds.setdefault(each.fold, []).append((each.round, each.value))
-    found = {fold: points for fold, points in folds.items() if fold >= 0 and len(points) >= ROUNDS_SHOWN_MIN}
+    metric, found = SCORE, _by_fold(mine, SCORE)
+    if not found:  # short fits are told of as they end
+        metric, found = LOSS, _by_fold(mine, LOSS)
     if not found:
         return None
     lines = [
         Line(*thinned(*np.array(sorted(points)).T), "main" if len(found) == 1 else "faint", dots=len(points) < 30)
         for _, points in sorted(found.items())[:FOLDS_SHOWN_MAX]
     ]
-    up = task.metric if metric == "score" else metric
+    up = task.metric if metric == SCORE else metric
     x = axis(mine[0].counted, np.concatenate([[0.0], *(line.x for line in lines)]), margin=0)
     note = f"{best}, on rows not fitted on" + ("" if len(lines) == 1 else "; each line a fold")
     return line_chart(
         "Learning curve", note, x, axis(up, np.concatenate([line.y for line in lines]), within=limits_of(up)), lines
     )
+
+
+def _by_fold(rounds: Sequence[Round], metric: str) -> dict[int, list[tuple[float, float]]]:
+    """The points of each fold that has enough of them."""
+    folds: dict[int, list[tuple[float, float]]] = {}
+    for each in rounds:
+        if each.metric == metric and each.fold >= 0 and np.isfinite(each.value):
+            folds.setdefault(each.fold, []).append((each.round, each.value))
+    return {fold: points for fold, points in folds.items() if len(points) >= ROUNDS_SHOWN_MIN}
 
 
 def _ensemble(task: Task, steps: Sequence[Step]) -> bytes:

@@ -238,6 +238,17 @@ def test_a_learning_curve_goes_by_what_its_learner_counts() -> None:
     assert b"Rounds" not in drawn
 
 
+def test_a_fit_too_short_to_be_told_of_has_a_curve_of_its_losses() -> None:
+    seen = History()
+    seen(told({"configuration": "short", "fold": 0, "round": 1, "score": 0.7}))
+    facts = {"configuration": "short", "fold": 0, "rounds": [1, 2, 3, 4], "validation_losses": [0.7, 0.6, 0.5, 0.55]}
+    seen(told({**facts, "counted": "Epochs"}, "train.curve"))
+
+    drawn = history_charts(BINARY, seen, best="short")["learning_curve"]
+
+    assert b"validation loss" in drawn and b"roc_auc" not in drawn
+
+
 def test_training_that_told_nothing_has_no_curves() -> None:
     odd = History()
     odd(told({"configuration": "deep", "round": 3}))
