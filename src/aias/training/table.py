@@ -98,6 +98,19 @@ class Table:
         """The rows that judge."""
         return np.flatnonzero(self.folds == fold) if fold != ALL else np.arange(0)
 
+    def judging(self, fold: int) -> Ints:
+        """The same in an order of which every second row is one of the halves by which learners choose
+        (`learners.contract.halves`): no cluster is in both, but for the one in the middle."""
+        rows = self.outside(fold)
+        if self.clusters is None:
+            return rows
+        numbers = np.unique(self.clusters[rows], return_inverse=True)[1]
+        drawn = np.random.default_rng(fold + 1).permutation(len(rows))  # clusters are at most as many
+        order, middle = np.argsort(drawn[numbers], kind="stable"), (len(rows) + 1) // 2
+        mixed = np.empty_like(rows)
+        mixed[0::2], mixed[1::2] = rows[order[:middle]], rows[order[middle:]]
+        return mixed
+
     def inner_folds(self, rows: Ints, *, count: int, seed: int) -> Ints:
         """Of these rows, for what is derived from answers out of fold: (rows,), from 0, at most `count`.
 

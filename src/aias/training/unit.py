@@ -73,7 +73,7 @@ class UnitFitter:
         began = time.perf_counter()
         key = unit.key(self.table.digest)
         table, configuration = self.table, unit.configuration
-        rows, judges = self._inside(unit), table.outside(unit.fold)
+        rows, judges = self._inside(unit), table.judging(unit.fold)
         ours = {name: value for name, value in configuration.settings.items() if name in OURS}
         settings = {name: value for name, value in configuration.settings.items() if name not in OURS}
         seed = unit.seed + unit.fold + 1 + SEED_STEP * ours.get("seed_shift", 0)
@@ -102,7 +102,7 @@ class UnitFitter:
                 found["smear"], scores = logs.smear(y, scores[:, 0]), logs.judged(y, scores)
             seconds = time.perf_counter() - began
             facts = {"rows": len(rows), "cuts": sorted({*how.cuts})}
-            return Entry(found, seconds, cut, pipeline.state(), scores, facts)
+            return Entry(found, seconds, cut, pipeline.state(), scores[np.argsort(judges)], facts)
 
         how = replace(how, keep=self._keeper(key, finished))
         part, judging = table.whole.examples(rows, train), table.whole.examples(judges, valid)

@@ -1,4 +1,4 @@
-"""What is derived from answers out of fold: rows that belong together are together there too."""
+"""What is derived from answers out of fold, and what is chosen: rows that belong together are together there too."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +10,13 @@ import pytest
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.data.read import read
-from aias.learners.contract import Fit
+from aias.learners.contract import Examples, Fit, halves
+from aias.training.ledger import Ledger
 from aias.training.pipeline import Features, fit_block
 from aias.training.prepare import prepare
-from aias.training.selection.configuration import ALL
+from aias.training.selection.configuration import ALL, Configuration, Unit
 from aias.training.table import Table
+from aias.training.unit import UnitFitter
 
 GROUPS, EACH = 40, 8
 
@@ -84,3 +86,29 @@ def test_clusters_are_stored(tmp_path: Path) -> None:
     table.save(tmp_path)
     assert Table.load(tmp_path).clusters.tolist() == table.clusters.tolist()
     assert replace(table, clusters=None).digest != table.digest
+
+
+@pytest.mark.parametrize("how", ["group:g", "random"])
+def test_what_chooses_for_one_half_of_the_rows_that_judge_has_no_group_in_common_with_it(how: str) -> None:
+    """But one, which lies on the middle; learners part them by every second row."""
+    table = grouped(how)
+    for fold in range(3):
+        rows = table.judging(fold)
+        assert sorted(rows) == table.outside(fold).tolist()
+        first, second = (set(table.clusters[half.x]) for half in halves(Examples(rows, table.whole.y[rows])))
+        assert len(first & second) <= 1 and min(len(first), len(second)) >= 5
+
+
+def test_rows_that_judge_without_clusters_stay_in_their_order() -> None:
+    table = replace(grouped("group:g"), clusters=None)
+    assert table.judging(0).tolist() == table.outside(0).tolist()
+
+
+@pytest.mark.parametrize("learner", ["linear", "boosted_trees"])
+def test_scores_are_those_of_the_rows_in_their_order(learner: str, tmp_path: Path) -> None:
+    table = grouped("group:g")
+    fitter = UnitFitter(table, Ledger(tmp_path))
+    unit = Unit(Configuration("one", learner, {"C": 1.0} if learner == "linear" else {"rounds": 1}), 0, 0)
+    entry = fitter.fit(unit, deadline=Deadline.after(600), threads=1, watch=nobody)
+    expected = fitter.pipeline(unit).scores(table.whole.encoded.take(table.outside(0)))
+    np.testing.assert_allclose(entry.scores.reshape(expected.shape), expected, rtol=1e-6)
