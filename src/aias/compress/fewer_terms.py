@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from aias.compress.context import Context
+from aias.compress.distillation import own_answers
 from aias.compress.techniques.contract import NotApplicable
 from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
@@ -19,7 +20,7 @@ from aias.core.events import nobody
 from aias.encoders.rows import RowEncoder
 from aias.encoders.text import PARTS, Text
 from aias.features.terms import Terms
-from aias.learners.contract import Fit
+from aias.learners.contract import Examples, Fit
 from aias.training.ensemble import mean_of_weights
 from aias.training.pipeline import Features, LinearPipeline, read_by
 from aias.training.selection.configuration import ALL, Configuration
@@ -130,17 +131,48 @@ def with_terms(pipeline: Any, made: Callable[[Any, int], tuple[Any, Floats]]) ->
 
 
 def _taught(context: Context, linear: Member, count: int, fold: int) -> Student:
+    said = context.teacher(fold).scores(context.encoded(context.inside(fold)))
+    return _fitted(
+        context, linear, importance(context, linear, fold), count, fold,
+        lambda x: soft(context.task, x, said, least=CHANCE_MIN),
+    )  # fmt: skip
+
+
+def direct(context: Context, linear: Member, count: int, fold: int) -> Student:
+    """A linear model of so many terms, chosen by the rows' own answers and fitted to these: the parent has no part in
+    it, but for which features are read and how much weights are held back."""
     rows = context.inside(fold)
-    encoder, places = kept(context.encoder, importance(context, linear, fold), count)
-    features, names = Features(encoder, context.encoded(rows, encoder)), read_by(linear.configuration)
-    asked = linear.refit.configuration.settings
+    return _fitted(
+        context, linear, telling(context, fold), count, fold,
+        lambda x: Examples(x, context.answers(rows), context.weight(rows)),
+    )  # fmt: skip
+
+
+def _fitted(
+    context: Context, linear: Member, importance: Floats, count: int, fold: int, examples: Callable[[Any], Examples]
+) -> Student:
+    """`examples`: of the matrix of the rows that may be fitted on."""
+    encoder, places = kept(context.encoder, importance, count)
+    features = Features(encoder, context.encoded(context.inside(fold), encoder))
+    names, asked = read_by(linear.configuration), linear.refit.configuration.settings
     settings = {name: asked[name] for name in KEPT if name in asked}
-    examples = soft(
-        context.task, features.matrix(names), context.teacher(fold).scores(context.encoded(rows)), least=CHANCE_MIN
-    )
     how = Fit(context.task, context.seed, context.fit_deadline(), context.threads, nobody, {"C": 1.0} | settings)
-    model = member("learners", "linear").fit(examples, None, how)
+    model = member("learners", "linear").fit(examples(features.matrix(names)), None, how)
     return Student(LinearPipeline(features.some(names), model), encoder, places)
+
+
+def telling(context: Context, fold: int) -> Floats:
+    """Of each term: how far the answers of rows that hold it are from those of all, by χ² or its like for amounts
+    (Yang and Pedersen 1997), (terms,)."""
+    rows = context.inside(fold)
+    encoded, y = context.encoded(rows), own_answers(context, rows)
+    usual = y.mean(axis=0) if context.task.classes else y.var(axis=0)
+    off, at = y - y.mean(axis=0), encoded.term_segments[:, 0] // encoded.texts
+    found = np.zeros(context.encoder.layout.terms)
+    for output in np.flatnonzero(usual):
+        moved = np.bincount(encoded.term_ids, off[at, output], minlength=len(found))
+        found += moved**2 / usual[output]
+    return np.asarray(found / held_by(context, fold))
 
 
 def importance(context: Context, linear: Member, fold: int) -> Floats:

@@ -1,12 +1,15 @@
 """A smaller model trained directly, without any help of the parent: what every compression must be better than."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 from aias.compress.context import Context
-from aias.compress.techniques.contract import NotApplicable
+from aias.compress.fewer_terms import direct
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.training.pipeline import read_by
 from aias.training.selection.configuration import Configuration
+from aias.training.selection.members import Member
 
 __all__ = ["smaller_model"]
 
@@ -17,21 +20,47 @@ TREES: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def smaller_model(context: Context) -> Iterator[Configuration]:
-    layout, known = context.encoder.layout, {each.configuration.learner for each in context.members}
-    if not (layout.width or layout.terms or context.prepared.embedding):
+SHARES: Final = (0.1, 0.03)
+"""Of the terms, where a linear model of all is a member already."""
+TERMS_MIN: Final = 100
+
+
+def smaller_model(context: Context) -> Iterator[Configuration | Candidate]:
+    layout, sentences = context.encoder.layout, context.prepared.embedding is not None
+    linear = [each for each in context.members if each.configuration.learner == "linear"]
+    if not (layout.width or layout.terms or sentences):
         raise NotApplicable("its texts come as tokens of its own encoder, and nothing else reads these")
-    if "linear" not in known:
+    if not linear:
         yield Configuration("linear, direct", "linear")
-    elif context.prepared.embedding is not None and not any(
-        _words_alone(each.configuration) for each in context.members
-    ):
+    elif not sentences:
+        yield from _of_fewer_terms(context, linear[0])
+    elif not any(_words_alone(each.configuration) for each in linear):
         yield Configuration("words alone, direct", "linear", {"ratios": True} if context.task.classes else {})
+    elif not layout.width:
+        raise NotApplicable("a linear model of its words alone is a member already, and `drop_members` tries that")
     if layout.width:
         derived = ("text_sums",) if layout.terms else ()
         for name, settings in TREES.items():
             yield Configuration(f"{name}, direct", "boosted_trees", settings, derived)
 
 
+def _of_fewer_terms(context: Context, linear: Member) -> list[Candidate]:
+    """Smaller ones of the kind that is a member already."""
+    layout = context.encoder.layout
+    counts = [count for share in SHARES if (count := round(share * layout.terms)) >= TERMS_MIN]
+    if not (counts or layout.width):
+        raise NotApplicable(
+            f"it is a linear model of {layout.terms:,} terms, and a tenth of them are fewer than {TERMS_MIN}"
+        )
+    return [
+        Candidate(f"linear, {each:,} terms, direct", partial(_fewer_terms, context, linear, each)) for each in counts
+    ]
+
+
+def _fewer_terms(context: Context, linear: Member, count: int, fold: int) -> Made:
+    found = context.once(("direct", linear.name, count, fold), lambda: direct(context, linear, count, fold))
+    return Made(found.pipeline, found.encoder)
+
+
 def _words_alone(configuration: Configuration) -> bool:
-    return configuration.learner == "linear" and "sentences" not in read_by(configuration)
+    return "sentences" not in read_by(configuration)
