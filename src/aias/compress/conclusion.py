@@ -143,8 +143,10 @@ class Conclusion:
         """Why nobody could be timed and judged, and what would have to be longer."""
         if broken := next((each for each in self.trials if each.fault), None):
             return f"no candidate could be served: of {broken.name}, {broken.fault}"
-        if not self.trials and self.fallen:
-            return f"no technique can help: {'; '.join(f'{each.name}: {each.reason}' for each in self.fallen[:SHOWN])}"
+        late = any(each.reason.startswith(LATE) for each in self.fallen)
+        if not (self.trials or late or self.stopped):
+            told = "; ".join(f"{each.name}: {each.reason}" for each in self.fallen[:SHOWN])
+            return f"no technique can help: {told or 'none has anything to try'}"
         if self.stopped:
             return f"it was stopped before any candidate was ready: {GOES_ON}"
         given, spent = self.seconds

@@ -36,6 +36,13 @@ def test_where_no_candidate_can_be_served_the_reason_is_told() -> None:
 def test_where_no_technique_can_help_their_reasons_are_told() -> None:
     fallen = [Point("int8", "int8", FELL, "it has no sentence encoder")]
     assert said(fallen=fallen) == "no technique can help: int8: it has no sentence encoder"
+    assert said() == "no technique can help: none has anything to try"
+
+
+def test_where_what_fitted_again_had_no_time_other_reasons_do_not_stand_for_it() -> None:
+    fallen = [Point("int8", "int8", FELL, "it has no sentence encoder"), Point("trees", "smaller_model", FELL, NO_TIME)]
+    assert said(fallen=fallen).startswith("no candidate was ready in time: of 10 s 9 were over")
+    assert said(fallen=fallen, stopped=True).startswith("it was stopped before any candidate was ready")
 
 
 def trial(name: str, loss: float, row_us: float, size_bytes: int, *, alone: object = True, helps: bool = True) -> Any:

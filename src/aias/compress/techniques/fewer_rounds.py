@@ -29,6 +29,11 @@ def fewer_rounds(context: Context) -> Iterator[Ladder]:
     best = next((each for each in boosted if "start" not in each.configuration.settings), None)
     if best is None:
         raise NotApplicable("its boosted trees go on from others, whose rounds are fixed")
+    if not _in_fewer(best, list(TIMES)):
+        raise NotApplicable(
+            f"of {best.name} a third of the rounds would be fewer than {ROUNDS_MIN}, or at a learning rate above "
+            f"{RATE_MAX:g}"
+        )
     for times in TIMES:
         for found in _in_fewer(best, [times]):
             yield Ladder(found, partial(_in_fewer, best, [each for each in MILDER if each < times]))

@@ -11,7 +11,7 @@ from typing import Final
 
 from aias.compress.context import Context
 from aias.compress.fewer_terms import linear_member, one_in_all, student
-from aias.compress.techniques.contract import Candidate, Made
+from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.training.selection.members import Member
 
 __all__ = ["vocabulary"]
@@ -24,12 +24,14 @@ TERMS_MIN: Final = 100
 
 
 def vocabulary(context: Context) -> Iterator[Candidate]:
-    linear = linear_member(context)
+    linear, terms = linear_member(context), context.encoder.layout.terms
     whole = (1.0,) if len(context.members) > 1 and one_in_all(context) else ()
-    for share in (*whole, *SHARES):
-        count = round(share * context.encoder.layout.terms)
-        if count >= TERMS_MIN:
-            yield replace(_candidate(context, linear, count), milder=partial(_milder, context, linear, share))
+    shares = [share for share in (*whole, *SHARES) if round(share * terms) >= TERMS_MIN]
+    if not shares:
+        raise NotApplicable(f"of its {terms:,} terms fewer than {TERMS_MIN} would be left")
+    for share in shares:
+        found = _candidate(context, linear, round(share * terms))
+        yield replace(found, milder=partial(_milder, context, linear, share))
 
 
 def _milder(context: Context, linear: Member, share: float) -> list[Candidate]:
