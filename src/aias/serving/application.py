@@ -23,6 +23,7 @@ from aias.serving.batching.response_cache import ResponseCache
 from aias.serving.batching.threads import Threads, size_of
 from aias.serving.batching.together import Deliver, Together, Waiting
 from aias.serving.bounds import Bounds
+from aias.serving.connections.last_words import LastWords
 from aias.serving.connections.transport import Headers, Repeated
 from aias.serving.http.bodies import Bodies, ClientGone, Receive, encoding_of, gone
 from aias.serving.http.conversations import reply_of, told
@@ -31,7 +32,7 @@ from aias.serving.http.heads import Head, Heads
 from aias.serving.http.lengths import ELSEWHERE, LONG, Lengths, rows_of
 from aias.serving.http.messages import FILES, Reply, Request, is_table
 from aias.serving.http.responses import Send, response_of, send_reply
-from aias.serving.http.routes import Envelope, Route, RouteTable
+from aias.serving.http.routes import Envelope, Envelopes, Route, RouteTable
 from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.recording import Recording, trace_id
 from aias.serving.processes.garbage import forget_frames
@@ -50,7 +51,7 @@ log = logging.getLogger("aias.serving")
 
 
 class Application:
-    """An ASGI application. `envelopes`: how each prefix tells of paths that it does not have; "" is for the rest."""
+    """An ASGI application. `envelopes`: how each prefix tells of faults; "" is for the rest."""
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class Application:
         self.heads = Heads(self.table, read_headers, is_table, access.check_caller)
         metrics.quotas, metrics.shared_quotas = access.used, access.used_by_tenants
         self._router, self._access, self._metrics, self._bounds = router, access, metrics, bounds
-        self._envelopes = sorted(envelopes.items(), reverse=True)
+        self._envelopes = Envelopes(envelopes)
         self._bodies, self._repeated, self.response_cache = Bodies(bounds), Repeated(), ResponseCache(bounds, metrics)
         self.observing, self.executor, self._lag = Recording(metrics, spans=spans), executor, LoopLag()
         self._loop = OnLoop(runs, metrics=metrics, watch=watch, bounds=bounds)
@@ -86,6 +87,7 @@ class Application:
         self.isolated: IsolatedVersions | None = None
         self._ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, count())
         self.repeated_refusals = RepeatedRefusals(self.observing, partial(next, self._ids))
+        self.last_words = LastWords(self.observing, self._envelopes, partial(next, self._ids))
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -97,12 +99,13 @@ class Application:
         try:
             request.headers = read_headers(scope["headers"])
             take_id(request)
+            scope["id"] = request.id
             self.observing.begin(request, scope.get("via", "http"))
             reply = await self._answer(request, receive)
         except ClientGone as fault:
             # A task that has failed is held by the frame that waited for it, and that by the fault.
             forget_frames(fault)
-            self.observing.gone(request, time.perf_counter() - started)
+            self.observing.gone(request, time.perf_counter() - started, scope.get("cut"))
             return
         except Exception as fault:  # noqa: BLE001  a caller always gets an answer, and never sees our insides
             reply = self._refusal(fault, request)
@@ -389,10 +392,7 @@ class Application:
         self.observing.refused(request, fault.code)
         if status == 503 and request.charge is not None:
             request.charge.cancel()
-        return Reply(self._envelope_of(request.path)(fault, request.id), status, headers=getattr(fault, "headers", ()))
-
-    def _envelope_of(self, path: str) -> Envelope:
-        return next(envelope for prefix, envelope in self._envelopes if path.startswith(prefix))
+        return Reply(self._envelopes.of(request.path)(fault, request.id), status, headers=getattr(fault, "headers", ()))
 
     def _note(self, request: Request, reply: Reply, seconds: float) -> None:
         self.observing.note(request, reply, seconds)

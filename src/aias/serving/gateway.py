@@ -217,7 +217,7 @@ class Gateway:
     def _loop_server(self, kept: Kept | None, second: SecondPort | None) -> LoopServer:
         server = LoopServer(self._config(), self.bounds.sweep_seconds, self._tidy)
         server.newcomer = self.application.newcomer
-        server.limit = ConnectionLimit(server.server_state.connections, self.bounds, self.metrics.refused)
+        server.limit = ConnectionLimit(server.server_state.connections, self.bounds, self.application.last_words)
         if kept is not None:
             receiver = TransferReceiver(
                 kept.channel, kept.journal, make=self._connection, note=self._adopted, isolate=self._isolate

@@ -44,6 +44,49 @@ class BadRequest(Refusal):
     code = "serving.bad-request"
 
 
+def not_http(message: str) -> BadRequest:
+    return BadRequest(
+        message, hint="send plain HTTP/1.1; TLS and newer versions end at a proxy in front of this server"
+    )
+
+
+class BadRequestTarget(Refusal):
+    """The request's target is neither a path nor an http URL."""
+
+    code = "serving.bad-target"
+
+
+def bad_target() -> BadRequestTarget:
+    message = "the request's target must be a path or an http URL"
+    return BadRequestTarget(message, hint="ask for a path such as /predict/NAME")
+
+
+class HeadersTooLarge(Refusal):
+    """The headers, with the target, are larger or more than the limit."""
+
+    code = "serving.headers-too-large"
+    status = 431
+
+
+def headers_too_large(bytes_max: int, lines_max: int) -> HeadersTooLarge:
+    hint = f"at most {bytes_max:,} bytes with the target, in {lines_max} lines"
+    return HeadersTooLarge("the headers are too large", hint=hint)
+
+
+class HeadersTooSlow(Refusal):
+    """The headers did not come in time."""
+
+    code = "serving.headers-too-slow"
+    status = 408
+
+
+class BodyTooSlow(Refusal):
+    """The body did not come in time."""
+
+    code = "serving.body-too-slow"
+    status = 408
+
+
 class BadBody(Refusal):
     """The body is not what its type says, or not what this route reads."""
 
@@ -151,6 +194,11 @@ class BodyTooLarge(Refusal):
     status = 413
 
 
+def chunks_too_large() -> BodyTooLarge:
+    message = "what stands around the chunks of the body is too large"
+    return BodyTooLarge(message, hint="send larger chunks, without extensions")
+
+
 class TooManyRows(Refusal):
     """The request has more rows than the limit."""
 
@@ -193,6 +241,15 @@ class Busy(Refusal):
     """The server has no room for the request right now."""
 
     code = "serving.busy"
+    status = 503
+    retry_seconds = 1.0
+    headers = _SOON
+
+
+class TooManyConnections(Refusal):
+    """The server has as many connections as it may have, and none of them idles"""
+
+    code = "serving.too-many-connections"
     status = 503
     retry_seconds = 1.0
     headers = _SOON

@@ -23,6 +23,7 @@ from aias.serving.connections.timeouts import ANSWER, BODY, HEAD, IDLE, LINGER
 from aias.serving.connections.transport import OneWrite
 from aias.serving.connections.upgrades import head_without
 from aias.serving.connections.write_buffers import WriteBuffers
+from aias.serving.refusals import Refusal, bad_target, chunks_too_large, headers_too_large, not_http
 from aias.serving.survival.kernel import untaken
 
 _VERSIONS: Final = frozenset(("1.1", "1.0"))
@@ -54,7 +55,7 @@ class Connection(FastPath):
         self._offered = b""
         # What has come of a body, and what of that are its own bytes: the rest stands around its chunks.
         self._come_bytes = self._body_bytes = 0
-        self._fault: tuple[int, str, str] | None = None
+        self._fault: Refusal | None = None
 
     # The transport's calls
 
@@ -177,15 +178,15 @@ class Connection(FastPath):
                 # It has its answer; another would be taken for that to the next request.
                 self._linger()
                 return
-            self._refuse(*(self._fault or (400, "serving.bad-request", "this is not HTTP/1.1")))
+            self._refuse(self._fault or not_http("this is not HTTP/1.1"))
             return
         if self._phase is HEAD and self._head_bytes > self._bounds.header_bytes:
-            self._refuse(431, "serving.headers-too-large", "the headers are too large")
+            self._refuse(headers_too_large(self._bounds.header_bytes, _HEADERS_MAX))
         elif self._phase is BODY and self._is_mostly_chunks:
             if self.skip:
                 self._linger()
                 return
-            self._refuse(413, "serving.body-too-large", "what stands around the chunks of the body is too large")
+            self._refuse(chunks_too_large())
 
     def _feed(self, data: bytes) -> None:
         """Have it parsed; what offers to speak something else as if it did not."""
@@ -224,7 +225,7 @@ class Connection(FastPath):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_lines += 1
         if self._head_lines > _HEADERS_MAX or len(name) + len(value) > self._bounds.header_bytes:
-            self._fault = 431, "serving.headers-too-large", "the headers are too large"
+            self._fault = headers_too_large(self._bounds.header_bytes, _HEADERS_MAX)
             raise Refused
         # What comes after the body is a trailer: as a header it could bring what a proxy before us has taken away.
         if self._phase is HEAD:
@@ -236,7 +237,7 @@ class Connection(FastPath):
             # What stands behind the last request is nobody's.
             raise Refused
         if self.parser.get_http_version() not in _VERSIONS:
-            self._fault = 400, "serving.bad-request", "this is neither HTTP/1.1 nor HTTP/1.0"
+            self._fault = not_http("this is neither HTTP/1.1 nor HTTP/1.0")
             raise Refused
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             # The parser thinks that the message ends here, and says so next.
@@ -247,14 +248,14 @@ class Connection(FastPath):
         if self.url[:1] != b"/" and (self.url != b"*" or self.parser.get_method() != b"OPTIONS"):
             taken = taken_apart(self.url, self.headers)
             if taken is None:
-                self._fault = 400, "serving.bad-target", "the request's target must be a path or an http URL"
+                self._fault = bad_target()
                 raise Refused
             self.url, self.headers = taken
         elif self.parser.get_http_version() == "1.0" and all(name != b"host" for name, _ in self.headers):
             # Probes of load balancers have none (RFC 9112, 3.2: only 1.1 must); browsers, for whom it is asked, do.
             self.headers.append((b"host", b"localhost"))
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
-            self._fault = 431, "serving.headers-too-large", "the headers are too large"
+            self._fault = headers_too_large(self._bounds.header_bytes, _HEADERS_MAX)
             raise Refused
         if self.skip:
             self._phase = BODY

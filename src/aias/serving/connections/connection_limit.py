@@ -18,10 +18,9 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from aias.serving.bounds import Bounds, share_of, whose
+from aias.serving.connections.last_words import LastWords
 from aias.serving.connections.timeouts import Bounded
-from aias.serving.connections.transport import last_words
-
-FULL: Final = "serving.too-many-connections"
+from aias.serving.refusals import TooManyConnections
 
 LOOK_SECONDS: Final = 0.02
 """From a look at all connections (2,000 take a millisecond) that found none that idles, to the next."""
@@ -41,18 +40,22 @@ _WITH_THE_END: Final = getattr(socket, "MSG_MORE", 0)
 
 
 class ConnectionLimit:
-    """Of a server's `connections`; `note` is told whom there was none for."""
+    """Of a server's `connections`; `last_words`: for whom there is none."""
 
     def __init__(
-        self, connections: Collection[object], bounds: Bounds, note: Callable[[str], None],
+        self, connections: Collection[object], bounds: Bounds, last_words: LastWords,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
-        self._connections, self._bounds, self._note, self._clock = connections, bounds, note, clock
+        self._connections, self._bounds, self._clock = connections, bounds, clock
         self._idle: list[Bounded] = []
         # The address that has its share, and of what it has beyond that who could go for others.
         self._crowd, self._spare = "", list[Bounded]()
         self._found_none_at = self._counted_at = float("-inf")
-        self._told, self._told_v2 = (last_words(503, FULL, "too many connections", url=url) for url in (b"", b"/v2"))
+        self._told = last_words.repeatedly(
+            TooManyConnections(
+                "too many connections", hint="try again in 1 s, and keep connections open between requests"
+            )
+        )
 
     def has_room(self, coming: int = 0, address: Any = ()) -> bool:
         """Whether one more may come in from an `address`, as sockets name it, beside those that are `coming` already;
@@ -69,11 +72,7 @@ class ConnectionLimit:
             except BlockingIOError:
                 asked = b" "
             if asked:
-                if asked.startswith(_PROBES):
-                    told = _ALIVE
-                else:
-                    self._note(FULL)
-                    told = self._told_v2 if b" /v2" in asked[:12] else self._told
+                told = _ALIVE if asked.startswith(_PROBES) else self._told(asked)
                 accepted.send(told, _WITH_THE_END)
                 accepted.shutdown(socket.SHUT_WR)
                 return True

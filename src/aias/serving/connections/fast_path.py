@@ -13,6 +13,7 @@ from aias.serving.admission.early_refusals import SKIP_BYTES_MAX
 from aias.serving.admission.repeated_refusals import RepeatedRefusals
 from aias.serving.admission.urgency import DEADLINE
 from aias.serving.batching.tickets import Ticket
+from aias.serving.connections.last_words import LastWords
 from aias.serving.connections.timeouts import ANSWER, BODY, IDLE, Bounded
 from aias.serving.connections.transport import Headers
 from aias.serving.http.heads import Head, Heads
@@ -31,6 +32,8 @@ class AtOnce(Protocol):
     """The part of an application that answers without waiting."""
 
     heads: Heads
+
+    last_words: LastWords
 
     @property
     def together(self) -> Waiting: ...
@@ -55,7 +58,7 @@ class FastPath(Bounded):
     _line: asyncio.Transport
 
     def __init__(self, *args: Any, answers: AtOnce, **bounded: Any) -> None:
-        super().__init__(*args, **bounded)
+        super().__init__(*args, last_words=answers.last_words, **bounded)
         self._at_once, self._will_answer, self._heads = answers.at_once, answers.will_answer, answers.heads
         self._look, self._refusals = answers.look, answers.repeated_refusals
         self._together, self._is_waiting = answers.together, False

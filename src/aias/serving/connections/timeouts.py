@@ -9,14 +9,15 @@ import time
 from collections.abc import Callable, Iterable
 from enum import Enum
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from aias.serving.bounds import Bounds
-from aias.serving.connections.transport import last_words
+from aias.serving.connections.last_words import LastWords
+from aias.serving.refusals import BadRequest, BodyTooSlow, HeadersTooSlow, Refusal
 from aias.serving.survival.verdicts import CONTINUE, PROBES_MAX
 
 Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
@@ -44,9 +45,10 @@ class Bounded(HttpToolsProtocol):
         *,
         bounds: Bounds,
         note: Callable[[str], None],
+        last_words: LastWords,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._bounds, self._note = bounds, note
+        self._bounds, self._note, self._last_words = bounds, note, last_words
         self._phase = HEAD
         self._began_at = self._moved_at = self.loop.time()
         # The loop's clock counts milliseconds; of those that came in the same one, the first is the oldest.
@@ -72,12 +74,14 @@ class Bounded(HttpToolsProtocol):
             self._probe()
         bounds, busy = self._bounds, self.cycle is not None and not self.cycle.response_complete
         if self._phase is HEAD and not busy and now - self._began_at > bounds.header_seconds:
-            self._refuse(408, "serving.headers-too-slow", "the headers did not come in time")
+            hint = f"send all of them within {bounds.header_seconds:g} s"
+            self._refuse(HeadersTooSlow("the headers did not come in time", hint=hint))
         elif self._phase is BODY and (self._rest or self.skip) and self._body_is_late(now):
             # It has its answer.
             self.transport.close()
         elif self._phase is BODY and not self.pipeline and self._body_is_late(now):
-            self._refuse(408, "serving.body-too-slow", "the body did not come in time")
+            hint = f"send it within {bounds.body_seconds:g} s, and never pause for {bounds.body_idle_seconds:g} s"
+            self._refuse(BodyTooSlow("the body did not come in time", hint=hint))
         elif self._phase is IDLE and now - self._moved_at > bounds.keep_alive_seconds:
             self.transport.close()
         elif self._phase is LINGER:
@@ -92,7 +96,8 @@ class Bounded(HttpToolsProtocol):
             self._probe()
         else:
             if self._phase is BODY and not (self._rest or self.skip):
-                self._say_last(400, "serving.bad-request", "the body ended before it was whole")
+                hint = "send as many bytes as `Content-Length` says, or the last chunk, before you close"
+                self._say_last(BadRequest("the body ended before it was whole", hint=hint))
             self.transport.close()
         return self._ended
 
@@ -141,25 +146,36 @@ class Bounded(HttpToolsProtocol):
         idle, whole = now - self._moved_at, now - self._began_at
         return idle > self._bounds.body_idle_seconds or whole > self._bounds.body_seconds
 
-    def _refuse(self, status: int, code: str, message: str) -> None:
+    def _refuse(self, fault: Refusal) -> None:
         """Answer outside of the application, which never sees this request, or no longer."""
-        self._note(code)
         if self._has_asked_before:
             # An answer now would be taken for that to what was asked before.
+            self._note(fault.code)
             self._ended = self._broken = True
             self.flow.pause_reading()
             return
-        self._say_last(status, code, message)
+        self._say_last(fault)
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self._linger()
 
-    def _say_last(self, status: int, code: str, message: str) -> None:
+    def _say_last(self, fault: Refusal) -> None:
         """Unless an answer has begun."""
-        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
-            is_head = bool(self.url) and self.parser.get_method() == b"HEAD"
-            self.transport.write(last_words(status, code, message, url=self.url, with_body=not is_head))
+        cycle = None if self.cycle is None or self.cycle.response_complete else self.cycle
+        if cycle is not None and cycle.response_started:
+            self._note(fault.code)
+            return
+        known, told = self._phase is not IDLE and bool(self.url), self._last_words
+        method, url, headers = (self.parser.get_method(), self.url, self.headers) if known else (b"", b"", [])
+        request = told.request(method, url, dict(headers))
+        if cycle is None:
+            told.count(request, fault, self.loop.time() - self._began_at)
+        else:
+            # The application counts it, as soon as it hears that no more comes.
+            scope = cast("dict[str, Any]", cycle.scope)
+            scope["cut"], request.id = fault, scope.get("id", request.id)
+        self.transport.write(told.whole(request, fault, self.server_state.default_headers))
 
     def _linger(self) -> None:
         """Say nothing more, but listen a little: closing at once would destroy the answer on its way to the client, who

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -45,22 +44,6 @@ def lines(headers: Headers) -> bytes:
 def written(status: int, more: bytes, headers: Headers, body: bytes) -> bytes:
     """A whole response. `more`: lines of other headers."""
     return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], more, lines(headers), len(body), body)
-
-
-_REASONS: Final = {
-    400: b"Bad Request", 408: b"Request Timeout", 413: b"Content Too Large", 431: b"Request Header Fields Too Large",
-    503: b"Busy",
-}  # fmt: skip
-_LAST: Final = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n%bcontent-length: %d\r\nconnection: close\r\n\r\n"
-_SOON: Final = b"retry-after: 1\r\nretry-after-ms: 1000\r\n"
-
-
-def last_words(status: int, code: str, message: str, *, url: bytes, with_body: bool = True) -> bytes:
-    """What a connection is told that ends before the application could answer; an answer to HEAD has no body."""
-    # Clients of the Open Inference Protocol expect one text.
-    told = message if url.startswith(b"/v2") else {"code": code, "message": message}
-    body = msgspec.json.encode({"error": told})
-    return _LAST % (status, _REASONS[status], _SOON if status == 503 else b"", len(body)) + (body if with_body else b"")
 
 
 class OneWrite:

@@ -1,7 +1,7 @@
 """Which path and method is answered by what, and who may ask: a route without a scope cannot be written."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
@@ -20,6 +20,16 @@ Answer = Callable[[Request], Reply | Conversation]
 
 Envelope = Callable[[AiasError, str], bytes]
 """A fault and the request's id → the body that clients of a protocol expect."""
+
+
+class Envelopes:
+    """How each prefix of paths tells of faults; "" is for the rest."""
+
+    def __init__(self, by_prefix: Mapping[str, Envelope]) -> None:
+        self._longest_first = sorted(by_prefix.items(), reverse=True)
+
+    def of(self, path: str) -> Envelope:
+        return next(envelope for prefix, envelope in self._longest_first if path.startswith(prefix))
 
 
 @dataclass(frozen=True, slots=True)

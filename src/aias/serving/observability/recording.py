@@ -7,6 +7,7 @@ from aias.serving.http.messages import Reply, Request
 from aias.serving.observability.logs import ACCESS
 from aias.serving.observability.metrics import Metrics, Tally
 from aias.serving.observability.traces import parent_of
+from aias.serving.refusals import Refusal
 
 if TYPE_CHECKING:
     from aias.serving.observability.spans import Spans
@@ -62,10 +63,10 @@ class Recording:
         endpoint, version = asked(request)
         return self._metrics.tally(code, endpoint, version, status=reply.status)
 
-    def gone(self, request: Request, seconds: float) -> None:
-        """Its caller has hung up before there was an answer."""
-        self.refused(request, GONE)
-        self.note(request, Reply(b"", _NO_ANSWER), seconds)
+    def gone(self, request: Request, seconds: float, cut: Refusal | None = None) -> None:
+        """Its caller has hung up before there was an answer, or its connection was `cut`, and has told it why."""
+        self.refused(request, GONE if cut is None else cut.code)
+        self.note(request, Reply(b"", _NO_ANSWER if cut is None else cut.status), seconds)
 
     def close(self) -> None:
         if self._spans is not None:
