@@ -86,7 +86,12 @@ class BatchRunner:
         self._runs.submit(self._run, batch, loop)
 
     def _finish(self, batch: Batch, results: list[Any], began_at: float, ended_at: float) -> None:
-        counts = not any(isinstance(each, Exception) for each in results)
+        counts, first = not any(isinstance(each, Exception) for each in results), batch.parts[0].ticket
+        if counts and not first.whole:
+            rows = batch.rows
+            self._metrics.executed(first.endpoint, batch.flow.name, rows, ended_at - began_at)
+            for part in batch.parts:
+                part.ticket.batch_rows = part.ticket.batch_rows or rows
         self.batcher.finished(batch, results, counts=counts, began_at=began_at, ended_at=ended_at)
 
     def _run(self, batch: Batch, loop: asyncio.AbstractEventLoop) -> None:
@@ -148,7 +153,9 @@ class Executor:
         assert model.joins is not None
         ticket = self._ticket(request, rows=encoded.rows, units=model.units_of(len(request.body), encoded))
         ticket.work, ticket.ends = Rows(model.joins, encoded), model.ends_of(encoded)
-        return Answers.join(await self._wait(request, ticket, gone)), _waited(ticket)
+        found = await self._wait(request, ticket, gone)
+        request.batch_rows = ticket.batch_rows
+        return Answers.join(found), _waited(ticket)
 
     async def whole(
         self, request: Request, work: Callable[[], T], gone: Callable[[], Awaitable[None]]
@@ -209,6 +216,7 @@ class Executor:
         return Ticket(
             request.asked.flow, request.payer, rows, _Caller.nobody, units=units, priority=request.priority,
             deadline=request.deadline, until=time.monotonic() + self._bounds.answer_seconds, slot=request.slot,
+            endpoint=request.places.get("endpoint", ""),
         )  # fmt: skip
 
     async def _wait(self, request: Request, ticket: Ticket, gone: Callable[[], Awaitable[None]]) -> list[Any]:

@@ -146,8 +146,10 @@ class OnLoop:
             self.took(request, model, sum(reply.phases))
         return reply
 
-    def took(self, request: Request, model: Model, seconds: float) -> None:
+    def took(self, request: Request, model: Model, seconds: float, batch_rows: int = 0) -> None:
         """Note what a run took, of one request or of several together."""
+        if batch_rows:
+            self._metrics.executed(request.places["endpoint"], model.version, batch_rows, seconds)
         if (away := model.tier.took(seconds)) is not None:
             endpoint = request.places["endpoint"]
             self._metrics.demotions[endpoint] += 1

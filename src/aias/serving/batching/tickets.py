@@ -65,6 +65,7 @@ class Ticket:
     `ends`: the units up to the end of each row, where that is known. `whole`: it cannot run in parts or with others.
     `deliver` is called once, with the results of the parts, or with the error that ended it. `deadline`: the caller's;
     `until`: when it is given up in any case. `slot`: where its connection is kept, for whoever runs it.
+    `endpoint`: whose statistics its runs are counted in; `batch_rows`: of the first of them.
     """
 
     flow: Flow
@@ -84,6 +85,8 @@ class Ticket:
     left: int = 0
     over: bool = False
     slot: Any = None
+    endpoint: str = ""
+    batch_rows: int = 0
     ends: Sequence[float] | None = None
 
     def __post_init__(self) -> None:

@@ -49,14 +49,14 @@ class Waiting:
 
 
 class Together:
-    """`runs`: where it is written down what runs. `took` is told the seconds of each run, and one of its requests;
-    `finish` each request's answer, or why there is none, and the seconds of its run."""
+    """`runs`: where it is written down what runs. `took` is told the seconds of each run, one of its requests,
+    and its rows if it had several; `finish` each request's answer, or why there is none, and the seconds of its run."""
 
     def __init__(
         self,
         runs: Runs | None,
         *,
-        took: Callable[[Request, Model, float], None],
+        took: Callable[[Request, Model, float, int], None],
         finish: Callable[[Waiting, Answers | Exception, float], None],
     ) -> None:
         self._runs, self._took, self._finish = runs, took, finish
@@ -109,8 +109,10 @@ class Together:
         seconds = time.perf_counter() - started
         if runs is not None:
             runs.end_on_loop(*slots)
-        self._took(held[0].request, model, seconds)
+        rows = len(held) if len(held) > 1 and not any(isinstance(each, Exception) for each in found) else 0
+        self._took(held[0].request, model, seconds, rows)
         for waiting, answers in zip(held, found, strict=True):
+            waiting.request.batch_rows = rows
             self._finish(waiting, answers, seconds)
 
 

@@ -47,6 +47,7 @@ class Request:
     `late_seconds`: how long it had lain here when it was first looked at; `dawdled_seconds`: before that, how long its
     body took to come. `held_bytes`: what it is counted for, of the room for bodies. `read`: what of its body was
     understood on the way to its model. `name`: by which it is known again, where it must not be done twice.
+    `batch_rows`: of the run that it shared with others, where the run is counted for all of them.
     """
 
     method: str
@@ -72,6 +73,7 @@ class Request:
     held_bytes: int = 0
     read: object = None
     name: bytes = b""
+    batch_rows: int = 0
     slot: Slot | None = None
     """Where the connection is kept that it came on, if it is."""
     coming: Ticket | None = None

@@ -173,11 +173,16 @@ class Metrics:
         seconds: float,
         queue: float | None = None,
         status: int = 200,
+        batch_rows: int = 0,
     ) -> None:
         """Note a request that a model has answered, its rows, and the seconds that each phase and the whole took; of
-        the run, `queue` was spent waiting."""
-        if self._seen.add((endpoint, version), seconds, phases, queue, rows, status):
+        the run, `queue` was spent waiting. `batch_rows`: of all that ran together, which is noted as `executed`."""
+        if self._seen.add((endpoint, version), seconds, phases, queue, rows, status, batch_rows):
             self._add_up()
+
+    def executed(self, endpoint: str, version: str, rows: int, seconds: float) -> None:
+        """Note a run of several requests' rows."""
+        self._statistics.executed(endpoint, version, rows, seconds)
 
     def unrun(self, endpoint: str, version: str, reply: Reply, seconds: float) -> None:
         """Note a request that has come to a model, and was answered without a run."""

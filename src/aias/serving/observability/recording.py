@@ -39,8 +39,9 @@ class Recording:
         model = request.model
         if model is not None and reply.phases is not None:
             self._metrics.predicted(
-                endpoint, version, reply.rows, reply.phases, seconds=seconds, queue=reply.queue, status=reply.status
-            )
+                endpoint, version, reply.rows, reply.phases, seconds=seconds, queue=reply.queue, status=reply.status,
+                batch_rows=request.batch_rows,
+            )  # fmt: skip
         else:
             self._metrics.answered(endpoint, version, reply.status)
             if model is not None and request.method == "POST":

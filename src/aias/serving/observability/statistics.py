@@ -36,7 +36,7 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """How many requests, and the seconds of each phase of theirs. Never changes, as other threads read it."""
+    """How many requests, or runs, and the seconds of each phase of theirs. Never changes, as other threads read it."""
 
     count: int = 0
     decode: float = 0.0
@@ -51,7 +51,7 @@ class Phases:
 
 @dataclass(slots=True)
 class VersionStatistics:
-    """`sizes`: the phases of requests by their number of rows."""
+    """`phases` of requests; `sizes`: those of runs, by the rows that ran together."""
 
     last_at_ms: int = 0
     rows: int = 0
@@ -60,14 +60,7 @@ class VersionStatistics:
     fail: Duration = field(default_factory=Duration)
     repeated: Duration = field(default_factory=Duration)
     sizes: dict[int, Phases] = field(default_factory=dict)
-
-    @property
-    def phases(self) -> Phases:
-        """Of requests of any size."""
-        total = Phases()
-        for phases in self.sizes.values():
-            total = total.plus(phases)
-        return total
+    phases: Phases = Phases()
 
     def merge(self, other: "VersionStatistics") -> None:
         self.last_at_ms = max(self.last_at_ms, other.last_at_ms)
@@ -76,17 +69,20 @@ class VersionStatistics:
         self.queue.merge(other.queue)
         self.fail.merge(other.fail)
         self.repeated.merge(other.repeated)
+        self.phases = self.phases.plus(other.phases)
         for size, phases in other.sizes.items():
-            self.count(size, phases)
+            self.ran(size, phases)
 
-    def count(self, size: int, phases: Phases) -> None:
-        """Of requests of so many rows."""
+    def ran(self, size: int, phases: Phases) -> None:
+        """Runs of so many rows."""
         known = self.sizes.get(size)
         self.sizes[size] = phases if known is None else known.plus(phases)
 
     def copy(self) -> "VersionStatistics":
         success, queue, fail, repeated = map(replace, (self.success, self.queue, self.fail, self.repeated))
-        return VersionStatistics(self.last_at_ms, self.rows, success, queue, fail, repeated, self.sizes.copy())
+        return VersionStatistics(
+            self.last_at_ms, self.rows, success, queue, fail, repeated, self.sizes.copy(), self.phases
+        )
 
 
 Counted = list[tuple[str, str | int, VersionStatistics]]
@@ -114,10 +110,13 @@ class Statistics:
         if reply.phases is None:
             found.fail.add(seconds)
             return
+        decode, run, encode = reply.phases
+        phases = Phases(1, decode, run - queue, encode)
         found.success.add(seconds)
         found.queue.add(queue)
         found.rows += reply.rows
-        found.count(reply.rows, Phases(1, *reply.phases))
+        found.phases = found.phases.plus(phases)
+        found.ran(reply.rows, phases)
 
     def failed(self, endpoint: str, version: str, times: int, at: float) -> None:
         """Count requests that were turned away in no time, the last of them at that time."""
@@ -126,18 +125,33 @@ class Statistics:
         found.fail.count += times
 
     def ran(self, endpoint: str, version: str, block: Block) -> None:
-        """Count answered requests, all at once."""
+        """Count answered requests, all at once. Those that ran together are `executed` besides."""
         found = self._versions.get((endpoint, version))
         if found is None:
             found = self._versions[endpoint, version] = VersionStatistics()
         found.last_at_ms = max(found.last_at_ms, round(float(block.at[-1]) * 1000))
         found.rows += int(block.rows.sum())
         found.success.add_all(block.seconds)
-        found.queue.add_all(np.maximum(block.queue, 0.0))
-        for size in np.unique(block.rows):
-            of_it = block.rows == size
-            phases = (float(each[of_it].sum()) for each in (block.decode, block.run, block.encode))
-            found.count(int(size), Phases(int(of_it.sum()), *phases))
+        queue = np.maximum(block.queue, 0.0)
+        found.queue.add_all(queue)
+        run, alone = block.run - queue, block.batch_rows == 0
+        whole = (float(each.sum()) for each in (block.decode, run, block.encode))
+        found.phases = found.phases.plus(Phases(len(block.rows), *whole))
+        sizes = np.where(alone, block.rows, block.batch_rows)
+        for size in np.unique(sizes[sizes > 0]):
+            of_it = sizes == size
+            own = of_it & alone
+            phases = Phases(
+                int(own.sum()),
+                float(block.decode[of_it].sum()),
+                float(run[own].sum()),
+                float(block.encode[of_it].sum()),
+            )
+            found.ran(int(size), phases)
+
+    def executed(self, endpoint: str, version: str, rows: int, seconds: float) -> None:
+        """Count a run of several requests' rows."""
+        self._versions.setdefault((endpoint, version), VersionStatistics()).ran(rows, Phases(1, run=seconds))
 
     def counted(self) -> Counted:
         """As it is now, whatever is counted afterwards."""
@@ -171,7 +185,7 @@ def _described(name: str, number: int, found: VersionStatistics) -> dict[str, ob
         "version": str(number),
         "last_inference": found.last_at_ms,
         "inference_count": found.rows,
-        "execution_count": found.phases.count,
+        "execution_count": sum(each.count for each in found.sizes.values()),
         "inference_stats": {
             "success": _plain(found.success),
             "fail": _plain(found.fail),

@@ -1,6 +1,6 @@
 """What was seen of answered requests: put down as it is, and added up hundreds at a time.
 
-    a request ─▶ eight numbers behind the others ─ full, or somebody reads ─▶ histograms, sums, statistics
+    a request ─▶ nine numbers behind the others ─ full, or somebody reads ─▶ histograms, sums, statistics
 
 To add each request to five histograms and eight sums takes 6 us of it, a tenth of what it takes to answer a small one;
 NumPy adds up hundreds for a twentieth of that each.
@@ -18,7 +18,7 @@ from aias.core.arrays import Floats
 REQUESTS_MAX: Final = 512
 """Of one endpoint's version until they are added up: 100 us at once."""
 
-_NUMBERS: Final = Struct("=8d")
+_NUMBERS: Final = Struct("=9d")
 
 
 _pack: Final = _NUMBERS.pack
@@ -26,7 +26,7 @@ _pack: Final = _NUMBERS.pack
 
 class Block(NamedTuple):
     """Of requests of one version at one endpoint, a value each; `queue` is below 0 of one that no thread waited for,
-    and part of `run`."""
+    and part of `run`; `batch_rows` is 0 of one that did not run with others."""
 
     seconds: Floats
     decode: Floats
@@ -35,6 +35,7 @@ class Block(NamedTuple):
     queue: Floats
     rows: Floats
     status: Floats
+    batch_rows: Floats
     at: Floats
 
 
@@ -44,13 +45,13 @@ class Tallies:
 
     def add(
         self, which: tuple[str, str], seconds: float, phases: tuple[float, float, float], queue: float | None,
-        rows: int, status: int = 200,
+        rows: int, status: int = 200, batch_rows: int = 0,
     ) -> bool:  # fmt: skip
         """Put a request down; `which`: endpoint and version. Whether it is time to add up."""
         seen = self._seen.get(which)
         if seen is None:
             seen = self._seen[which] = []
-        seen.append(_pack(seconds, *phases, -1.0 if queue is None else queue, rows, status, time.time()))
+        seen.append(_pack(seconds, *phases, -1.0 if queue is None else queue, rows, status, batch_rows, time.time()))
         return len(seen) >= REQUESTS_MAX
 
     def take(self) -> Iterator[tuple[tuple[str, str], Block]]:

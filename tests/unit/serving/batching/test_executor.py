@@ -106,6 +106,21 @@ def test_callers_that_wait_are_answered_in_one_run_each_with_its_own_rows() -> N
         assert shares(line.answers["mixed"]) == [0.25, 0.75, 0.25]
 
 
+def test_statistics_tell_how_many_rows_ran_together_and_how_long_they_waited_beside_that() -> None:
+    with busy() as line:
+        line.ask("old", [{"age": 50}, {"age": 60}])
+        line.ask("young", [{"age": 20}])
+        line.go_on()
+        told = line.server.call("GET", "/v2/models/churn/stats").json
+
+    (found,) = told["model_stats"]  # type: ignore[index]
+    assert (found["inference_count"], found["execution_count"]) == (4, 2)
+    assert {each["batch_size"]: each["compute_infer"]["count"] for each in found["batch_stats"]} == {1: 1, 3: 1}
+    durations = found["inference_stats"]
+    assert [durations[each]["count"] for each in ("success", "queue", "compute_infer")] == [3, 3, 3]
+    assert sum(durations[each]["ns"] for each in ("queue", "compute_infer")) <= durations["success"]["ns"]
+
+
 def test_rows_of_two_protocols_run_together() -> None:
     inference = {"inputs": [{"name": "age", "shape": [2], "datatype": "FP64", "data": [50, 20]}]}
     with busy() as line:

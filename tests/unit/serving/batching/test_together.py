@@ -137,6 +137,17 @@ def test_what_comes_in_one_turn_is_one_run_and_everybody_gets_the_answer_to_thei
         assert len({each.wire.said.partition(b"x-request-id: ")[2][:20] for each in callers}) == 5
 
 
+def test_a_run_of_several_is_counted_as_one_of_all_their_rows() -> None:
+    with server() as turns:
+        turns.known(asked(50))
+        callers = [turns.open() for _ in range(5)]
+        turns.turn(*(partial(each.ask, asked(50)) for each in callers))
+        (found,) = turns.gateway.metrics.statistics.of([("churn", "churn@1")])
+
+    assert (found["inference_count"], found["execution_count"]) == (6, 2)
+    assert [each["batch_size"] for each in found["batch_stats"]] == [1, 5]  # type: ignore[attr-defined]
+
+
 def test_nobody_is_answered_before_the_turn_is_over_or_waits_beyond_it() -> None:
     with server() as turns:
         turns.known(asked(50))

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from aias.serving.http.messages import Reply
+from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.statistics import Counted, Statistics
 
 
@@ -33,13 +34,46 @@ def test_rows_requests_and_phases_are_counted_apart() -> None:
         "fail": {"count": 1, "ns": 250_000_000},
         "queue": {"count": 3, "ns": 1_000_000},
         "compute_input": {"count": 3, "ns": 3_000_000},
-        "compute_infer": {"count": 3, "ns": 6_000_000},
+        "compute_infer": {"count": 3, "ns": 5_000_000},
         "compute_output": {"count": 3, "ns": 9_000_000},
         "cache_hit": {"count": 0, "ns": 0},
         "cache_miss": {"count": 0, "ns": 0},
     }
     sizes = {each["batch_size"]: each["compute_infer"] for each in found["batch_stats"]}
-    assert sizes == {3: {"count": 2, "ns": 4_000_000}, 5: {"count": 1, "ns": 2_000_000}}
+    assert sizes == {3: {"count": 2, "ns": 3_000_000}, 5: {"count": 1, "ns": 2_000_000}}
+
+
+def test_what_ran_together_is_one_execution_and_its_size_the_rows_of_all() -> None:
+    metrics = Metrics()
+    for queue in (0.5, 0.3, 0.1):
+        metrics.predicted(
+            "churn", "churn@7", 2, (0.001, queue + 0.02, 0.003), seconds=queue + 0.1, queue=queue, batch_rows=6
+        )
+    metrics.executed("churn", "churn@7", 6, 0.02)
+    metrics.predicted("churn", "churn@7", 2, (0.001, 0.9 + 0.005, 0.003), seconds=1.0, queue=0.9)
+    metrics.predicted("churn", "churn@7", 0, (0.001, 0.0, 0.003), seconds=0.1)
+
+    found = only(metrics.statistics, ("churn", "churn@7"))
+
+    assert (found["inference_count"], found["execution_count"]) == (8, 2)
+    assert {name: found["inference_stats"][name] for name in ("queue", "compute_infer")} == {
+        "queue": {"count": 5, "ns": 1_800_000_000},
+        "compute_infer": {"count": 5, "ns": 65_000_000},
+    }
+    assert found["batch_stats"] == [
+        {
+            "batch_size": 2,
+            "compute_input": {"count": 1, "ns": 1_000_000},
+            "compute_infer": {"count": 1, "ns": 5_000_000},
+            "compute_output": {"count": 1, "ns": 3_000_000},
+        },
+        {
+            "batch_size": 6,
+            "compute_input": {"count": 1, "ns": 3_000_000},
+            "compute_infer": {"count": 1, "ns": 20_000_000},
+            "compute_output": {"count": 1, "ns": 9_000_000},
+        },
+    ]
 
 
 def test_versions_before_are_told_beside_the_one_that_answers_and_others_are_not() -> None:
