@@ -4,12 +4,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Final
 
 import msgspec
 import numpy as np
 
 from aias.artifact.manifest import Manifest
 from aias.runtimes.contract import Answers
+
+FLOAT32: Final = "%.9g"
+"""Of a probability: nine digits are what a float32 needs to be read back as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +27,7 @@ class AnswerForm:
     @classmethod
     def of(cls, manifest: Manifest) -> "AnswerForm":
         labels = {name: _json(name) for name in manifest.task.classes}
-        # Six digits are what float32 holds, and what people read.
-        shares = ",".join(f"{label.replace('%', '%%')}:%.6g" for label in labels.values())
+        shares = ",".join(f"{label.replace('%', '%%')}:{FLOAT32}" for label in labels.values())
         return cls(tuple(labels), labels, f'{{"prediction":%s,"probabilities":{{{shares}}}}}')
 
     def rows(self, answers: Answers) -> bytes:
@@ -82,8 +85,8 @@ def plain(value: object) -> object:
 
 
 def short(column: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> list[object]:
-    """Six digits of each number, as in the JSON of an answer."""
-    return [plain(float(f"{value:.6g}")) for value in column.tolist()]
+    """Each number in as many digits as in the JSON of an answer."""
+    return [plain(float(FLOAT32 % value)) for value in column.tolist()]
 
 
 def _json(value: object) -> str:

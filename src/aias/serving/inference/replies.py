@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 
 from aias.runtimes.contract import Answers
-from aias.serving.formats.json_answers import short
+from aias.serving.formats.json_answers import FLOAT32, short
 from aias.serving.formats.tensors import finite, write_bytes
 from aias.serving.http.messages import BINARY, Reply, Request
 from aias.serving.inference.requests import Form, Inference
@@ -63,6 +63,6 @@ def _probabilities(
         raw = np.ascontiguousarray(found, "<f4").tobytes() if form.binary else None
         return head, [] if form.binary else short(found.ravel()), raw
     best = np.argsort(-found, axis=1, kind="stable")[:, : form.top]  # (rows, top)
-    named = [f"{found[row, at]:.6g}:{at}:{classes[at]}" for row in range(len(found)) for at in best[row].tolist()]
+    named = [f"{FLOAT32 % found[row, at]}:{at}:{classes[at]}" for row in range(len(found)) for at in best[row].tolist()]
     head = {"name": "probabilities", "datatype": "BYTES", "shape": list(best.shape)}
     return head, [] if form.binary else list(named), write_bytes(named) if form.binary else None
