@@ -242,3 +242,12 @@ def test_asked_again_under_one_name_a_key_is_made_once(office: Office) -> None:
 def test_a_server_that_only_follows_makes_no_keys() -> None:
     with live_server(Shelf()) as server:
         assert code(server.call("POST", "/keys", {"name": "x"})) == (501, "serving.not-supported")
+
+
+def test_a_scope_that_there_is_not_is_named_beside_those_that_there_are(office: Office) -> None:
+    refused = office.call("POST", "/keys", {"name": "shop", "scopes": ["root"]})
+    problem = json.loads(refused.body)["error"]
+
+    assert code(refused) == (400, "serving.bad-body")
+    assert problem["message"].endswith("`scopes`: 'root' is not a scope")
+    assert problem["hint"] == "choose from: admin, predict, read"

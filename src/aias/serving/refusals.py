@@ -145,6 +145,11 @@ class ForeignOrigin(Refusal):
     status = 403
 
 
+def foreign_origin() -> ForeignOrigin:
+    hint = "have your own server call it, where the key is not shown to whoever looks at the page"
+    return ForeignOrigin("pages of other sites may not call this server", hint=hint)
+
+
 class UnknownHost(Refusal):
     """The Host header names a host that this server does not answer for."""
 
@@ -175,7 +180,7 @@ class WrongMethod(Refusal):
 
 def wrong_method(methods: str) -> WrongMethod:
     """`methods`: those that the path takes."""
-    fault = WrongMethod(f"this path takes {methods}")
+    fault = WrongMethod(f"this path takes {methods}", hint="ask with that method; docs/http.md has every route")
     fault.headers = ((b"allow", methods.encode()),)
     return fault
 
@@ -315,7 +320,8 @@ class Quarantined(Refusal):
 
     code = "serving.quarantined"
     status = 503
-    headers = ((b"retry-after", b"60"),)
+    retry_seconds = 60.0
+    headers = ((b"retry-after", b"60"), (b"retry-after-ms", b"60000"))
 
 
 def quarantined(version: str) -> Quarantined:

@@ -9,7 +9,7 @@ from aias.access.accounts import Usage
 from aias.access.keys import Key
 from aias.serving.admission.quotas import Quotas
 from aias.serving.http.routes import PUBLIC, Route
-from aias.serving.refusals import BadKey, BadRequest, ForeignOrigin, MissingScope, NoKey, UnknownHost
+from aias.serving.refusals import BadKey, BadRequest, MissingScope, NoKey, UnknownHost, foreign_origin
 
 LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
 
@@ -45,14 +45,14 @@ class AccessControl:
         """Raises `BadRequest`, `UnknownHost`, `ForeignOrigin`."""
         host = headers.get(b"host")
         if host is None:
-            raise BadRequest("the request has no Host header")
+            raise BadRequest("the request has no Host header", hint="send `Host: ` and the name that you called")
         if host not in self._seen:
             self._check_host(host)
         origin = headers.get(b"origin")
         if origin is not None and not self._is_ours(origin):
-            raise ForeignOrigin("pages of other sites may not call this server")
+            raise foreign_origin()
         if headers.get(b"sec-fetch-site") == b"cross-site":
-            raise ForeignOrigin("pages of other sites may not call this server")
+            raise foreign_origin()
 
     def check_key(self, route: Route, headers: Headers) -> Key | None:
         """The caller's key; None where none is needed. Raises `NoKey`, `BadKey`, `MissingScope`."""

@@ -9,11 +9,11 @@ tenant, and no word of another. What is changed is told as an event, and holds a
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import ClassVar, Final
+from typing import ClassVar, Final, cast
 
 import msgspec
 
-from aias.access.keys import Key, Keys, Scope, unknown, utc_now
+from aias.access.keys import SCOPES, Key, Keys, Scope, unknown, utc_now
 from aias.access.tenants import Tenant, TenantExists
 from aias.core.events import Event, Watch
 from aias.serving.admission.idempotency import asked_once, once_of
@@ -46,7 +46,7 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True):
     """`days` until it expires; without, it lives as long as whoever makes it."""
 
     name: str
-    scopes: tuple[Scope, ...] = ("predict",)
+    scopes: tuple[str, ...] = ("predict",)
     days: int | None = None
     quotas: list[str] = []
     tenant: str = ""
@@ -98,7 +98,11 @@ class KeyRoutes:
     def create_key(self, request: Request) -> Reply:
         """Make a key, and show its secret, this once and never again"""
         asked, giver = read_as(request.body, NewKey), self._giver(request)
-        self._check(giver, frozenset(asked.scopes))
+        if odd := sorted(set(asked.scopes) - SCOPES):
+            hint = f"choose from: {', '.join(sorted(SCOPES))}"
+            raise BadBody(f"the request: `scopes`: {odd[0][:40]!r} is not a scope", hint=hint)
+        scopes = cast("tuple[Scope, ...]", asked.scopes)
+        self._check(giver, frozenset(scopes))
         if asked.days is not None and not 1 <= asked.days <= DAYS_MAX:
             raise BadBody(f"{asked.days} days; a key may live 1 to {DAYS_MAX:,}", hint="leave it out for no end")
         ends = utc_now() + timedelta(days=asked.days) if asked.days else None
@@ -106,7 +110,7 @@ class KeyRoutes:
             ends = min(ends or giver.expires_at, giver.expires_at)
         with asked_once():
             key, secret = self._keys.create(
-                asked.name, asked.scopes, expires_at=ends, quotas=asked.quotas, tenant=asked.tenant,
+                asked.name, scopes, expires_at=ends, quotas=asked.quotas, tenant=asked.tenant,
                 once=once_of(request, _said(asked)),
             )  # fmt: skip
         self._tell(giver, f"made the key `{key.name}` ({', '.join(sorted(key.scopes))})", key.id)

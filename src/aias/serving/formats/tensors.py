@@ -41,6 +41,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
 """Of float64 a whole number without an end may be beyond."""
 DATATYPES: Final = (*_DTYPES, "BF16", "BYTES")
 
+_SHAPE: Final = "send [2], or [2, 1], for two rows, and each field as an input of its own"
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -68,7 +69,7 @@ def rows_of(tensor: Tensor, *, rows_max: int) -> int:
     """How many rows it has: its shape is [n] or [n, 1]. Raises `BadBody`, `TooManyRows`."""
     shape = tensor.shape
     if len(shape) not in (1, 2) or shape[0] < 0 or shape[1:] not in ([], [1]):
-        raise BadBody(f"input `{tensor.name}`: the shape must be [n] or [n, 1], not {shape[:8]}")
+        raise BadBody(f"input `{tensor.name}`: the shape must be [n] or [n, 1], not {shape[:8]}", hint=_SHAPE)
     if shape[0] > rows_max:
         raise too_many_rows(rows_max)
     return shape[0]
@@ -119,7 +120,10 @@ def _from_json(tensor: Tensor, rows: int) -> list[object]:
         if type(value) not in allowed:
             raise BadBody(f"input `{tensor.name}`, row {row}: {type(value).__name__} is no {tensor.datatype}")
         if bounds is not None and not bounds[0] <= value <= bounds[1]:  # type: ignore[operator]
-            raise BadBody(f"input `{tensor.name}`, row {row}: {shown(value)} is out of the range of {tensor.datatype}")
+            raise BadBody(
+                f"input `{tensor.name}`, row {row}: {shown(value)} is out of the range of {tensor.datatype}",
+                hint=f"it holds {bounds[0]} to {bounds[1]}",
+            )
     return values
 
 

@@ -75,7 +75,8 @@ def _numbers(tensor: Any, values: Sequence[Any], code: str) -> bytes:
     if kind.kind in "iu" and len(wide):
         bounds = np.iinfo(kind)
         if wide.min() < bounds.min or wide.max() > bounds.max:
-            raise BadBody(f"input `{tensor.name[:100]}` has a value out of the range of {tensor.datatype}")
+            message = f"input `{tensor.name[:100]}` has a value out of the range of {tensor.datatype}"
+            raise BadBody(message, hint=f"it holds {bounds.min} to {bounds.max}")
     return wide.astype(kind).tobytes()
 
 

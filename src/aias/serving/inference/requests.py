@@ -66,7 +66,7 @@ def columns_of(inference: Inference, tail: memoryview, *, rows_max: int) -> tupl
         raise BadBody(f"more than {COLUMNS_MAX:,} inputs", hint="send the model's fields only")
     for tensor in inference.inputs:
         if tensor.name in columns:
-            raise BadBody(f"input `{tensor.name}` came twice")
+            raise BadBody(f"input `{tensor.name}` came twice", hint="send each input once")
         if any(name.startswith("shared_memory") for name in tensor.parameters or ()):
             raise NotSupported("shared memory is not supported", hint="send the data in the request")
         raw, tail = _split(tensor, tail)
@@ -88,7 +88,7 @@ def wanted_of(inference: Inference, model: Model) -> dict[str, Form]:
         if output.name not in known:
             raise BadBody(f"there is no output `{output.name[:100]}`", hint=f"there are {', '.join(known)}")
         if output.name in wanted:
-            raise BadBody(f"output `{output.name}` is asked for twice")
+            raise BadBody(f"output `{output.name}` is asked for twice", hint="ask for each output once")
         if any(name.startswith("shared_memory") for name in output.parameters or ()):
             raise NotSupported("shared memory is not supported", hint="read the data from the response")
         wanted[output.name] = Form(_flag(output.parameters, "binary_data", otherwise=default), _top(output))

@@ -158,5 +158,8 @@ def _answer_form(model: Model) -> dict[str, object]:
         return {"vector": f"{task.width} numbers", "tokens": "how many were read", "cut": "whether the text went on"}
     classes = task.classes
     if not classes:
-        return {"prediction": "number"}
+        span: dict[str, object] = (
+            {} if model.manifest.intervals is None else {"interval": "from and to: the truth in nine of ten rows"}
+        )
+        return {"prediction": "number"} | span
     return {"prediction": list(classes), "probabilities": dict.fromkeys(classes, "0 to 1")}
