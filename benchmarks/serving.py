@@ -3,9 +3,9 @@
     python benchmarks/serving.py [--rows row,alone,sentences,many] [--systems aias,floor_wsgi,...] [--report]
 
 The server has core 0, with all of its processes, and the load generator core 1. `row`: one row of JSON to a model of
-200 trees over 14 numbers, at 1, 32 and 128 connections; ours with keys and metrics on. `alone`: what ours takes to be
-ready, holds, and adds to a call. `sentences`: short and long texts, with and without runs in common (`batching.py`).
-`many`: ten models asked, alone and beside 490 that nobody asks.
+200 trees over 14 numbers, at 1, 32 and 128 connections; ours with keys, quotas and metrics on. `alone`: what ours takes
+to be ready, holds, and adds to a call. `sentences`: short and long texts, with and without runs in common
+(`batching.py`). `many`: ten models asked, alone and beside 490 that nobody asks.
 
 The systems take turns, so that a busy hour of the machine meets all of them; what stands in the file of results is not
 run again. Environments are made when they are missing (minutes, and 3 GB for all).
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import batching
-from own_server import key_of
+from own_server import QUOTAS, key_of
 from serving import alone, many
 from serving.load import WrongAnswer
 from serving.model import Work, make
@@ -51,7 +51,7 @@ def main() -> int:
 def _run_all(asked: argparse.Namespace, results: Results, home: Path) -> None:
     rows, systems = asked.rows.split(","), asked.systems.split(",")
     if {"row", "alone", "many"} & set(rows):
-        work, key = make(home, home.parent / "trees.onnx"), key_of(home)
+        work, key = make(home, home.parent / "trees.onnx"), key_of(home, QUOTAS)
         if "row" in rows:
             for turn in range(asked.turns):
                 for system in systems:

@@ -84,10 +84,12 @@ class Account:
         """Take so much of all quotas of a unit, or of none; then which has no more. Raises `LedgerBusy`."""
         if not self._held[unit]:
             return None
+        if only_look:
+            return self.taken(unit, amount, only_look=True)
         with self.ledger.threads:
             self.ledger.lock(self._on)
             try:
-                return self.taken(unit, amount, only_look=only_look)
+                return self.taken(unit, amount, only_look=False)
             finally:
                 self.ledger.lock(self._off)
 
@@ -122,7 +124,7 @@ class Account:
         return [each.usage(words[each.place], now) for held in self._held.values() for each in held]
 
     def taken(self, unit: Unit, amount: int, *, only_look: bool) -> Spent | None:
-        """As `take`, for who holds the lock."""
+        """As `take`, for who holds the lock; only to look none is needed, as words are whole."""
         now, words, after = self.ledger.clock(), self._words, []
         spent, longest = None, 0
         for each in self._held[unit]:
@@ -130,7 +132,7 @@ class Account:
                 return Spent(each.quota, None)
             word = words[each.place]
             stands = each.stands(word, now)
-            if stands < word:
+            if stands < word and not only_look:
                 words[each.place] = stands  # the clock was set back
             wished = stands + amount * (each.step or 1)
             after.append((each.place, wished))
@@ -155,6 +157,8 @@ def take_of_all(
     held = sorted((each for each in accounts if each.holds(unit)), key=lambda each: each.at)
     if not held:
         return None
+    if only_look:
+        return next(((each, spent) for each in held if (spent := each.taken(unit, amount, only_look=True))), None)
     ledger = held[0].ledger
     with ledger.threads, ExitStack() as locks:
         for each in held:
@@ -162,9 +166,8 @@ def take_of_all(
         for each in held:
             if (spent := each.taken(unit, amount, only_look=True)) is not None:
                 return each, spent
-        if not only_look:
-            for each in held:
-                each.taken(unit, amount, only_look=False)
+        for each in held:
+            each.taken(unit, amount, only_look=False)
     return None
 
 

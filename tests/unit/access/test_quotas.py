@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aias.access.accounts import Spent
+from aias.access.accounts import Spent, take_of_all
 from aias.access.keys import Keys, UnknownKey
 from aias.access.ledger import FILE, Ledger, LedgerBusy, usage_of
 from aias.access.quotas import BadQuota, Quota, checked, parse_quota
@@ -238,3 +238,30 @@ def test_usage_of_a_key_that_never_called_is_nothing(tmp_path: Path) -> None:
 
     assert (usage.used, usage.left) == (0, 10)
     assert timedelta(seconds=usage.seconds) <= timedelta(days=1)
+
+
+class Counting(Ledger):
+    """Counts how often it is locked, or let go of."""
+
+    locks = 0
+
+    def lock(self, asked: bytes) -> None:
+        self.locks += 1
+        super().lock(asked)
+
+
+def test_who_only_looks_locks_nothing_and_changes_nothing(tmp_path: Path) -> None:
+    now = [10**18]
+    ledger = Counting.open(tmp_path, clock=lambda: now[0])
+    one, other = (ledger.account(name, [Quota(2, "requests", "second")]) for name in ("one", "other"))
+    assert take_of_all([one, other], "requests", 2) is None
+    before, words = ledger.locks, bytes(ledger.words[:1_024])
+    now[0] -= 10**9  # the clock is set back
+
+    assert one.take("requests", 3, only_look=True) is not None
+    for accounts in ([one, other], [one]):
+        found = take_of_all(accounts, "requests", 1, only_look=True)
+        assert found is not None
+        assert found[1].seconds == pytest.approx(0.5)
+    assert (ledger.locks, bytes(ledger.words[:1_024])) == (before, words)
+    ledger.close()
