@@ -232,7 +232,7 @@ class Gateway:
         """Sources of the metrics that are computed when they are read."""
         metrics, router, connections = self.metrics, self.router, self._server.server_state.connections
         metrics.models_bytes = lambda: (router.held_bytes, router.residency.bytes_max)
-        metrics.tiers = router.tiers
+        metrics.tiers = lambda: _tiers(router, isolated)
         metrics.loaded = lambda: [*router.loaded(), *router.stage.loaded()]
         metrics.more = lambda: [*families(router.stage), *held_families(isolated.all_held() if isolated else ())]
         metrics.open_connections = lambda: len(connections)
@@ -310,6 +310,14 @@ class Gateway:
         # Without the lock an older reading could replace a newer one.
         with self._taking:
             self.access.ring = self._ring()
+
+
+def _tiers(router: Router, isolated: IsolatedVersions | None) -> list[tuple[str, str]]:
+    """Each endpoint in memory, and where its model runs: a version apart, or in quarantine, runs in no tier here."""
+    if isolated is None:
+        return router.tiers()
+    versions = dict(router.loaded())
+    return [(name, isolated.held(versions.get(name, "")) or tier) for name, tier in router.tiers()]
 
 
 def grpc_server() -> Any:

@@ -3,11 +3,13 @@ from itertools import cycle, islice
 
 import pytest
 
+from aias.core.events import nobody
 from aias.serving.http.messages import Reply
 from aias.serving.observability.metrics import BUCKETS_SECONDS, Histogram, Metrics
 from aias.serving.observability.statistics import Statistics
 from aias.serving.observability.tallies import REQUESTS_MAX
-from live_server import Rule, Shelf, eventually, live_server, samples
+from aias.serving.survival.isolated_versions import IsolatedVersions
+from live_server import BOUNDS, Rule, Shelf, eventually, live_server, samples
 
 
 def test_what_the_server_did_can_be_scraped() -> None:
@@ -70,6 +72,21 @@ def test_names_that_callers_make_up_are_no_labels() -> None:
         text = server.call("GET", "/metrics").body.decode()
 
     assert "made-up" not in text
+
+
+@pytest.mark.parametrize(
+    ("quarantined", "apart", "tier"), [((), ("churn@1",), "apart"), (("churn@1",), (), "quarantined")]
+)
+def test_a_version_that_is_held_is_told_to_run_where_it_does(
+    quarantined: tuple[str, ...], apart: tuple[str, ...], tier: str
+) -> None:
+    with live_server() as server:
+        isolated = IsolatedVersions(lambda _version: [], bounds=BOUNDS, watch=nobody)
+        isolated.set(quarantined=frozenset(quarantined), apart=frozenset(apart))
+        server.gateway._fill_metrics(isolated)
+        found = samples(server)
+
+    assert [of for name, of in found if name == "aias_tier"] == [(("endpoint", "churn"), ("tier", tier))]
 
 
 def test_what_takes_long_to_write_for_prometheus_is_not_written_on_the_event_loop() -> None:
