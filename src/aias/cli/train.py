@@ -33,6 +33,7 @@ from aias.core.quantities import size
 @click.option("--schema", type=click.Path(path_type=Path), help="A schema file from `aias data check --save`.")
 @click.option("--encoding", help="The encoding of the files, such as gb18030; detected by default.")
 @click.option("--learner", "learners", multiple=True, help="Try only this learner; can be repeated.")
+@click.option("--class-weights", help="How much rows of a class count while fitting: balanced, or yes=5,no=1.")
 @click.option("--teacher", help="Who labels the rows that have no target: a version, or an address.")
 @click.option("--teacher-model", default="", help="The model to use of a chat service.")
 @click.option("--teacher-calls", default=1_000, show_default=True, help="The most calls to make to a service.")
@@ -60,6 +61,7 @@ def train(
     schema: Path | None,
     encoding: str | None,
     learners: tuple[str, ...],
+    class_weights: str | None,
     teacher: str | None,
     teacher_model: str,
     teacher_calls: int,
@@ -104,7 +106,7 @@ def train(
         model = run(
             file, target=target, name=name, time=seconds, metric=metric, split=split, test=_share(test),
             latency=latency, encoder=encoder, schema=schema, encoding=encoding, learners=learners, seed=seed,
-            teacher=asked, resume=resume, early=early, stop=stop, watch=watch,
+            class_weights=_weights(class_weights), teacher=asked, resume=resume, early=early, stop=stop, watch=watch,
         )  # fmt: skip
         forms = (model.quality, model)
         watch.conclude([each.manifest for each in forms])
@@ -127,6 +129,14 @@ def _show_forms(forms: Sequence[Any]) -> None:
     ]  # fmt: skip
     click.echo()
     table("", ("version", "form", metric, "µs/row", "size"), rows, right=(metric, "µs/row", "size"))
+
+
+def _weights(class_weights: str | None) -> Any:
+    if class_weights is None:
+        return None
+    from aias.training.class_weights import from_text
+
+    return from_text(class_weights)
 
 
 def _share(test: str | None) -> float | str | None:

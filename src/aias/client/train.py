@@ -35,7 +35,7 @@ def train(
     learners: Sequence[str] | Mapping[str, Mapping[str, Any]] = (),
     search: bool = True,
     folds: int | None = None,
-    class_weights: str | dict[str, float] | None = None,
+    class_weights: str | Mapping[Any, float] | None = None,
     seed: int = 0,
     schema: Schema | Path | str | None = None,
     encoding: str | None = None,
@@ -68,7 +68,7 @@ def train(
     - `learners`: names of the learners to try, by default all; or a dict from names to fixed settings
     - `search`: whether the time that is left is spent on a hyperparameter search
     - `folds`: the number of cross-validation folds; by default as many as the time allows
-    - `class_weights`: `"balanced"`, or a dict from classes to the weight of their rows
+    - `class_weights`: `"balanced"`, or a dict from classes to the weight of their rows: `{"yes": 5}`
     - `seed`: the same data, settings and seed give the same fits
     - `schema`: the types of the columns, or a file written by `aias data check --save`; by default they are inferred
     - `teacher`: labels the rows that have no label, before the time begins: a version, an address, or a `Teacher` with
@@ -99,13 +99,15 @@ def train(
         from aias.data.read import read
         from aias.registry.registry import Registry
         from aias.teaching.seen import remember
+        from aias.training.class_weights import checked
         from aias.training.train import Recipe, check
         from aias.training.train import train as fit
 
         recipe = Recipe(
             target=target, name=name, metric=metric, seconds=seconds, split=split, test=_share(test), seed=seed,
             learners=listed(learners), folds=folds, learner_settings=_settings(learners), search=search,
-            class_weights=class_weights, latency_us=latency_us, encoder=None if encoder is None else str(encoder),
+            class_weights=checked(class_weights), latency_us=latency_us,
+            encoder=None if encoder is None else str(encoder),
         )  # fmt: skip
         check(recipe)  # before a teacher is asked, which may cost money, and before a file is read
         if teacher is not None:

@@ -26,11 +26,12 @@ def members(folder: str) -> tuple[str, ...]:
     return tuple(sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.name not in MACHINERY))
 
 
-def check_members(folder: str, names: Iterable[str]) -> None:
+def check_members(folder: str, names: Iterable[object]) -> None:
     """Raises `NotFound` at the first name that no member has; imports none of them."""
     for name in names:
         if name not in members(folder):
-            raise NotFound(f"there is no {folder.rstrip('s')} `{name}`", hint=choices(name, members(folder)))
+            said = f"there is no {folder.rstrip('s')} `{name}`"
+            raise NotFound(said, hint=choices(f"{name}", members(folder)))
 
 
 def member(folder: str, name: str) -> Any:

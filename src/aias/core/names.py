@@ -31,8 +31,8 @@ def check_name(name: str) -> str:
 
 
 def listed(names: str | Iterable[str]) -> tuple[str, ...]:
-    """One name by itself is a list of one, not its letters."""
-    return (names,) if isinstance(names, str) else tuple(names)
+    """One name by itself is a list of one, not its letters. What is none at all is told by whoever looks for it."""
+    return tuple(names) if isinstance(names, Iterable) and not isinstance(names, str) else (names,)
 
 
 NAMELESS: Final = "model"

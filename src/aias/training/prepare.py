@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.core.arrays import Floats, Ints
+from aias.core.arrays import Ints
 from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.errors import UserError
@@ -22,6 +22,7 @@ from aias.data.split import clusters_of, split
 from aias.data.target import check_inputs, labels_for, task_for
 from aias.data.teacher_labels import TeacherLabels
 from aias.encoders.rows import Encoded, RowEncoder
+from aias.training.class_weights import ClassWeights, row_weights
 from aias.training.embedding import (
     Embedding,
     embedded,
@@ -39,9 +40,6 @@ from aias.training.table import Part, Table
 
 TEST_FROM_ROWS: Final = 100_000
 """Below this a tenth of the rows is worth more to what is fitted than to the measurement, which the folds give too."""
-
-ClassWeights = str | dict[str, float] | None
-"""`balanced`, or how much the rows of some classes count."""
 
 DRIFT_ROWS_MIN: Final = 50
 """Fewer cannot be told from anything."""
@@ -167,7 +165,7 @@ def _part(
     """The rows with what is learned of each: its label, what a teacher says, and how much it counts."""
     told = said.of(task.classes)
     y = drawn(y, told, ~said.own & judged, seed=seed)
-    return Part(encoded, y, _weights(y, task, class_weights), told)
+    return Part(encoded, y, row_weights(y, task, class_weights), told)
 
 
 def encoded_of(dataset: Dataset, encoder: RowEncoder) -> Encoded:
@@ -178,23 +176,6 @@ def _test_share(rows: int, wanted: float | None) -> float:
     if wanted is not None:
         return wanted
     return min(TEST_SHARE, TEST_ROWS_MAX / rows) if rows >= TEST_FROM_ROWS else 0.0
-
-
-def _weights(y: Any, task: Task, wanted: ClassWeights) -> Floats | None:
-    """For each row the weight of its class, of mean 1."""
-    if wanted is None:
-        return None
-    if not task.classes:
-        raise UserError("class weights are for classes; this is a regression", hint="leave them out")
-    if wanted == "balanced":
-        each = 1 / np.maximum(np.bincount(y, minlength=len(task.classes)), 1)
-    elif isinstance(wanted, str) or set(wanted) - set(task.classes) or min(wanted.values(), default=0) <= 0:
-        hint = f"`balanced`, or positive numbers for some of: {', '.join(task.classes[:20])}"
-        raise UserError(f"{wanted!r} cannot be class weights", hint=hint)
-    else:
-        each = np.array([float(wanted.get(label, 1.0)) for label in task.classes])
-    weights = each[y]
-    return np.asarray(weights / weights.mean())
 
 
 def _drift(table: Table, second: Any, *, without: str, seed: int) -> Event:

@@ -23,19 +23,22 @@ from aias.core.errors import UserError, shown
 from aias.core.events import Event, Watch, nobody
 from aias.core.load import Load, family
 from aias.core.locks import locked
+from aias.core.names import listed
 from aias.core.schema import Field
 from aias.core.suggestions import choices
 from aias.core.task import MEDIAN, METRICS, is_metric, quantile_of
 from aias.data.dataset import Dataset
 from aias.data.teacher_labels import TeacherLabels
 from aias.learners.contract import SettingRefused, check_settings
+from aias.training.class_weights import ClassWeights
+from aias.training.class_weights import checked as checked_weights
 from aias.training.finish import Trained
 from aias.training.forms import Forms
 from aias.training.history import History, of_data
 from aias.training.ledger import Ledger
 from aias.training.ledger_folder import lock_of
 from aias.training.logarithms import is_skewed
-from aias.training.prepare import ClassWeights, Prepared, prepare
+from aias.training.prepare import Prepared, prepare
 from aias.training.processes.forkserver import ForkServer
 from aias.training.processes.memory import NO_MEMORY, Memory
 from aias.training.processes.workers import InlineWorkers, Workers
@@ -318,6 +321,10 @@ def _instead(skipped: Mapping[str, str]) -> str:
     return f"give more {'memory' if short else 'time'}, or fewer rows or columns"
 
 
+def _is_count(given: object, most: int) -> bool:
+    return isinstance(given, Integral) and not isinstance(given, bool) and 1 <= int(given) <= most
+
+
 def check_seconds(seconds: float) -> None:
     """Raises `UserError` for an impossible time budget."""
     if not 0 < seconds <= SECONDS_MAX:
@@ -336,13 +343,14 @@ def check(recipe: Recipe) -> None:
         raise UserError(f"{recipe.seed} cannot be a seed", hint="any whole number from 0 to 2147483647")
     if recipe.latency_us is not None and not recipe.latency_us > 0:
         raise UserError(f"a latency of {recipe.latency_us:g} µs cannot be had", hint="for example 150us or 2ms")
-    if recipe.folds is not None and not 1 <= recipe.folds <= FOLDS_MAX:
-        raise UserError(f"{recipe.folds} folds cannot be had", hint=f"from 1, a holdout, to {FOLDS_MAX}")
+    if recipe.folds is not None and not _is_count(recipe.folds, FOLDS_MAX):
+        raise UserError(f"{shown(recipe.folds)} folds cannot be had", hint=f"from 1, a holdout, to {FOLDS_MAX}")
     if recipe.test is not None and not 0 <= recipe.test <= TEST_MAX:
         raise UserError(
             f"{recipe.test:g} of the rows cannot be the test", hint=f"a share from 0 to {TEST_MAX:g}, or a file"
         )
-    check_members("learners", recipe.learners)
+    checked_weights(recipe.class_weights)
+    check_members("learners", listed(recipe.learners))
     for name, settings in recipe.learner_settings.items():
         if (takes := getattr(member("learners", name), "takes", None)) is not None:
             check_settings(name, takes(), settings)

@@ -54,6 +54,8 @@ def test_the_events_of_a_score_that_cannot_be_measured_are_json(run: Run, empty_
         (["--target", "left", "--time", "0s"], 2, "aias.bad-input"),
         (["--target", "left", "--split", "colour"], 2, "data.bad-split"),
         (["--target", "left", "--learner", "magic"], 3, "aias.not-found"),
+        (["--target", "left", "--class-weights", "many"], 2, "aias.bad-input"),
+        (["--target", "left", "--class-weights", "maybe=2"], 2, "aias.bad-input"),
         (["--target", "left", "--name", "Bad Name"], 2, "names.bad-name"),
         (["--target", "left", "--schema", "no.yaml"], 3, "data.no-such-file"),
     ],
@@ -67,6 +69,14 @@ def test_train_refuses_what_cannot_be_and_publishes_nothing(
     assert done.error["hint"]
     assert done.error["code"] == code or not code
     assert run("ls", "--json").json["versions"] == []
+
+
+def test_class_weights_from_a_shell_are_those_of_python(run: Run, empty_home: Path, churn: Path) -> None:
+    asked = ("--target", "left", "--learner", "linear", "--class-weights", "balanced", "--name", "m", "--json")
+    assert run("train", churn, *asked).status == 0
+
+    lineage = run("show", "m@2", "--json").json["lineage"]
+    assert lineage["settings"]["class_weights"] == "balanced"
 
 
 def test_train_without_a_target_says_where_the_columns_are_shown(run: Run, empty_home: Path, churn: Path) -> None:

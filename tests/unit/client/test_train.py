@@ -12,7 +12,17 @@ from chat_service import serving
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"metric": "beauty"}, {"learners": ("magic",)}, {"latency": "fast"}, {"test": 2.0}, {"seed": -1}, {"folds": 999}],
+    [
+        {"metric": "beauty"},
+        {"learners": ("magic",)},
+        {"latency": "fast"},
+        {"test": 2.0},
+        {"seed": -1},
+        {"folds": 999},
+        {"class_weights": {"good": float("nan")}},
+        {"learners": None},
+        {"learners": [None]},
+    ],
     ids=str,
 )
 def test_what_needs_no_data_to_be_refused_is_refused_before_a_teacher_is_asked(
