@@ -9,7 +9,7 @@ import importlib
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from numbers import Integral
@@ -45,7 +45,7 @@ from aias.training.processes.workers import InlineWorkers, Workers
 from aias.training.selection.leaderboard import Leaderboard
 from aias.training.selection.members import Member
 from aias.training.selection.plan import Plan
-from aias.training.selection.portfolio import Shape, families, portfolio
+from aias.training.selection.portfolio import Shape, families, hindrance, portfolio
 from aias.training.selection.screening import begins
 from aias.training.selection.search import searched
 from aias.training.unit import UnitFitter
@@ -213,6 +213,7 @@ class _Job:
             shape = Shape(table.task, table.rows, table.encoder.layout, sentences, skewed)
             only = {name: self.recipe.learner_settings.get(name, {}) for name in self.recipe.learners}
             searching = searched(self.board, seed=self.recipe.seed) if self.recipe.search else ()
+            _heed_names(only, shape, self.watch)
             configurations = list(portfolio(shape, only=only))
             opening, others = families(configurations)
             if not begins(opening, rows=table.rows, seconds=self.recipe.seconds):
@@ -245,6 +246,20 @@ class _Job:
             told, self.first = self.first, None
             told(self.board.forms.first(self.board))
         return more
+
+
+def _heed_names(names: Iterable[str], shape: Shape, watch: Watch) -> None:
+    """Tells which of the learners that were named cannot take part. Raises `NoModel` where that is all of them."""
+    reasons = {name: hindrance(name, shape) for name in names}
+    hindered = {name: reason for name, reason in reasons.items() if reason is not None}
+    if hindered and len(hindered) == len(reasons):
+        said = "; ".join(f"`{name}`: {reason}" for name, reason in hindered.items())
+        raise NoModel(
+            f"no learner that was named can take part: {said}", hint="name others, or none: then all are tried that can"
+        )
+    for name, reason in hindered.items():
+        facts: dict[str, object] = {"configuration": name, "learner": name, "reason": reason}
+        watch(Event("train.skipped", f"`{name}`, which was asked for, is left out: {reason}", "warning", facts))
 
 
 def _at_hand() -> None:

@@ -1,7 +1,9 @@
 """Settings that somebody hands to a learner, and that it does not have or cannot be fitted with."""
 
+import importlib.util
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,15 @@ import pytest
 import aias
 from aias.core.catalog import member
 from aias.core.errors import UserError
+from aias.core.events import Event
+from aias.data.read import read
 from aias.learners.contract import SettingRefused, check_settings
 from aias.training.processes.worker import PLACE
-from aias.training.train import Recipe, check
+from aias.training.train import NoModel, Recipe, check, train
 from aias.tuning.spaces import SPACES
+from trainings import LINEAR, table
+
+TEXTS = {name: values for name, values in table(120).items() if name in {"note", "y"}}
 
 
 def rows() -> dict[str, list[Any]]:
@@ -117,3 +124,34 @@ def test_a_learner_of_means_is_not_asked_for_a_quantile(learner: str) -> None:
         check(Recipe(**kinds, metric="quantile_loss:0.9"))
     assert "boosted_trees" in refused.value.hint
     assert learner not in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("learner", "columns", "reason"),
+    [
+        ("nearest", {"x": range(3_100), "y": ["a", "b"] * 1_550}, "at most 3,000 rows, and these are 3,100"),
+        ("boosted_trees", TEXTS, "nothing from texts alone"),
+        ("extra_trees", {"x": range(96), "y": list("abcdefghijkl") * 8}, "at most 10 classes, and these are 12"),
+    ],
+)
+def test_a_learner_that_cannot_take_part_is_told_why(learner: str, columns: dict[str, Any], reason: str) -> None:
+    data = read({name: list(values) for name, values in columns.items()}, target="y")
+    with pytest.raises(NoModel, match=f"`{learner}`: .*{reason}") as caught:
+        train(data, replace(LINEAR, learners=(learner,), metric="accuracy"), inline=True)
+    assert "time" not in (caught.value.hint or "")
+
+
+def test_a_learner_that_is_not_installed_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "catboost" else find(name))
+    with pytest.raises(NoModel, match="`catboost`: `catboost` is not installed"):
+        train(read(table(60)), replace(LINEAR, learners=("catboost",)), inline=True)
+
+
+def test_of_several_that_were_named_the_one_that_is_left_out_is_told() -> None:
+    told: list[Event] = []
+    recipe = replace(LINEAR, learners=("linear", "boosted_trees"))
+    train(read(TEXTS, target="y"), recipe, inline=True, watch=told.append)
+
+    (left_out,) = [each for each in told if each.name == "train.skipped" and each.level == "warning"]
+    assert left_out.facts["learner"] == "boosted_trees" and "texts alone" in left_out.message

@@ -104,6 +104,20 @@ def families(configurations: Iterable[Configuration]) -> tuple[list[Configuratio
     return list(first.values()), others
 
 
+def hindrance(name: str, shape: Shape) -> str | None:
+    """Why a learner cannot learn from data of this shape, whoever asks for it; None where it can."""
+    learner = member("learners", name)
+    if missing := [each for each in getattr(learner, "needs", ()) if importlib.util.find_spec(each) is None]:
+        return f"`{missing[0]}` is not installed"
+    if not learner.sparse and not shape.layout.width:  # of texts alone trees would only see what `linear` makes
+        return "it learns nothing from texts alone"
+    if shape.rows > (rows := getattr(learner, "rows_max", shape.rows)):
+        return f"it takes at most {rows:,} rows, and these are {shape.rows:,}"
+    if shape.outputs > (classes := getattr(learner, "classes_max", shape.outputs)):
+        return f"it takes at most {classes:,} classes, and these are {shape.outputs:,}"
+    return None
+
+
 def _takes_part(name: str, shape: Shape, only: Collection[str]) -> bool:
     """Whether a learner is there, is wanted, and can learn from data of this shape."""
     if name not in members("learners") or (only and name not in only):
@@ -112,13 +126,7 @@ def _takes_part(name: str, shape: Shape, only: Collection[str]) -> bool:
     means = getattr(learner, "means", False) and shape.task.quantile not in (None, MEDIAN)
     if not only and (means or getattr(learner, "asked_only", False)):
         return False
-    if not learner.sparse and not shape.layout.width:  # of texts alone trees would only see what `linear` makes
-        return False
-    if shape.rows > getattr(learner, "rows_max", shape.rows):
-        return False
-    if shape.outputs > getattr(learner, "classes_max", shape.outputs):
-        return False
-    return all(importlib.util.find_spec(each) is not None for each in getattr(learner, "needs", ()))
+    return hindrance(name, shape) is None
 
 
 def _ordered(shape: Shape) -> list[Configuration]:
