@@ -75,6 +75,9 @@ def times_in_texts(found: Counted) -> Guess | None:
 def _formats(sample: list[str]) -> list[str] | None:
     """Up to three formats that read what is not in ISO 8601, the one that reads most first; None where much is left."""
     left = [text for text in sample if read_time(ISO, text) is None]
+    most = max(1, 0.02 * len(sample))
+    if _unread(left[: 2 * int(most) + 2]) > most:  # of codes most columns are told by the first few
+        return None
     chosen: list[str] = []
     while left and len(chosen) < 3:
         scores = [(sum(read_time(pattern_of(form), text) is not None for text in left), form) for form in _FORMATS]
@@ -84,7 +87,12 @@ def _formats(sample: list[str]) -> list[str] | None:
         best = _year_first(best, left)
         chosen.append(best)
         left = [text for text in left if read_time(pattern_of(best), text) is None]
-    return chosen if len(left) <= max(1, 0.02 * len(sample)) else None
+    return chosen if len(left) <= most else None
+
+
+def _unread(texts: list[str]) -> int:
+    """How many of these no format reads."""
+    return sum(all(read_time(pattern_of(form), text) is None for form in _FORMATS) for text in texts)
 
 
 def _year_first(form: str, texts: list[str]) -> str:

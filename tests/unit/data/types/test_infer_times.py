@@ -4,6 +4,7 @@ import pytest
 
 from aias.core.schema import Field, Schema
 from aias.data.read import read
+from aias.data.types import times_in_texts
 from inferred import field_of, shuffled
 
 
@@ -142,3 +143,12 @@ def test_days_that_are_not_known_are_missing_in_digits_too():
     field, dataset = field_of(odd, "due")
     assert (field.missing, dataset.frame["due"].null_count()) == (("20241399",), 1)
     assert any("1 value is no time" in note.message for note in dataset.notes)
+
+
+def test_codes_are_told_from_times_by_the_first_few_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_one, tried = times_in_texts.read_time, []
+    monkeypatch.setattr(times_in_texts, "read_time", lambda *each: tried.append(each) or read_one(*each))
+    codes = [f"Name{i} Sur{j}" for i in range(12) for j in range(12)]
+    field, _ = field_of(codes)
+    assert field.kind != "time"
+    assert len(tried) < 3_000  # of 144 codes and some 220 formats
