@@ -131,14 +131,17 @@ def check_inputs(dataset: Dataset, target: str) -> None:
     )
 
 
-def _check_amounts(metric: str | None, y: Labels1d, target: str) -> None:
-    """Raises `BadTarget` where the metric means nothing for some of the amounts."""
-    if metric == "mape" and (y == 0).any():
-        raise BadTarget(f"`mape` divides by `{target}`, which is 0 in {int((y == 0).sum())} rows", hint="choose mae")
-    if metric == "rmsle" and (y < 0).any():
-        raise BadTarget(
-            f"`rmsle` takes logarithms, and `{target}` is below 0 in {int((y < 0).sum())} rows", hint="choose rmse"
-        )
+def _check_amounts(metric: str | None, y: Labels1d, target: str, *, elsewhere: bool = False) -> None:
+    """Raises `BadTarget` where the metric means nothing for some of the amounts. `elsewhere`: not of the rows that are
+    learned from."""
+    said, other, wrong = "", "", None
+    if metric == "mape":
+        said, other, wrong = f"`mape` divides by `{target}`, which is 0", "mae", y == 0
+    elif metric == "rmsle":
+        said, other, wrong = f"`rmsle` takes logarithms, and `{target}` is below 0", "rmse", y < 0
+    if wrong is not None and wrong.any():
+        of, hint = (" of the file to measure on", "leave those out, or train for ") if elsewhere else ("", "choose ")
+        raise BadTarget(f"{said} in {int(wrong.sum()):,} rows{of}", hint=f"{hint}{other}")
 
 
 def labels_for(dataset: Dataset, task: Task) -> Labels:
@@ -150,6 +153,7 @@ def labels_for(dataset: Dataset, task: Task) -> Labels:
         )
     kept = np.flatnonzero(column.is_not_null().to_numpy())
     y = encode_labels(column.drop_nulls().to_list(), task)
+    _check_amounts(task.metric, y, task.target, elsewhere=True)
     return Labels(task, y, kept, notes=_dropped_notes(task.target, dataset.rows - len(kept)))
 
 

@@ -185,3 +185,12 @@ def test_labels_that_differ_in_case_only_are_told():
     assert len(found.task.classes) == 4
     assert any("blanks or spelling only" in each.message and "'Yes', 'yes'" in each.message for each in found.notes)
     assert not any("no way" in note.message for note in found.notes)
+
+
+@pytest.mark.parametrize(("metric", "amount"), [("mape", 0.0), ("rmsle", -0.5)])
+def test_amounts_to_measure_on_that_the_metric_cannot_judge_are_refused_too(metric, amount):
+    task = Task("y", "regression", metric)
+    rows = read({"x": [1.0, 5.0, 2.0], "y": [1.5, amount, amount]}, target="y")
+    with pytest.raises(BadTarget, match=rf"`{metric}` .* in 2 rows of the file to measure on") as caught:
+        labels_for(rows, task)
+    assert caught.value.hint.startswith("leave those out, or train for")
