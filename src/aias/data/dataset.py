@@ -55,6 +55,11 @@ class Dataset:
             return column.to_numpy()
         return column.to_list()
 
+    def text_size(self, name: str) -> tuple[int, int]:
+        """How many characters a column of texts holds, and how many bytes of UTF-8."""
+        texts = self.column(name).cast(pl.String)
+        return int(texts.str.len_chars().sum()), int(texts.str.len_bytes().sum())
+
     def columns(self, fields: Iterable[Field]) -> Mapping[str, Any]:
         """The values of these fields, each made when it is asked for: as Python's, texts take ten times the memory."""
         return _Columns(self, dict.fromkeys(field.name for field in fields))

@@ -40,6 +40,9 @@ NARROW: Final = 2_000
 
 BLOCK_ROWS: Final = 65_536
 
+PASSES_MIN: Final = 2
+"""Over the rows: from where it starts, and after one step."""
+
 ROUNDS_MAX: Final = 200
 """L-BFGS iterations for each C; the warm start makes most of them unnecessary."""
 LOSS_TOLERANCE: Final = 1e-6
@@ -205,10 +208,10 @@ class _Problem:
         return np.asarray(found * each, np.float64)
 
     def late(self) -> bool:
-        """Whether the deadline ends it here."""
+        """Whether the deadline ends it here; not before a step, without which nothing would be learned."""
         if passed := self.how.deadline.passed:
             self.how.cuts.append(Linear.name)
-        return passed
+        return passed and self.passes >= PASSES_MIN
 
     def _start(self) -> Floats:
         """No weights, and the intercepts that give the share of each class."""

@@ -112,14 +112,15 @@ class Parent:
             dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
             seconds=seconds, folds=self.manifest.rows["folds"], class_weights=recipe.class_weights,
             sentences=recipe.encoder, tokens=subwords.length_max if subwords else None, ledger=ledger,
-            judging=self.manifest.rows.get("judging"), teacher_labels=recipe.teacher_labels, seed=recipe.seed,
-            watch=watch,
+            judging=self.manifest.rows.get("judging"), teacher_labels=recipe.teacher_labels,
+            rows=self.manifest.rows["train"], seed=recipe.seed, watch=watch,
         )  # fmt: skip
         self._check_sentences(prepared)
         if prepared.dataset.digest != self.manifest.lineage.dataset:
+            rows = prepared.dataset.rows + prepared.unread
             raise OtherRows(
-                f"these {prepared.dataset.rows:,} rows are not the {self.manifest.rows['train']:,} that {self.ref} was "
-                "trained on", hint="name the file that it was trained on (`--data`, `data=`), or train on the new one",
+                f"these {rows:,} rows are not the {self.manifest.rows['train']:,} that {self.ref} was trained on",
+                hint="name the file that it was trained on (`--data`, `data=`), or train on the new one",
             )  # fmt: skip
         if recipe.test_digest not in ("", prepared.test.digest):
             raise OtherRows(

@@ -37,6 +37,7 @@ from aias.training.own_answers import drawn, folds_of, test_of
 from aias.training.scoring.drift import drift
 from aias.training.selection.portfolio import Shape, fold_count, holdout_share
 from aias.training.table import Part, Table
+from aias.training.text_reading import readable, sample
 
 TEST_FROM_ROWS: Final = 100_000
 """Below this a tenth of the rows is worth more to what is fitted than to the measurement, which the folds give too."""
@@ -65,6 +66,8 @@ class Prepared:
     """How the rows of an imported version are parted."""
     test_clusters: Ints | None = None
     """As `Table.clusters`, of the test's rows."""
+    unread: int = 0
+    """Rows that are not learned from, since to read their texts there was no time."""
 
     @property
     def task(self) -> Task:
@@ -92,13 +95,13 @@ def prepare(
     dataset: Dataset, *, target: str, metric: str | None, how: str, test: float | None, given: Dataset | None,
     seconds: float, folds: int | None, class_weights: ClassWeights = None, sentences: str | None = None,
     tokens: int | None = None, ledger: Ledger | None = None, judging: int | None = None,
-    teacher_labels: TeacherLabels | None = None, seed: int, watch: Watch, spent: float = 0.0,
+    teacher_labels: TeacherLabels | None = None, rows: int | None = None, seed: int, watch: Watch, spent: float = 0.0,
 ) -> Prepared:  # fmt: skip
     """`seconds`: for all of training, by which folds are chosen, so that a busy machine parts the same rows alike;
     `spent`: of them, by now; `judging`: how many of the folds judge, where not all do; `sentences`: the name of a
     sentence encoder; `tokens`: how many it reads of a text, where that is not left to the time; `ledger`: where its
-    vectors are kept; `opinions`: a teacher's, of the rows in their order. Raises `UserError` when the data cannot be
-    learned from.
+    vectors are kept; `teacher_labels`: of the rows in their order; `rows`: how many are learned from at most, where
+    that is not left to the time that texts take. Raises `UserError` when the data cannot be learned from.
     """
     deadline = Deadline.after(seconds - spent)
     dataset = _aside(dataset, target, how)
@@ -114,6 +117,13 @@ def prepare(
         dataset, labels.y, said.take(labels.kept), task=task, how=how, test=test, given=given, seed=seed, watch=watch
     )
     del dataset  # with rows set aside this is a second copy of all the others
+    unread = learned.rows
+    if rows is None:
+        kept = readable(learned, y, task, seconds=seconds, seed=seed, watch=watch)
+    else:
+        kept = sample(y, task, min(rows, learned.rows), seed=seed)
+    learned, y, said = learned.take(kept), y[kept], said.take(kept)
+    unread -= learned.rows
     encoder = _fit_encoder(learned, target)
     embedding = None
     if sentences is not None:
@@ -144,7 +154,9 @@ def prepare(
         watch(_drift(table, encoded_of(held, encoder), without=how.partition(":")[2], seed=seed))
     facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}
     watch(Event("train.split", reason, facts=facts))
-    return Prepared(learned, table, held, held_y, reason, embedding, test_clusters=clusters_of(held, how))
+    return Prepared(
+        learned, table, held, held_y, reason, embedding, test_clusters=clusters_of(held, how), unread=unread
+    )
 
 
 def _said(teacher_labels: TeacherLabels | None, rows: int) -> TeacherLabels:
