@@ -47,9 +47,10 @@ class SearchContext:
 
     @property
     def ranked(self) -> list[Member]:
-        """The members, by how good they are by themselves."""
+        """The members of learners that may join, by how good they are by themselves."""
         losses = losses_of(self.board)
-        return sorted(self.board.members, key=lambda each: losses[each.name])
+        may = (each for each in self.board.members if not self.learners or each.configuration.learner in self.learners)
+        return sorted(may, key=lambda each: losses[each.name])
 
     @property
     def best(self) -> list[Member]:
@@ -93,7 +94,9 @@ def around_used(context: SearchContext, of: Callable[[str], bool], label: str) -
     for turn in count(1):
         families = {each.configuration.learner for each in context.best}
         name = label if turn == 1 else f"{label} {turn}"
-        asked = searched(context.board, seed=context.seed + turn, searcher=context.searcher, of=of, label=name)
+        asked = searched(
+            context.board, seed=context.seed + turn, searcher=context.searcher, of=of, label=name, only=context.learners
+        )  # fmt: skip
         for configuration in asked:
             yield configuration
             if {each.configuration.learner for each in context.best} != families:

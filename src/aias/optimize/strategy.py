@@ -7,6 +7,7 @@ from aias.optimize.context import BOOSTED, RULES, SearchContext, around_best, ar
 from aias.optimize.structure import DIMENSIONS
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
+from aias.training.selection.search import off_path
 
 __all__ = ["strategy"]
 
@@ -16,7 +17,12 @@ SEEDS: Final = 2
 
 def strategy(context: SearchContext) -> Iterator[Configuration]:
     varied = around_best(context, _variations)
-    return in_turns(varied, around_used(context, lambda name: name not in DIMENSIONS, "strategy"))
+    return in_turns(varied, around_used(context, _searched, "strategy"))
+
+
+def _searched(name: str) -> bool:
+    """What a model is made of has an axis of its own, and what each fit searches by itself gains nothing here."""
+    return off_path(name) and name not in DIMENSIONS
 
 
 def _variations(_context: SearchContext, member: Member) -> Iterator[Configuration]:

@@ -5,7 +5,17 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations, islice
 from typing import Any, Final
 
-from aias.optimize.context import RULES, SearchContext, around_best, around_used, changed, in_turns, setting
+from aias.optimize.context import (
+    RULES,
+    STEP,
+    STEPS_MAX,
+    SearchContext,
+    around_best,
+    around_used,
+    changed,
+    in_turns,
+    setting,
+)
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
 from aias.training.selection.portfolio import portfolio
@@ -73,6 +83,8 @@ def _sized(member: Member, times: float, what: str) -> Iterator[Configuration]:
 def _merged(context: SearchContext) -> Iterator[Configuration]:
     """Two members of one learner made one, half-way between them."""
     for first, second in combinations(context.ranked[:4], 2):
+        if first.name.count(STEP) + second.name.count(STEP) >= STEPS_MAX:
+            continue
         one, other = first.configuration, second.configuration
         if (one.learner, one.derived, one.features) == (other.learner, other.derived, other.features):
             between = {name: _between(value, other.settings[name]) for name, value in one.settings.items()

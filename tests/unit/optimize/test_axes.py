@@ -1,6 +1,6 @@
 """The axes: what each proposes around which members."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aias.core.task import Task
-from aias.optimize.context import SearchContext
+from aias.optimize.context import STEP, STEPS_MAX, SearchContext
 from aias.optimize.parameters import parameters
 from aias.optimize.strategy import strategy
 from aias.optimize.structure import structure
@@ -105,3 +105,33 @@ def test_what_goes_on_from_a_fit_is_not_fitted_without_columns_that_its_first_tr
     settings = {"learning_rate": 0.018, "start": {"asked": {}, "refit": {}}}
     context.board.add(Configuration("boosted_trees, continued", "boosted_trees", settings), 0.99, rounds=10)
     assert not any(each.name.startswith("boosted_trees, continued, without") for each in parameters(context))
+
+
+@pytest.mark.parametrize("axis", [parameters, structure, strategy])
+def test_only_models_of_the_learners_that_were_named_are_proposed(context, axis):
+    named = replace(context, learners=("mlp",))
+    found = {each.learner for each in islice(axis(named), 40)}
+    assert found == {"mlp"}
+    assert {each.learner for each in islice(axis(context), 40)} != found
+
+
+def test_where_no_member_is_of_the_learner_that_was_named_nothing_is_varied(context):
+    assert not list(islice(strategy(replace(context, learners=("catboost",))), 40))
+
+
+def test_the_strength_of_a_linear_model_which_each_fit_searches_is_not_searched_again(context):
+    context.board.members, context.board.aucs = context.board.members[2:], context.board.aucs[2:]
+    assert not [each for each in islice(strategy(context), 40) if "C" in each.settings]
+
+
+def test_what_was_merged_is_not_merged_on_and_on(context):
+    board = context.board
+    board.add(Configuration("boosted_trees 2", "boosted_trees", {"learning_rate": 0.02}), 0.95, rounds=10)
+    for _ in range(12):
+        merged = [each for each in islice(structure(context), 60) if "merged" in each.name.rsplit(STEP, 1)[-1]]
+        fresh = [each for each in merged if each.name not in {member.name for member in board.members}]
+        if not fresh:
+            break
+        board.add(fresh[0], 0.96 + len(board.members) / 1_000)
+    assert max(member.name.count(STEP) for member in board.members) <= STEPS_MAX
+    assert any("merged" in member.name for member in board.members)

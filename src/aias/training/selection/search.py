@@ -6,7 +6,7 @@ Every proposal is a new member of its family; the trials so far are the family's
 """
 
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final, Protocol
@@ -117,15 +117,21 @@ def off_path(dimension: str) -> bool:
 
 
 def searched(
-    board: Judged, *, seed: int, searcher: str = "tpe", of: Callable[[str], bool] = off_path, label: str = ""
+    board: Judged,
+    *,
+    seed: int,
+    searcher: str = "tpe",
+    of: Callable[[str], bool] = off_path,
+    label: str = "",
+    only: Collection[str] = (),
 ) -> Iterator[Configuration]:
     """Configurations without end; none where no member's family can be searched. Raises `NotFound`, `UserError`.
 
     `of`: the dimensions that are searched, all others staying as they are, and as a rule those that fitting does not
-    search by itself; `label`: what their names say.
+    search by itself; `label`: what their names say; `only`: of these learners, where some are named.
     """
     found = searcher_of(searcher)
-    families = _families(board, found, seed, of)
+    families = _families(board, found, seed, of, only)
     if not families:
         return
     searching = _Searching(board, families, f"{label} " if label else "")
@@ -151,9 +157,12 @@ def losses_of(board: Judged) -> dict[str, float]:
     return {each.name: -float(worth) for each, worth in zip(board.members, board.worths(), strict=True)}
 
 
-def _families(board: Judged, searcher: Any, seed: int, of: Callable[[str], bool]) -> list[_Family]:
+def _families(
+    board: Judged, searcher: Any, seed: int, of: Callable[[str], bool], only: Collection[str]
+) -> list[_Family]:
     losses = losses_of(board)
-    ranked = sorted(board.members, key=lambda each: losses[each.name])
+    wanted = (each for each in board.members if not only or each.configuration.learner in only)
+    ranked = sorted(wanted, key=lambda each: losses[each.name])
     first = {each.configuration.learner: each for each in reversed(ranked)}  # the best of each learner
     categories = bool(board.table.encoder.layout.categories)
     spaces = {
