@@ -23,7 +23,8 @@ from aias.core.quantities import size
 @click.option("--split", default="random", show_default=True, help="random, time:COLUMN or group:COLUMN.")
 @click.option(
     "--test",
-    help="A file to measure on, or a share of rows to set aside, such as 20%; by default a tenth from 100,000 rows.",
+    help="A file to measure on, or a share of rows to set aside, such as 20%; by default a tenth from 100,000 rows, "
+    "at most 20,000.",
 )
 @click.option(
     "--latency",

@@ -27,6 +27,9 @@ __all__ = ["BoostedTrees"]
 
 ROUNDS_MAX: Final = 3_000
 
+ROWS_MIN: Final = 24
+"""Each of eight folds then has a row for either half of those that judge; of none LightGBM tells the terminal."""
+
 PARAMETERS_BYTES: Final = 1 << 18
 """Of JSON: fifty times what LightGBM 4 takes to list its parameters."""
 
@@ -77,6 +80,7 @@ class BoostedTrees:
     name: ClassVar[str] = "boosted_trees"
     sparse: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
+    rows_min: ClassVar[int] = ROWS_MIN
     loads: ClassVar[tuple[str, ...]] = ("lightgbm",)
 
     @staticmethod

@@ -185,8 +185,9 @@ class Learner(Protocol):
 
     `needs`: the modules of an optional dependency, which must be there for this learner to take part. `loads`, where it
     is there: what a worker is started with to fit it, if that is not what it needs. `shared`: the
-    settings that are chosen on the first fold for all of them. `rows_max`, `classes_max`, where there are any: beyond
-    them it does not take part. `paced`, where it is True: the learner fits its schedule to the time it is given.
+    settings that are chosen on the first fold for all of them. `rows_min`, `rows_max`, `classes_max`, where there
+    are any: beyond them it does not take part. `paced`, where it is True: the learner fits its schedule to the time it
+    is given.
     `means`, where it is True: the answer to a regression is the mean of what can happen, whatever the metric.
     `thins`, where it is True: what it fits is a mean of parts fitted independently, and `thinned(n)` gives every nth of
     them; n fits of n folds, each thinned, are as good as one and no larger.

@@ -120,3 +120,9 @@ def test_a_class_whose_rows_are_all_alike_is_learned_and_told_of() -> None:
     assert told.manifest.measurements[0].value < 1.0  # log loss; where `stop` judged what never saw it, 3 and more
     said = told.runtime.predict([{"note": LIST}, {"note": "free home you cash free win"}]).predictions
     assert said[0] == "stop" != said[1]
+
+
+def test_a_score_of_rows_too_few_for_an_interval_is_said_to_be_uncertain() -> None:
+    told: list[Event] = []
+    train(read({"x": [1.0, 2.0], "y": ["a", "b"]}, target="y"), LINEAR, inline=True, watch=told.append)
+    assert [each.level for each in told if each.name == "train.chance"]

@@ -24,7 +24,7 @@ def tell_of_chance(task: Task, y: Any, measured: Sequence[Measurement], *, watch
     sign = 1.0 if task.direction == "higher" else -1.0
     for one in measured:
         ends = [end * sign for end in (one.low, one.high) if end is not None]
-        if one.metric == task.metric != "ece" and ends and min(ends) <= known:
+        if one.metric == task.metric != "ece" and min(ends, default=known) <= known:  # few rows have no interval
             said = f"the same answer for every row gives {one.metric} {written(known * sign)}"
             facts = {"metric": one.metric, "usual": known * sign}
             watch(Event("train.chance", f"{said}: this is not certain to be better", "warning", facts))

@@ -2,7 +2,8 @@
 
 The order follows what large comparisons of tabular models found (TabArena, Erickson et al. 2025; TabRepo, Salinas and
 Erickson 2024): a quick linear model; boosted trees; what errs differently (extremely random trees, a network,
-CatBoost); last boosted trees of other characters. Nothing here was chosen on the data sets that the benchmarks report.
+CatBoost); last boosted trees of other characters. What is chosen here was not chosen on the data sets that the
+benchmarks report; where one of them is named, it was looked at afterwards.
 """
 
 import importlib.util
@@ -111,6 +112,8 @@ def hindrance(name: str, shape: Shape) -> str | None:
         return f"`{missing[0]}` is not installed"
     if not learner.sparse and not shape.layout.width:  # of texts alone trees would only see what `linear` makes
         return "it learns nothing from texts alone"
+    if shape.rows < (rows := getattr(learner, "rows_min", 0)):
+        return f"it takes {rows:,} rows or more, and these are {shape.rows:,}"
     if shape.rows > (rows := getattr(learner, "rows_max", shape.rows)):
         return f"it takes at most {rows:,} rows, and these are {shape.rows:,}"
     if shape.outputs > (classes := getattr(learner, "classes_max", shape.outputs)):

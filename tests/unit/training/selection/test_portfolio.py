@@ -2,7 +2,7 @@
 
 from aias.core.task import Task
 from aias.encoders.rows import Layout
-from aias.training.selection.portfolio import Shape, fold_count, portfolio
+from aias.training.selection.portfolio import Shape, fold_count, hindrance, portfolio
 
 LABELS = Task("y", "binary", "accuracy", ("a", "b"))
 AMOUNTS = Task("y", "regression", "rmse")
@@ -85,3 +85,9 @@ def test_of_more_columns_than_half_the_rows_a_linear_model_may_leave_out_most() 
     wide = Layout(600, (), (), (), 0, 0)
     assert "linear lasso" in firsts(Shape(AMOUNTS, 1_000, wide))
     assert "linear lasso" not in firsts(Shape(AMOUNTS, 1_300, wide))
+
+
+def test_boosters_whose_folds_would_be_judged_by_a_row_take_no_part() -> None:
+    few, more = ({each.learner for each in portfolio(Shape(LABELS, rows, NUMBERS))} for rows in (4, 24))
+    assert more - few >= {"boosted_trees"} and "linear" in few
+    assert hindrance("boosted_trees", Shape(LABELS, 4, NUMBERS)) == "it takes 24 rows or more, and these are 4"
