@@ -203,10 +203,8 @@ def test_without_what_it_was_made_from_a_compressed_version_cannot_be_judged(tmp
 def test_rows_without_labels_are_taught_on_and_certify_nothing(home: Path, parent: aias.Model) -> None:
     told: list[Event] = []
 
-    found = parent.compress(
-        data=amounts(300).drop("y"), max_loss="20%", time="600s", techniques=("distill",), inline=True,
-        watch=told.append,
-    )  # fmt: skip
+    settings: dict[str, Any] = {"max_loss": "20%", "time": "600s", "techniques": ("distill",), "inline": True}
+    found = parent.compress(data=amounts(300).drop("y"), watch=told.append, **settings)
 
     assert "compress.unlabelled" in {event.name for event in told}
     assert found.frontier.certified_rows > 300
