@@ -46,20 +46,24 @@ def weights(model_type: str = "bert") -> dict[str, Any]:
     return {f"{model_type}.{name}": value.astype(np.float32) for name, value in tensors.items()}
 
 
-def encoder_into(folder: Path, model_type: str) -> None:
+def encoder_into(folder: Path, model_type: str) -> Path:
+    """Gives the folder, which is made where there is none."""
     from safetensors.numpy import save_file
 
+    folder.mkdir(exist_ok=True)
     tokenizer_into(folder)
     save_file(weights(model_type), folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(CONFIGS[model_type] | {"model_type": model_type}))
+    return folder
 
 
-def classifier_into(folder: Path, model_type: str, /, *, outputs: int = 3, **config: Any) -> None:
-    """An encoder with a head, as `...ForSequenceClassification.save_pretrained` writes it."""
+def classifier_into(folder: Path, model_type: str, /, *, outputs: int = 3, **config: Any) -> Path:
+    """An encoder with a head, as `...ForSequenceClassification.save_pretrained` writes it. Gives the folder."""
     from safetensors.numpy import save_file
 
     from aias.graph.classifier_files import HEADS
 
+    folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(1)
     hidden, last, _ = HEADS[model_type]
     prefix = f"{model_type}." if hidden.startswith("pooler") else ""
@@ -73,6 +77,7 @@ def classifier_into(folder: Path, model_type: str, /, *, outputs: int = 3, **con
         "id2label": {str(at): name for at, name in enumerate(["angry", "calm", "glad"][:outputs])},
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(said | config))
+    return folder
 
 
 def embedding(folder: Path, model_type: str = "bert") -> Any:

@@ -187,13 +187,19 @@ def test_a_rollback_by_hand_takes_a_canary_away_at_once(home: Home) -> None:
         assert version_of(ask(server)) == 1
 
 
-def test_a_canary_that_cannot_be_loaded_is_taken_away_and_the_log_says_why(home: Home) -> None:
+def fail(home: Home, fault: Exception) -> None:
+    """Loading the second version does."""
+
     def load(endpoint: Endpoint) -> Rule:
         if endpoint.number == 2:
-            raise OSError("no such disk")
+            raise fault
         return Rule(share(1))
 
     home.load = load  # type: ignore[method-assign, assignment]
+
+
+def test_a_canary_that_cannot_be_loaded_is_taken_away_and_the_log_says_why(home: Home) -> None:
+    fail(home, OSError("no such disk"))
     with serving(home) as server:
         home.registry.rollouts.start("churn", Ref("churn", 2), share=1.0)
         eventually(lambda: outcomes(home) == ["rolled back"])
@@ -204,12 +210,7 @@ def test_a_canary_that_cannot_be_loaded_is_taken_away_and_the_log_says_why(home:
 
 
 def test_over_http_a_version_that_cannot_be_asked_is_refused_with_the_reason(home: Home) -> None:
-    def load(endpoint: Endpoint) -> Rule:
-        if endpoint.number == 2:
-            raise OtherAnswers("golden row 3: it answered 0.9, and 0.1 when it was published")
-        return Rule(share(1))
-
-    home.load = load  # type: ignore[method-assign, assignment]
+    fail(home, OtherAnswers("golden row 3: it answered 0.9, and 0.1 when it was published"))
     with serving(home) as server:
         for role in ("canary", "shadow"):
             refused = server.call("POST", "/endpoints/churn", {"version": "churn@2", role: 0.5})

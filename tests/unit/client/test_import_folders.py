@@ -22,18 +22,12 @@ EVERYTHING: dict[str, Any] = {
 
 @pytest.fixture
 def encoder(tmp_path: Path) -> Path:
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    encoder_into(folder, "bert")
-    return folder
+    return encoder_into(tmp_path / "tiny", "bert")
 
 
 @pytest.fixture
 def classifier(tmp_path: Path) -> Path:
-    folder = tmp_path / "moods"
-    folder.mkdir()
-    classifier_into(folder, "bert")
-    return folder
+    return classifier_into(tmp_path / "moods", "bert")
 
 
 def test_an_encoders_folder_is_imported_from_python(encoder: Path, tmp_path: Path) -> None:

@@ -26,10 +26,7 @@ TEXTS = ["a b c", "d", "", "e f g h i j k l a b c d e f"]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "encoder"
-    made.mkdir()
-    encoder_into(made, "bert")
-    return made
+    return encoder_into(tmp_path / "encoder", "bert")
 
 
 @pytest.mark.parametrize("model_type", CONFIGS)

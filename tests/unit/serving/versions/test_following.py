@@ -65,13 +65,19 @@ def asking(home: Path, what: What, name: str = "") -> threading.Thread:
     return thread
 
 
+def waiting_for_big(home: Path, router: Router) -> threading.Thread:
+    """Who has changed an endpoint that is being loaded, until the router's gate is set."""
+    router.gate.clear()
+    router.due = frozenset(("big",))
+    found = asking(home, "endpoints", "big")
+    eventually(lambda: router.loads > 0)
+    return found
+
+
 def test_who_has_changed_an_endpoint_is_told_when_what_it_needs_is_loaded(tmp_path: Path) -> None:
     router = Router()
     with following(tmp_path, router):
-        router.gate.clear()
-        router.due = frozenset(("big",))
-        waiting = [asking(tmp_path, "endpoints", "big"), asking(tmp_path, "endpoints")]
-        eventually(lambda: router.loads > 0)
+        waiting = [waiting_for_big(tmp_path, router), asking(tmp_path, "endpoints")]
         follows = router.follows
         router.gate.set()
         for each in waiting:
@@ -84,10 +90,7 @@ def test_who_has_changed_an_endpoint_is_told_when_what_it_needs_is_loaded(tmp_pa
 def test_who_has_changed_another_endpoint_does_not_wait_for_that(tmp_path: Path) -> None:
     router = Router()
     with following(tmp_path, router):
-        router.gate.clear()
-        router.due = frozenset(("big",))
-        big = asking(tmp_path, "endpoints", "big")
-        eventually(lambda: router.loads > 0)
+        big = waiting_for_big(tmp_path, router)
         small = asking(tmp_path, "endpoints", "small")
         small.join(PATIENCE)
 
@@ -99,10 +102,7 @@ def test_who_has_changed_another_endpoint_does_not_wait_for_that(tmp_path: Path)
 def test_keys_are_followed_while_a_model_is_loaded(tmp_path: Path) -> None:
     router = Router()
     with following(tmp_path, router):
-        router.gate.clear()
-        router.due = frozenset(("big",))
-        deployed = asking(tmp_path, "endpoints", "big")
-        eventually(lambda: router.loads > 0)
+        deployed = waiting_for_big(tmp_path, router)
         wait_for_all(tmp_path, "keys", seconds=PATIENCE)
 
         assert (router.looks, deployed.is_alive()) == (1, True)

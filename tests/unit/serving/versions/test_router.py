@@ -147,6 +147,13 @@ class Held(Shelf):
             assert self.let.wait(PATIENCE)
         return super().load(endpoint)
 
+    def loading_big(self, table: Router) -> threading.Thread:
+        self.deploy("big", 9, Rule())
+        loading = threading.Thread(target=table.refresh)
+        loading.start()
+        assert self.begun.wait(PATIENCE)
+        return loading
+
 
 def test_what_needs_no_load_is_gone_by_while_another_endpoint_is_loaded() -> None:
     shelf = Held()
@@ -155,10 +162,7 @@ def test_what_needs_no_load_is_gone_by_while_another_endpoint_is_loaded() -> Non
         shelf.deploy("churn", number, Rule())
         shelf.deploy("old", 1, None)
         table.refresh()
-    shelf.deploy("big", 9, Rule())
-    loading = threading.Thread(target=table.refresh)
-    loading.start()
-    assert shelf.begun.wait(PATIENCE)
+    loading = shelf.loading_big(table)
     shelf.undeploy("old")
     shelf.deploy("churn", 1, None)
     shelf.deploy("small", 3, Rule())
@@ -182,10 +186,7 @@ def test_a_version_that_is_replaced_while_it_is_loaded_never_answers() -> None:
     shelf.deploy("churn", 1, Rule())
     table, told, _ = router(shelf)
     table.refresh()
-    shelf.deploy("big", 9, Rule())
-    loading = threading.Thread(target=table.refresh)
-    loading.start()
-    assert shelf.begun.wait(PATIENCE)
+    loading = shelf.loading_big(table)
     shelf.undeploy("big")
     table.follow()
     shelf.let.set()
