@@ -5,12 +5,13 @@ folder → subwords       text → tokens, by the very tokenizer that is served
 """
 
 import hashlib
+import importlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,9 @@ Vectors = npt.NDArray[np.float32]
 
 _FILES: Final = ("*.json", "model.safetensors", "1_Pooling/config.json")
 """What is fetched of a published encoder; never a file that could hold code."""
+
+ASK_SECONDS: Final = 10.0
+"""For the hub to say whether it has a model of some name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,19 +178,45 @@ def _as_one(rows: Ints) -> npt.NDArray[np.void]:
 
 def folder_of(name: str) -> Path:
     """A folder as it is; else the hub's copy on this machine, fetched when there is none. Raises `UserError`."""
-    if Path(name).is_dir():
+    if _is_folder(name):
         return Path(name)
+    hub = _hub(name)
     try:
-        from huggingface_hub import snapshot_download
+        return Path(hub.snapshot_download(name, allow_patterns=list(_FILES)))
+    except Exception as fault:  # noqa: BLE001  errors of the network, the hub and the name are many
+        raise _not_found(name, fault) from None
+
+
+def check_name(name: str) -> None:
+    """Raises `UserError` where `folder_of` would find nothing; asks the hub, and fetches nothing."""
+    if _is_folder(name):
+        return
+    hub = _hub(name)
+    try:
+        try:
+            hub.snapshot_download(name, allow_patterns=list(_FILES), local_files_only=True)
+        except hub.errors.LocalEntryNotFoundError:
+            hub.model_info(name, timeout=ASK_SECONDS)
+    except Exception as fault:  # noqa: BLE001  as above
+        raise _not_found(name, fault) from None
+
+
+def _is_folder(name: str) -> bool:
+    return bool(name) and Path(name).is_dir()
+
+
+def _hub(name: str) -> Any:
+    try:
+        return importlib.import_module("huggingface_hub")
     except ImportError:
         raise UserError(
             f"there is no folder `{name}`",
             hint="name a folder in the Hugging Face format; names on the hub need `pip install huggingface_hub`",
         ) from None
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(_FILES)))
-    except Exception as fault:  # noqa: BLE001  errors of the network, the hub and the name are many
-        raise UserError(
-            f"the sentence encoder `{name}` is no folder and cannot be fetched: {str(fault)[:200]}",
-            hint="without a network, name a folder in the Hugging Face format",
-        ) from None
+
+
+def _not_found(name: str, fault: Exception) -> UserError:
+    return UserError(
+        f"the sentence encoder `{name}` is no folder and cannot be fetched: {str(fault)[:200]}",
+        hint="without a network, name a folder in the Hugging Face format",
+    )

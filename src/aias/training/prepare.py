@@ -22,6 +22,7 @@ from aias.data.split import clusters_of, split
 from aias.data.target import check_inputs, labels_for, task_for
 from aias.data.teacher_labels import TeacherLabels
 from aias.encoders.rows import Encoded, RowEncoder
+from aias.graph.sentences import check_name
 from aias.training.class_weights import ClassWeights, row_weights
 from aias.training.embedding import (
     Embedding,
@@ -104,6 +105,8 @@ def prepare(
     that is not left to the time that texts take. Raises `UserError` when the data cannot be learned from.
     """
     deadline = Deadline.after(seconds - spent)
+    if sentences is not None:
+        check_name(sentences)
     dataset = _aside(dataset, target, how)
     said = _said(teacher_labels, dataset.rows)
     labels = task_for(dataset, target, metric)

@@ -10,12 +10,14 @@ import pytest
 
 from aias.core.deadline import Deadline
 from aias.core.errors import UserError
-from aias.core.events import Event
+from aias.core.events import Event, nobody
 from aias.core.schema import Field
+from aias.data.read import read as read_table
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.graph.sentences import Texts
 from aias.training.embedding import Embedding, KnownRows, embedded, embedding_of, ready_in_time, without_tokens
 from aias.training.ledger import Ledger
+from aias.training.prepare import prepare
 from aias.training.selection.configuration import Configuration, Unit
 from clock import Clock
 
@@ -140,6 +142,16 @@ def test_what_goes_wrong_with_an_encoder_is_raised_where_it_is_waited_for() -> N
 
     with pytest.raises(UserError, match="no folder"):
         ready_in_time(make, deadline=Deadline.after(1_000), watch=lambda _: None)
+
+
+def test_a_name_that_nobody_has_is_refused_however_little_time_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aias.training.embedding.READY_SHARE", 0.0)  # of no encoder is heard in time
+    rows = read_table({"note": ["good film", "bad film"] * 30, "y": ["a", "b"] * 30}, target="y")
+    with pytest.raises(UserError, match="`nobody/no-such-encoder` is no folder"):
+        prepare(
+            rows, target="y", metric=None, how="random", test=None, given=None, seconds=5.0, folds=3,
+            sentences="nobody/no-such-encoder", seed=0, watch=nobody,
+        )  # fmt: skip
 
 
 @pytest.mark.usefixtures("without_proofs")
