@@ -73,10 +73,10 @@ def test_giving_back_never_makes_room_for_more_than_was_given(
     with TemporaryDirectory() as folder, closing(Ledger.open(Path(folder), clock=lambda: 10**18)) as ledger:
         account, held = ledger.account("shop", [quota]), 0
         for at, (_, _, amount) in enumerate(asks):
-            if account.take("rows", amount) is None:
+            if account.take(rows=amount) is None:
                 held += amount
                 if at in given_back:
-                    account.give_back("rows", amount)
+                    account.give_back(rows=amount)
                     held -= amount
             assert held <= quota.once
 
@@ -94,7 +94,7 @@ passed = 0
 for _ in range(1_000):
     while True:
         try:
-            passed += account.take("requests", 1) is None
+            passed += account.take(requests=1) is None
             break
         except LedgerBusy:  # where processors are scarce, a holder may have to wait for one
             pass
@@ -124,7 +124,7 @@ def admitted(quota: Quota, asks: list[tuple[int, int, int]]) -> list[tuple[int, 
         accounts = [each.account("shop", [quota]) for each in ledgers]
         for after, process, amount in asks:
             now += after
-            if accounts[process].take("rows", amount) is None:
+            if accounts[process].take(rows=amount) is None:
                 passed.append((now, amount))
     return passed
 

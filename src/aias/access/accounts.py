@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from aias.access.quotas import PERIODS, RATES, UNITS, Period, Quota, Unit
+from aias.access.quotas import PERIODS, RATES, UNITS, Period, Quota
 
 if TYPE_CHECKING:
     from aias.access.ledger import Ledger
@@ -39,34 +39,49 @@ class Usage:
 class Held:
     """A quota and its word. `step` and `room`: nanoseconds of one and of all, 0 where it is a count."""
 
-    __slots__ = ("place", "quota", "room", "step")
+    __slots__ = ("_period", "of_rows", "once", "place", "quota", "room", "step")
 
     def __init__(self, quota: Quota, place: int) -> None:
-        self.quota, self.place = quota, place
+        self.quota, self.place, self.once, self.of_rows = quota, place, quota.once, quota.unit == "rows"
         self.step = quota.step_ns if quota.per in RATES else 0
         self.room = self.step * quota.burst
+        self._period = (0, 0, 0)
 
     def stands(self, word: int, now: int) -> int:
         """The word as it is now: a bucket is empty at most, a count of this day or month, as a later one is."""
         if self.step:
-            return min(max(word, now), now + self.room)
-        number = _number(self.quota.per, now)
+            full = now + self.room
+            return now if word < now else min(full, word)
+        _, _, number = self._period_at(now)
         return number << 40 | (word & _COUNT if word >> 40 >= number else 0)
 
     def wait(self, after: int, now: int) -> int:
         """Nanoseconds for which the word cannot become this one; 0 or less where it can."""
         if self.step:
             return after - self.room - now
-        return max(1, _next_ns(self.quota.per, now) - now) if after & _COUNT > self.quota.amount else 0
+        if after & _COUNT <= self.quota.amount:
+            return 0
+        return max(1, self._period_at(now)[1] - now)
 
-    def usage(self, word: int, now: int) -> Usage:
+    def left(self, word: int, now: int) -> tuple[int, int]:
+        """What is left, and nanoseconds until all of it is there again."""
         stands = self.stands(word, now)
         if self.step:
-            used = -(-(stands - now) // self.step)
-            return Usage(self.quota, used, self.quota.burst - used, (stands - now) / 1e9)
-        count = stands & _COUNT
-        left = max(0, self.quota.amount - count)
-        return Usage(self.quota, count, left, (_next_ns(self.quota.per, now) - now) / 1e9)
+            return self.once + (now - stands) // self.step, stands - now
+        return max(0, self.once - (stands & _COUNT)), self._period_at(now)[1] - now
+
+    def usage(self, word: int, now: int) -> Usage:
+        left, until = self.left(word, now)
+        used = self.quota.burst - left if self.step else self.stands(word, now) & _COUNT
+        return Usage(self.quota, used, left, until / 1e9)
+
+    def _period_at(self, now: int) -> tuple[int, int, int]:
+        """When the day or month of now begins and ends, and its number."""
+        found = self._period
+        if not found[0] <= now < found[1]:
+            per, number = self.quota.per, _number(self.quota.per, now)
+            found = self._period = _begin_ns(per, number), _begin_ns(per, number + 1), number
+        return found
 
 
 class Account:
@@ -76,25 +91,27 @@ class Account:
         self.ledger, self.at, self._words = ledger, at, ledger.words
         self._on, self._off = lock_of(at, held=True), lock_of(at, held=False)
         self.quotas = tuple(quotas)
-        self._held: dict[Unit, list[Held]] = {unit: [] for unit in UNITS}
-        for quota in quotas:
-            self._held[quota.unit].append(Held(quota, at + _PLACES[quota.unit, quota.per]))
+        self._held = [Held(quota, at + _PLACES[quota.unit, quota.per]) for quota in quotas]
+        of_requests, of_rows = ([each for each in self._held if each.of_rows is rows] for rows in (False, True))
+        self._asked = {(True, False): of_requests, (False, True): of_rows, (True, True): self._held}
 
-    def take(self, unit: Unit, amount: int, *, only_look: bool = False) -> Spent | None:
-        """Take so much of all quotas of a unit, or of none; then which has no more. Raises `LedgerBusy`."""
-        if not self._held[unit]:
+    def take(self, requests: int = 0, rows: int = 0, *, only_look: bool = False) -> Spent | None:
+        """Take so much of all quotas, or of none; then which has no more. Raises `LedgerBusy`."""
+        if not self.holds(requests, rows):
             return None
         if only_look:
-            return self.taken(unit, amount, only_look=True)
-        with self.ledger.threads:
-            self.ledger.lock(self._on)
+            return self.taken(requests, rows, only_look=True)
+        ledger = self.ledger
+        with ledger.threads:
+            ledger.lock(self._on)
             try:
-                return self.taken(unit, amount, only_look=False)
+                return self.taken(requests, rows, only_look=False)
             finally:
-                self.ledger.lock(self._off)
+                ledger.lock(self._off)
 
-    def holds(self, unit: Unit) -> bool:
-        return bool(self._held[unit])
+    def holds(self, requests: int, rows: int) -> bool:
+        """Whether it counts anything of so much."""
+        return bool(self._asked.get((requests > 0, rows > 0)))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -105,38 +122,45 @@ class Account:
         finally:
             self.ledger.lock(self._off)
 
-    def give_back(self, unit: Unit, amount: int) -> None:
+    def give_back(self, requests: int = 0, rows: int = 0) -> None:
         """Undo a `take`. Raises `LedgerBusy`."""
-        held, words = self._held[unit], self._words
-        if not held:
+        if not self.holds(requests, rows):
             return
-        with self.ledger.threads:
-            self.ledger.lock(self._on)
-            try:
-                for each in held:
-                    word = words[each.place]
-                    words[each.place] = word - (amount * each.step or min(amount, word & _COUNT))
-            finally:
-                self.ledger.lock(self._off)
+        words = self._words
+        with self.ledger.threads, self.locked():
+            for each in self._held:
+                word, amount = words[each.place], rows if each.of_rows else requests
+                words[each.place] = word - (amount * each.step or min(amount, word & _COUNT))
 
     def usage(self) -> list[Usage]:
         now, words = self.ledger.clock(), self._words
-        return [each.usage(words[each.place], now) for held in self._held.values() for each in held]
+        return [each.usage(words[each.place], now) for each in self._held]
 
-    def taken(self, unit: Unit, amount: int, *, only_look: bool) -> Spent | None:
+    def left(self) -> list[int]:
+        """Of each quota what is left, and in how many whole seconds all of it is there again."""
+        now, words = self.ledger.clock(), self._words
+        found: list[int] = []
+        for each in self._held:
+            left, until = each.left(words[each.place], now)
+            found += (left, -(-until // 1_000_000_000))
+        return found
+
+    def taken(self, requests: int, rows: int, *, only_look: bool) -> Spent | None:
         """As `take`, for who holds the lock; only to look none is needed, as words are whole."""
         now, words, after = self.ledger.clock(), self._words, []
         spent, longest = None, 0
-        for each in self._held[unit]:
-            if amount > each.quota.once:
+        for each in self._asked[requests > 0, rows > 0]:
+            amount, place, step = rows if each.of_rows else requests, each.place, each.step
+            if amount > each.once:
                 return Spent(each.quota, None)
-            word = words[each.place]
+            word = words[place]
             stands = each.stands(word, now)
             if stands < word and not only_look:
-                words[each.place] = stands  # the clock was set back
-            wished = stands + amount * (each.step or 1)
-            after.append((each.place, wished))
-            if (wait := each.wait(wished, now)) > longest:
+                words[place] = stands  # the clock was set back
+            wished = stands + amount * (step or 1)
+            after.append((place, wished))
+            wait = wished - each.room - now if step else each.wait(wished, now)
+            if wait > longest:
                 spent, longest = each.quota, wait
         if spent is not None:
             return Spent(spent, longest / 1e9)
@@ -147,27 +171,33 @@ class Account:
 
 
 def take_of_all(
-    accounts: Sequence[Account], unit: Unit, amount: int, *, only_look: bool = False
+    accounts: Sequence[Account], requests: int = 0, rows: int = 0, *, only_look: bool = False
 ) -> tuple[Account, Spent] | None:
     """Take so much of several accounts, or of none; then which has no more. Raises `LedgerBusy`."""
     if len(accounts) == 1:
-        spent = accounts[0].take(unit, amount, only_look=only_look)
+        spent = accounts[0].take(requests, rows, only_look=only_look)
         return None if spent is None else (accounts[0], spent)
     # In one order everywhere: two that wait for each other would do so until their time is over.
-    held = sorted((each for each in accounts if each.holds(unit)), key=lambda each: each.at)
+    held = sorted((each for each in accounts if each.holds(requests, rows)), key=lambda each: each.at)
     if not held:
         return None
     if only_look:
-        return next(((each, spent) for each in held if (spent := each.taken(unit, amount, only_look=True))), None)
+        return _first_spent(held, requests, rows)
     ledger = held[0].ledger
     with ledger.threads, ExitStack() as locks:
         for each in held:
             locks.enter_context(each.locked())
+        if (found := _first_spent(held, requests, rows)) is not None:
+            return found
         for each in held:
-            if (spent := each.taken(unit, amount, only_look=True)) is not None:
-                return each, spent
-        for each in held:
-            each.taken(unit, amount, only_look=False)
+            each.taken(requests, rows, only_look=False)
+    return None
+
+
+def _first_spent(accounts: Sequence[Account], requests: int, rows: int) -> tuple[Account, Spent] | None:
+    for each in accounts:
+        if (spent := each.taken(requests, rows, only_look=True)) is not None:
+            return each, spent
     return None
 
 
@@ -184,9 +214,8 @@ def _number(per: Period, now: int) -> int:
     return at.year * 12 + at.month - 1
 
 
-def _next_ns(per: Period, now: int) -> int:
-    """When the next day or month begins."""
-    number = _number(per, now) + 1
+def _begin_ns(per: Period, number: int) -> int:
+    """When the day or month of that number begins."""
     if per == "day":
         return number * 86_400 * 10**9
     return int(datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC).timestamp()) * 10**9

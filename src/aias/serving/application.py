@@ -138,7 +138,7 @@ class Application:
         request = self.request(head, slot, body)
         try:
             self.observing.begin(request)
-            self._let_in(head.route, request, model)
+            self._let_in(head.route, request, model, row_too=True)
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_urgency(request)
             if length is LONG and self._loop.must_wait(request, len(body)):
@@ -169,6 +169,8 @@ class Application:
         """Answer a request that has waited for its turn on the loop; nobody, where its caller has not."""
         if isinstance(outcome, ClientGone):
             self.observing.gone(request, time.perf_counter() - started)
+            if request.charge is not None:
+                request.charge.settle()
             return deliver(b"")
         reply = self._refusal(outcome, request) if isinstance(outcome, Exception) else outcome
         return deliver(self._response(request, reply, more, started))
@@ -216,9 +218,7 @@ class Application:
         if model is None or not head.plain or length is None or length > self._bounds.light_body_bytes:
             return False
         try:
-            key = self._access.check_key(head.route, head.headers)
-            if key is not None and (key.quotas or key.shared):
-                self._access.quotas.charge(key).enter(only_look=True)
+            self._access.quotas.look(self._access.check_key(head.route, head.headers))
         except AiasError:
             return False
         return model.runs_inline(length, self._bounds)
@@ -320,15 +320,15 @@ class Application:
             # Also where only a description is wanted: whether it is ready asks just this.
             self.isolated.check(request.asked.version)
 
-    def _let_in(self, route: Route, request: Request, model: Model | None = None, *, only_look: bool = False) -> None:
-        """Whose key it is, and whether that may ask now. `model`: what it has come for, where that is known."""
+    def _let_in(self, route: Route, request: Request, model: Model | None = None, **how: bool) -> None:
+        """Whose key it is, and whether it may ask. `model`: what it comes for, if known; `how`: see `Charge.enter`."""
         request.route = route.path
         key = self._access.check_key(route, request.headers)
         if key is not None:
             request.tenant, request.payer, request.key, request.model = key.id, key.payer, key.name, model
             if key.quotas or key.shared:
                 request.charge = self._access.quotas.charge(key, request.slot)
-                request.charge.enter(only_look=only_look, guess=partial(rows_of, request, model))
+                request.charge.enter(partial(rows_of, request, model), **how)
 
     def _admit(self, request: Request) -> None:
         """Refuse what comes too late already, as the loop is behind, or would wait too long: before its body is."""
@@ -386,8 +386,8 @@ class Application:
         fault = for_caller(raised) or AiasError("the server failed to answer", hint="its log has more")
         status = status_of(fault if isinstance(fault, Refusal) else raised)
         if fault is not raised:
-            trace = trace_id(request)
-            log.error("request %s failed%s", request.id, f" (trace {trace})" if trace else "", exc_info=raised)
+            traced = f" (trace {trace})" if (trace := trace_id(request)) else ""
+            log.error("request %s failed%s", request.id, traced, exc_info=raised)
         forget_frames(raised)
         self.observing.refused(request, fault.code)
         if status == 503 and request.charge is not None:

@@ -41,7 +41,7 @@ def ledger(tmp_path: Path, clock: Clock):
 
 def passed(ledger: Ledger, quota: str, asked: int, key: str = "shop") -> int:
     account = ledger.account(key, checked([quota]))
-    return sum(account.take(account.quotas[0].unit, 1) is None for _ in range(asked))
+    return sum(account.take(**{account.quotas[0].unit: 1}) is None for _ in range(asked))
 
 
 @pytest.mark.parametrize(
@@ -88,28 +88,28 @@ def test_who_asks_exactly_as_often_as_allowed_is_never_refused(ledger: Ledger, c
 
 def test_a_refusal_says_exactly_when_to_come_again(ledger: Ledger, clock: Clock) -> None:
     account = ledger.account("shop", checked(["6/minute"]))
-    assert [account.take("requests", 1) for _ in range(6)] == [None] * 6
+    assert [account.take(requests=1) for _ in range(6)] == [None] * 6
 
-    spent = account.take("requests", 2)
+    spent = account.take(requests=2)
 
     assert spent is not None
     assert spent.seconds == pytest.approx(20)
     clock.pass_(spent.seconds - 0.001)
-    assert account.take("requests", 2) is not None
+    assert account.take(requests=2) is not None
     clock.pass_(0.001)
-    assert account.take("requests", 2) is None
+    assert account.take(requests=2) is None
 
 
 def test_a_day_is_a_count_that_begins_anew_at_midnight(ledger: Ledger, clock: Clock) -> None:
     account = ledger.account("shop", checked(["1000 rows/day"]))
-    assert account.take("rows", 999) is None
-    assert account.take("rows", 2) == Spent(account.quotas[0], 43_200.0)
-    assert account.take("rows", 1) is None
+    assert account.take(rows=999) is None
+    assert account.take(rows=2) == Spent(account.quotas[0], 43_200.0)
+    assert account.take(rows=1) is None
 
     clock.pass_(43_199.9)
-    assert account.take("rows", 1) is not None
+    assert account.take(rows=1) is not None
     clock.pass_(0.1)
-    assert account.take("rows", 1_000) is None
+    assert account.take(rows=1_000) is None
 
 
 def test_a_month_ends_with_the_month(ledger: Ledger, clock: Clock) -> None:
@@ -123,12 +123,12 @@ def test_a_month_ends_with_the_month(ledger: Ledger, clock: Clock) -> None:
 def test_what_can_never_pass_is_told_apart_from_what_must_wait(ledger: Ledger) -> None:
     for quota in ("10 rows/second", "10 rows/day"):
         account = ledger.account("shop", checked([quota]))
-        assert account.take("rows", 11) == Spent(account.quotas[0], None)
+        assert account.take(rows=11) == Spent(account.quotas[0], None)
 
 
 def test_of_several_quotas_all_hold_or_none_is_charged(ledger: Ledger) -> None:
     account = ledger.account("shop", checked(["5/second", "8/day"]))
-    assert [account.take("requests", 5), account.take("requests", 4)][0] is None
+    assert [account.take(requests=5), account.take(requests=4)][0] is None
 
     assert {str(each.quota): each.used for each in account.usage()} == {"5 requests/second": 5, "8 requests/day": 5}
 
@@ -136,10 +136,10 @@ def test_of_several_quotas_all_hold_or_none_is_charged(ledger: Ledger) -> None:
 def test_what_is_given_back_can_be_had_again_but_not_more(ledger: Ledger) -> None:
     account = ledger.account("shop", checked(["3/second", "3/day"]))
     for _ in range(3):
-        assert account.take("requests", 1) is None
-    account.give_back("requests", 1)
-    assert account.take("requests", 1) is None
-    assert account.take("requests", 1) is not None
+        assert account.take(requests=1) is None
+    account.give_back(requests=1)
+    assert account.take(requests=1) is None
+    assert account.take(requests=1) is not None
 
 
 def test_keys_have_accounts_of_their_own_and_a_new_limit_keeps_the_days_count(ledger: Ledger) -> None:
@@ -204,12 +204,12 @@ def test_a_holder_that_does_not_let_go_delays_nobody_for_long_and_dying_lets_go(
         assert holder.stdout.readline() == b"holding\n"
 
         with pytest.raises(LedgerBusy):
-            account.take("requests", 1)
-        assert other.take("requests", 1) is None
+            account.take(requests=1)
+        assert other.take(requests=1) is None
 
         holder.kill()
         holder.wait()
-        assert account.take("requests", 1) is None
+        assert account.take(requests=1) is None
 
 
 def test_a_key_keeps_its_quotas_until_others_are_set(tmp_path: Path) -> None:
@@ -254,13 +254,13 @@ def test_who_only_looks_locks_nothing_and_changes_nothing(tmp_path: Path) -> Non
     now = [10**18]
     ledger = Counting.open(tmp_path, clock=lambda: now[0])
     one, other = (ledger.account(name, [Quota(2, "requests", "second")]) for name in ("one", "other"))
-    assert take_of_all([one, other], "requests", 2) is None
+    assert take_of_all([one, other], requests=2) is None
     before, words = ledger.locks, bytes(ledger.words[:1_024])
     now[0] -= 10**9  # the clock is set back
 
-    assert one.take("requests", 3, only_look=True) is not None
+    assert one.take(requests=3, only_look=True) is not None
     for accounts in ([one, other], [one]):
-        found = take_of_all(accounts, "requests", 1, only_look=True)
+        found = take_of_all(accounts, requests=1, only_look=True)
         assert found is not None
         assert found[1].seconds == pytest.approx(0.5)
     assert (ledger.locks, bytes(ledger.words[:1_024])) == (before, words)

@@ -68,11 +68,11 @@ def test_of_a_key_and_its_tenant_all_is_taken_or_nothing(tmp_path: Path) -> None
     ledger = Ledger.open(tmp_path)
     own, shared = ledger.account("shop", checked(["3/day"])), ledger.account(account_of("acme"), checked(["2/day"]))
 
-    taken = [take_of_all([own, shared], "requests", 1) for _ in range(4)]
+    taken = [take_of_all([own, shared], requests=1) for _ in range(4)]
 
     assert [each and str(each[1].quota) for each in taken] == [None, None, "2 requests/day", "2 requests/day"]
     assert [own.usage()[0].used, shared.usage()[0].used] == [2, 2]
-    assert take_of_all([own, shared], "rows", 10**6) is None
+    assert take_of_all([own, shared], rows=10**6) is None
     ledger.close()
 
 
@@ -83,7 +83,7 @@ def test_two_servers_and_many_keys_never_pass_more_than_the_tenant_has_nor_less(
     def ask(name: str) -> None:
         ledger = Ledger.open(tmp_path)
         accounts = [ledger.account(name, checked(["400/day"])), ledger.account(account_of("acme"), tenant.quotas)]
-        passed.append(sum(take_of_all(accounts, "requests", 1) is None for _ in range(300)))
+        passed.append(sum(take_of_all(accounts, requests=1) is None for _ in range(300)))
         ledger.close()
 
     threads = [threading.Thread(target=ask, args=(name,)) for name in ("a", "b", "a", "b")]

@@ -16,15 +16,42 @@ from typing import Final
 from aias.access.accounts import Account, Spent, Usage, take_of_all
 from aias.access.keys import Key
 from aias.access.ledger import Ledger, LedgerBusy
-from aias.access.quotas import RATES, Quota, Unit
+from aias.access.quotas import AMOUNT_MAX, RATES, Quota
 from aias.serving.refusals import Busy, QuotaSpent
 from aias.serving.survival.journal import Slot
 
 _DAY_SECONDS: Final = 86_400
 
-Header = tuple[bytes, bytes]
 Owed = tuple[str, Account]
 """The tenant's name, or nothing for the key's own, and what it has used."""
+
+
+class Payer:
+    """A key's accounts, its own and its tenant's, and the lines that tell of them."""
+
+    def __init__(self, key: Key, owed: list[Owed]) -> None:
+        self.key, self.owed, self.accounts = key, owed, [account for _, account in owed]
+        quotas = [(quota, whose) for whose, account in owed for quota in account.quotas]
+        self.policy = b", ".join(_policy(*each) for each in quotas)
+        self._left = b", ".join(b'"%b";r=%%d;t=%%d' % _name(*each) for each in quotas)
+        self.rows_once = min((each.once for each, _ in quotas if each.unit == "rows"), default=AMOUNT_MAX)
+        self.counts_rows = any(each.unit == "rows" for each, _ in quotas)
+
+    def left(self) -> bytes:
+        return self._left % tuple([number for account in self.accounts for number in account.left()])
+
+    def take(self, requests: int = 0, rows: int = 0, *, only_look: bool = False) -> tuple[Account, Spent] | None:
+        """Raises `Busy`."""
+        try:
+            return take_of_all(self.accounts, requests, rows, only_look=only_look)
+        except LedgerBusy as fault:
+            raise _busy(fault) from None
+
+    def give_back(self, requests: int = 0, rows: int = 0) -> None:
+        """What cannot be given back now stays taken: better than to keep the caller waiting."""
+        for account in self.accounts:
+            with contextlib.suppress(LedgerBusy):
+                account.give_back(requests, rows)
 
 
 class Quotas:
@@ -33,12 +60,12 @@ class Quotas:
     def __init__(self, ledger: Callable[[], Ledger]) -> None:
         self._open = ledger
         self._ledger: Ledger | None = None
-        self._accounts: dict[str, tuple[Key, list[Owed], bytes]] = {}
+        self._payers: dict[str, Payer] = {}
 
     def charge(self, key: Key, slot: Slot | None = None) -> "Charge":
         """For one request of a key, on a connection that has a slot. Raises `Busy`, `StorageFailed`, `Damaged`."""
-        found = self._accounts.get(key.id)
-        if found is None or (found[0] is not key and found[0] != key):
+        found = self._payers.get(key.id)
+        if found is None or (found.key is not key and found.key != key):
             try:
                 owed = [
                     (whose, self._opened().account(name, quotas))
@@ -47,9 +74,13 @@ class Quotas:
                 ]
             except LedgerBusy as fault:
                 raise _busy(fault) from None
-            policy = b", ".join(_policy(each, whose) for whose, account in owed for each in account.quotas)
-            found = self._accounts[key.id] = key, owed, policy
-        return Charge(*found[1:], slot)
+            found = self._payers[key.id] = Payer(key, owed)
+        return Charge(found, slot)
+
+    def look(self, key: Key | None) -> None:
+        """Whether a request of a key might enter. Raises as `charge`, and `QuotaSpent`."""
+        if key is not None and (key.quotas or key.shared):
+            self.charge(key).enter(only_look=True)
 
     def used(self, keys: Iterable[Key]) -> list[tuple[Key, Usage]]:
         """What keys have used of each of their quotas, at any worker."""
@@ -74,103 +105,102 @@ class Quotas:
 
 
 class Charge:
-    """What one request has taken of its key's quotas, and of its tenant's."""
+    """What one request has taken of its key's quotas, and of its tenant's: what is used, and what is ahead of that."""
 
-    __slots__ = ("_accounts", "_ahead", "_owed", "_policy", "_slot", "_taken", "_turn")
+    __slots__ = ("_payer", "_requests", "_requests_ahead", "_rows", "_rows_ahead", "_slot", "_turn")
 
-    def __init__(self, owed: list[Owed], policy: bytes, slot: Slot | None = None) -> None:
-        self._owed, self._policy = owed, policy
-        self._accounts = [account for _, account in owed]
-        self._taken: dict[Unit, int] = {}
-        self._slot, self._turn = slot, 0 if slot is None else slot.turn
-        self._ahead = _unpacked(slot.prepaid) if slot is not None and slot.prepaid else {}
+    def __init__(self, payer: Payer, slot: Slot | None = None) -> None:
+        self._payer, self._slot = payer, slot
+        self._requests = self._rows = self._requests_ahead = self._rows_ahead = self._turn = 0
+        if slot is not None:
+            self._turn = slot.turn
+            if slot.prepaid:
+                self._requests_ahead, self._rows_ahead = slot.prepaid >> 32, slot.prepaid & 0xFFFFFFFF
 
-    def enter(self, *, only_look: bool = False, guess: Callable[[], int] = lambda: 1) -> None:
+    def enter(self, guess: Callable[[], int] = lambda: 1, *, row_too: bool = False, only_look: bool = False) -> None:
         """One request; refused too when there is not a row left. Raises `QuotaSpent`, `Busy`.
 
         `guess`: its rows, as far as can be told before it is read. So many must be there when it comes again.
+        `row_too`: take a row at once, for `rows` to use: that comes in a moment, and each taking costs a lock.
+        `only_look`: whether it might enter.
         """
-        if not self._ahead.get("rows"):
-            self._take("rows", 1, only_look=True, guess=guess)
-        if not only_look:
-            self._pay("requests", 1)
-        elif not self._ahead.get("requests"):
-            self._take("requests", 1, only_look=True)
+        row_too = row_too and not self._rows_ahead and self._payer.counts_rows
+        if not row_too:
+            self._look_for_rows(guess)
+        refused = self._payer.take(0 if self._requests_ahead else 1, 1 if row_too else 0, only_look=only_look)
+        if refused is not None:
+            if row_too:
+                self._look_for_rows(guess)
+            raise self._refusal(refused)
+        if only_look:
+            return
+        self._requests, self._requests_ahead = 1, max(0, self._requests_ahead - 1)
+        self._rows_ahead += row_too
+        self._tell()
 
     def rows(self, count: int) -> None:
         """So many rows. Raises `QuotaSpent`, `Busy`."""
-        if count:
-            self._pay("rows", count)
+        if not count:
+            return
+        payer, ahead = self._payer, self._rows_ahead
+        if count > ahead and payer.counts_rows:
+            refused = payer.take(rows=count, only_look=True) if count > payer.rows_once else None
+            refused = refused or payer.take(rows=count - ahead)
+            if refused is not None:
+                raise self._refusal(refused, count)
+        self._rows_ahead = max(0, ahead - count)
+        self._rows += count
+        self._tell()
 
     def rows_again(self) -> None:
         """The same rows will be counted once more, as another version is asked."""
-        self._give_back("rows")
+        self._payer.give_back(rows=self._rows + self._rows_ahead)
+        self._rows = self._rows_ahead = 0
         self._tell()
+
+    @property
+    def policy(self) -> bytes:
+        """All quotas, as draft-ietf-httpapi-ratelimit-headers-11 has it."""
+        return self._payer.policy
+
+    def settle(self) -> bytes:
+        """It is answered: what is ahead and was not used is given back. What is left, as that draft has it."""
+        if self._rows_ahead:
+            self._payer.give_back(rows=self._rows_ahead)
+            self._rows_ahead = 0
+            self._tell()
+        return self._payer.left()
 
     def cancel(self) -> None:
         """It was not answered, for reasons of ours."""
-        for unit in {*self._taken, *self._ahead}:
-            self._give_back(unit)
+        self._payer.give_back(self._requests + self._requests_ahead, self._rows + self._rows_ahead)
+        self._requests = self._rows = self._requests_ahead = self._rows_ahead = 0
         self._tell()
 
-    def _pay(self, unit: Unit, count: int) -> None:
-        ahead = self._ahead.get(unit, 0) if self._ahead else 0
-        if count > ahead:
-            self._take(unit, count - ahead)
-        if ahead:
-            self._ahead[unit] = max(0, ahead - count)
-        self._taken[unit] = self._taken.get(unit, 0) + count
-        self._tell()
+    def _look_for_rows(self, guess: Callable[[], int]) -> None:
+        payer = self._payer
+        if self._rows_ahead or not payer.counts_rows or (refused := payer.take(rows=1, only_look=True)) is None:
+            return
+        # What would be more than ever passes at once may be a wrong guess.
+        raise self._refusal(payer.take(rows=min(guess(), payer.rows_once), only_look=True) or refused)
 
     def _tell(self) -> None:
         """Write down what is paid, for a worker that has to answer in our place."""
         slot = self._slot
         # Its caller may have hung up, and the slot be another's.
         if slot is not None and slot.turn == self._turn:
-            ahead = _packed(self._ahead) if self._ahead else 0
-            slot.pays(_packed(self._taken) + ahead, ahead=ahead)
+            ahead = self._requests_ahead << 32 | self._rows_ahead
+            slot.pays((self._requests << 32) + self._rows + ahead, ahead=ahead)
 
-    def _take(
-        self, unit: Unit, amount: int, *, only_look: bool = False, guess: Callable[[], int] | None = None
-    ) -> None:
-        try:
-            refused = take_of_all(self._accounts, unit, amount, only_look=only_look)
-            if refused is not None and guess is not None:
-                # What would be more than ever passes at once may be a wrong guess.
-                refused = take_of_all(self._accounts, unit, min(guess(), self._once(unit)), only_look=True) or refused
-        except LedgerBusy as fault:
-            raise _busy(fault) from None
-        if refused is not None:
-            account, spent = refused
-            whose = next(whose for whose, each in self._owed if each is account)
-            raise _refusal(spent, amount, f"the tenant `{whose}`" if whose else "this key")
-
-    def _once(self, unit: Unit) -> int:
-        """The most that passes at once."""
-        return min(each.once for account in self._accounts for each in account.quotas if each.unit == unit)
-
-    def _give_back(self, unit: Unit) -> None:
-        # What cannot be given back now stays taken: better than to keep the caller waiting.
-        amount = self._taken.pop(unit, 0) + self._ahead.pop(unit, 0)
-        for account in self._accounts:
-            with contextlib.suppress(LedgerBusy):
-                account.give_back(unit, amount)
-
-    def headers(self) -> tuple[Header, ...]:
-        """What is left, as draft-ietf-httpapi-ratelimit-headers-11 has it."""
-        left = b", ".join(
-            b'"%b";r=%d;t=%d' % (_name(each.quota, whose), each.left, math.ceil(each.seconds))
-            for whose, account in self._owed for each in account.usage()
-        )  # fmt: skip
-        return (b"ratelimit-policy", self._policy), (b"ratelimit", left)
-
-
-def _packed(amounts: dict[Unit, int]) -> int:
-    return amounts.get("requests", 0) << 32 | amounts.get("rows", 0)
-
-
-def _unpacked(word: int) -> dict[Unit, int]:
-    return {"requests": word >> 32, "rows": word & 0xFFFFFFFF}
+    def _refusal(self, refused: tuple[Account, Spent], rows: int = 1) -> QuotaSpent:
+        account, (quota, seconds) = refused
+        whose = next(whose for whose, each in self._payer.owed if each is account)
+        whose = f"the tenant `{whose}`" if whose else "this key"
+        if seconds is None:
+            said = f"{rows:,} {quota.unit} at once; {whose}'s quota is {quota}"
+            return QuotaSpent(said, hint="send fewer rows at once")
+        said, hint = f"{whose}'s quota of {quota} is spent", f"try again in {_in_words(seconds)} s"
+        return QuotaSpent(said, retry_seconds=seconds, hint=hint)
 
 
 def _name(quota: Quota, whose: str) -> bytes:
@@ -184,17 +214,6 @@ def _policy(quota: Quota, whose: str) -> bytes:
     # Units are not among those that the draft registers, except requests, which it means anyway.
     unit = b';qu="rows"' if quota.unit == "rows" else b""
     return b'"%b";q=%d%b%b' % (_name(quota, whose), quota.amount, window, unit)
-
-
-def _refusal(spent: Spent, amount: int, whose: str) -> QuotaSpent:
-    if spent.seconds is None:
-        return QuotaSpent(
-            f"{amount:,} {spent.quota.unit} at once; {whose}'s quota is {spent.quota}", hint="send fewer rows at once"
-        )
-    return QuotaSpent(
-        f"{whose}'s quota of {spent.quota} is spent", retry_seconds=spent.seconds,
-        hint=f"try again in {_in_words(spent.seconds)} s",
-    )  # fmt: skip
 
 
 def _in_words(seconds: float) -> str:

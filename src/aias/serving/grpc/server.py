@@ -152,9 +152,8 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             return ""
         route = Route("POST", "/", scope, _nothing)  # type: ignore[arg-type]
         key = self._access.check_key(route, dict(carried(metadata)))
-        if key is not None and (key.quotas or key.shared):
-            # It is taken when the request is put to the application.
-            self._access.quotas.charge(key).enter(only_look=True)
+        # It is taken when the request is put to the application.
+        self._access.quotas.look(key)
         return "" if key is None else key.payer
 
     def _answers(self, kind: Any, answer: Answer, *, keyless: bool) -> Call:

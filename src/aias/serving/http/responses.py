@@ -30,18 +30,22 @@ def headers_of(request: Request, reply: Reply) -> list[tuple[bytes, bytes]]:
     if request.model is not None:
         headers.append((b"x-aias-version", request.model.version.encode()))
     if request.charge is not None:
-        headers += request.charge.headers()
+        headers += (b"ratelimit-policy", request.charge.policy), (b"ratelimit", request.charge.settle())
     return headers
 
 
 def response_of(request: Request, reply: Reply, more: Headers, repeated: Repeated) -> bytes:
     """A whole response, with the headers `more`."""
     model, body = request.model, reply.body
-    if model is None or request.charge is not None or request.span is not None or reply.headers:
+    if model is None or request.span is not None or reply.headers:
         return written(reply.status, repeated.lines(more), headers_of(request, reply), body)
-    # Nothing but its name and its body is its own.
+    # Nothing but its name, what is left of quotas, and its body is its own.
     begun = repeated.begun(more, reply.status, reply.media_type, model.version)
-    return b"%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b" % (begun, request.id.encode(), len(body), body)
+    charge, left = request.charge, b""
+    if charge is not None:
+        left = b"ratelimit-policy: %b\r\nratelimit: %b\r\n" % (charge.policy, charge.settle())
+    parts = begun, left, request.id.encode(), len(body), body
+    return b"%b%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b" % parts
 
 
 async def send_reply(request: Request, reply: Reply, receive: Receive, send: Send) -> None:

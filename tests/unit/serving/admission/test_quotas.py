@@ -268,3 +268,28 @@ def test_who_died_before_its_rows_were_counted_pays_for_them_and_gives_all_back(
     again.cancel()
     assert [each.used for _, each in quotas.used([key])] == [0, 0]
     assert (successor.prepaid, SlotRecord.of(pages, 1).paid) == (0, 0)
+
+
+def test_a_row_that_is_taken_at_the_door_is_used_or_given_back(server: LiveServer) -> None:
+    """Whoever brings no row, none that can be read, or too many, keeps none of ten."""
+    for body in ("no table at all", "[{", [], 7, ROW * 11):
+        assert 200 not in {ask(server, "few", body).status for _ in range(4)} or body == []
+    assert [ask(server, "few").status for _ in range(11)] == [200] * 10 + [429]
+
+
+def test_a_row_and_a_request_cost_one_lock(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, _, _ = one_a_day(tmp_path, clock)
+    ledger, asked = Ledger.open(tmp_path, clock=clock), []
+    quotas, lock = Quotas(lambda: ledger), ledger.lock
+    charge = quotas.charge(key)
+    monkeypatch.setattr(ledger, "lock", lambda what: (asked.append(what), lock(what)))
+
+    charge.enter(row_too=True)
+    charge.rows(1)
+    charge.settle()
+
+    assert len(asked) == 2
+    charge.rows(2)
+    with pytest.raises(QuotaSpent):
+        charge.rows(1)
+    assert [each.used for _, each in quotas.used([key])] == [1, 3]
