@@ -69,8 +69,8 @@ def prove(box: Sandbox, plan: Plan, matched: Matched, runtime: OnnxRuntime, rows
             f"the graph answers unlike the model: {wrong} of {len(rows)} labels differ, scores by up to "
             f"{proof.score_difference_max:.2g}",
             hint="nothing was published" + (
-                "; its own labels are not the classes of the largest probabilities; of scikit-learn's SVC train "
-                "CalibratedClassifierCV(SVC()) instead" if labels else ""),
+                "; its own labels are not the classes of the largest probabilities: export it without labels, and the "
+                "likeliest class is the answer" if labels else ""),
         )  # fmt: skip
     return proof, int(gap.sum())
 

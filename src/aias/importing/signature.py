@@ -12,6 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from aias.encoders.category import text_of
 from aias.importing.bounds import reads
 from aias.importing.formats.contract import Input, UnfitModel
+from aias.importing.machines import machine_of
+from aias.importing.outliers import finds_outliers
 from aias.importing.safety import DOMAINS
 
 KINDS: Final = {
@@ -56,13 +58,17 @@ class Slot:
 @dataclass(frozen=True, slots=True)
 class Outputs:
     """`scores`: the tensor of them; `keys`: the classes that a `ZipMap` gives them; `label_weights`: times which the
-    largest of the scores is the label, where not as they are; `turned`: whether the smaller of two is."""
+    largest of the scores is the label, where not as they are; `turned`: whether the smaller of two is; `votes`: between
+    how many classes they vote, where they are not of classes (`importing.machines`); `outliers`: whether its labels
+    were 1 and -1 for scores above and below 0, and left out."""
 
     scores: str
     label: str | None
     keys: tuple[Any, ...] = ()
     label_weights: tuple[float, ...] = ()
     turned: bool = False
+    votes: int = 0
+    outliers: bool = False
 
 
 def slots_of(model: onnx.ModelProto) -> list[Slot]:
@@ -178,43 +184,23 @@ def outputs_of(model: onnx.ModelProto) -> Outputs:
     (told,), label = scores, labels[0] if labels else None
     node = zipped.get(told)
     own = node.input[0] if node else told
-    machine = _machine(graph, own, label)
-    return Outputs(own, label, _listed(node) if node else (), **(_of_machine(machine) if machine else {}))
+    keys = _listed(node) if node else ()
+    if (machine := machine_of(model, own, label)) is None:
+        outliers = finds_outliers(model, own, label)
+        return Outputs(own, None if outliers else label, keys, outliers=outliers)
+    return Outputs(machine.scores, label, keys, machine.label_weights, machine.turned, machine.votes)
 
 
 def without_names(model: onnx.ModelProto, outputs: Outputs) -> onnx.ModelProto:
-    """The tensor of the scores where a dict of them was: ONNX Runtime makes none of float64."""
+    """The tensor of the scores where others were, or a dict of them: ONNX Runtime makes none of float64."""
     found = onnx.ModelProto()
     found.CopyFrom(model)
     del found.graph.node[:], found.graph.output[:]
     found.graph.node.extend(each for each in model.graph.node if each.op_type != "ZipMap")
-    kept = (each for each in model.graph.output if each.name in {outputs.scores, outputs.label})
-    found.graph.output.extend([*kept, onnx.ValueInfoProto(name=outputs.scores)] if outputs.keys else kept)
+    kept = [each for each in model.graph.output if each.name in {outputs.scores, outputs.label}]
+    named = any(each.name == outputs.scores for each in kept)
+    found.graph.output.extend(kept if named else [*kept, onnx.ValueInfoProto(name=outputs.scores)])
     return found
-
-
-def _machine(graph: onnx.GraphProto, scores: str, label: str | None) -> onnx.NodeProto | None:
-    """The support vector machine that both come from as they are."""
-    made = {name: node for node in graph.node for name in node.output}
-
-    def source(name: str | None) -> str:
-        while name in made and made[name].op_type in {"Identity", "Cast"}:
-            name = made[name].input[0]
-        return name or ""
-
-    node = made.get(source(label))
-    found = node is not None and node.op_type == "SVMClassifier" and [*node.output] == [source(label), source(scores)]
-    return node if found else None
-
-
-def _of_machine(node: onnx.NodeProto) -> dict[str, Any]:
-    """Of two classes the label is the first where the sum f is above 0, and its probability 1 / (1 + e^(A f + B)) there
-    above 1 / (1 + e^B) (Platt 1999), which need not be a half. Without probabilities ONNX Runtime gives -f and f."""
-    offsets = [offset for each in node.attribute if each.name == "prob_b" for offset in each.floats]
-    if len(offsets) == 1:
-        even = 1 / (1 + math.exp(offsets[0]))
-        return {"label_weights": (1 - even, even)}
-    return {"turned": not offsets and len(_listed(node)) == 2}
 
 
 def classes_of(model: onnx.ModelProto, outputs: Outputs, count: int) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
@@ -162,6 +163,132 @@ def test_the_label_of_a_support_vector_machine_is_its_own_and_not_that_above_a_h
     )
     assert any("is missing" in each.message for each in told if each.name == "import.note")
     assert Onnx.read(path).description.label_weights
+
+
+def of_three(path: Path, *, counted: str = "", **platt: Any) -> Path:
+    """A support vector machine of three classes whose sums are a - b, c - a and b - c; where a > b > c each has one
+    vote. `counted`: what its scores are made of besides, as `decision_function_shape="ovr"` is."""
+    machine = helper.make_node(
+        "SVMClassifier", ["input"], ["label", "sums"], domain="ai.onnx.ml", classlabels_strings=list(LABELS),
+        coefficients=[1.0, -1.0, 1.0, -1.0, 1.0, -1.0], support_vectors=np.eye(3).ravel().tolist(),
+        vectors_per_class=[1, 1, 1], rho=[0.0, 0.0, 0.0], kernel_type="LINEAR", kernel_params=[0.0, 0.0, 0.0], **platt,
+    )  # fmt: skip
+    turned = np.array([[1.0, -1.0, 0.0], [1.0, 0.0, -1.0], [0.0, 1.0, -1.0]], np.float32)
+    nodes = [machine, *(
+        [helper.make_node("Greater", ["sums", "zero"], ["won"]),
+         helper.make_node("Cast", ["won"], ["w"], to=TensorProto.FLOAT),
+         helper.make_node("MatMul", ["w", "turned"], ["wins"]), helper.make_node("Add", ["wins", "seconds"], ["votes"]),
+         helper.make_node("MatMul", ["sums", "turned"], ["said"]), helper.make_node(counted, ["said"], ["size"]),
+         helper.make_node("Add", ["size", "one"], ["more"]), helper.make_node("Mul", ["more", "three"], ["under"]),
+         helper.make_node("Div", ["said", "under"], ["rest"]), helper.make_node("Add", ["votes", "rest"], ["p"])]
+        if counted else [helper.make_node("Identity", ["sums"], ["p"])]
+    )]  # fmt: skip
+    tensors = [tensor(name, np.float32(each)) for name, each in {"zero": 0, "one": 1, "three": 3}.items()]
+    tensors += [tensor("turned", turned), tensor("seconds", np.array([[0, 1, 2]], np.float32))]
+    outputs = [value("label", ["N"], TensorProto.STRING), value("p", ["N", 3])]
+    return saved(path, nodes, [value("input", ["N", 3])], outputs, tensors if counted else [])
+
+
+def won_by(a: float, b: float, c: float) -> list[int]:
+    """Votes, as `of_three` counts them."""
+    return [int(a > b) + int(c > a), int(a <= b) + int(b > c), int(c <= a) + int(b <= c)]
+
+
+@pytest.mark.parametrize("counted", ["", "Abs"])
+def test_of_three_classes_most_votes_are_the_label_and_of_equals_the_first(counted: str, tmp_path: Path) -> None:
+    """As `SVC()` and `SVC(decision_function_shape="ovo")` are written."""
+    path, told = of_three(tmp_path / "m.onnx", counted=counted), list[Any]()
+
+    model = aias.import_model(path, like=rows(), home=tmp_path, scores="logits", watch=told.append)
+
+    votes = np.array([won_by(*map(np.float32, row)) for row in zip(*rows().values(), strict=True)])
+    assert (votes.max(axis=1) == 1).any(), "some rows have a vote for each"
+    assert model.predict(rows()).tolist() == [LABELS[at] for at in votes.argmax(axis=1)]
+    a, b, c = (np.array(rows()[name]) for name in "abc")
+    said = np.column_stack([(a - b) + (c - a), (b - a) + (b - c), (a - c) + (c - b)])
+    scores = votes + said / (3 * (np.abs(said) + 1)) + (votes.max(axis=1, keepdims=True) == 1) * [1, 0, 0]
+    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model.predict_proba(rows()), chances, atol=1e-5)
+    assert any("votes between each two" in each.message for each in told if each.name == "import.note")
+
+
+def test_scores_that_are_made_of_votes_in_another_way_are_taken_as_they_are(tmp_path: Path) -> None:
+    described = Onnx.read(of_three(tmp_path / "m.onnx", counted="Exp"))
+
+    assert described.outputs.votes == 0 and described.outputs.scores == "p"
+
+
+def test_votes_beside_probabilities_are_refused_and_without_labels_imported(tmp_path: Path) -> None:
+    """`SVC(probability=True)` of three classes: no label follows from its probabilities."""
+    path = of_three(tmp_path / "m.onnx", prob_a=[-1.0, -1.0, -1.0], prob_b=[0.1, 0.2, 0.3])
+
+    with pytest.raises(UnfitModel, match="labels are votes and not the likeliest") as refused:
+        aias.import_model(path, like=rows(), home=tmp_path)
+
+    assert "CalibratedClassifierCV" in refused.value.hint and "del onx.graph.output[0]" in refused.value.hint
+    held = onnx.load(path)
+    del held.graph.output[0]
+    onnx.save(held, path)
+    model = aias.import_model(path, like=rows(), home=tmp_path)
+    chances = model.predict_proba(rows())
+    assert model.predict(rows()).tolist() == [LABELS[at] for at in chances.argmax(axis=1)]
+    np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-5)
+
+
+def outliers(path: Path, *, sign: bool = False, border: float = 0.0, rest: float = 1.0) -> Path:
+    """As `LocalOutlierFactor(novelty=True)` and `IsolationForest` are written or, of a `sign`, `OneClassSVM`: a score,
+    and 1 or -1."""
+    nodes = [helper.make_node("MatMul", ["input", "w"], ["scores"])]
+    nodes += (
+        [helper.make_node("Sign", ["scores"], ["s"]), helper.make_node("Cast", ["s"], ["label"], to=TensorProto.INT64)]
+        if sign else
+        [helper.make_node("Less", ["scores", "border"], ["out"]),
+         helper.make_node("Cast", ["out"], ["o"], to=TensorProto.INT64), helper.make_node("Mul", ["o", "down"], ["d"]),
+         helper.make_node("Add", ["d", "rest"], ["label"])]
+    )  # fmt: skip
+    tensors = [tensor("w", WEIGHTS[:, :1]), tensor("border", np.float32(border)),
+               tensor("down", np.array([-2])), tensor("rest", np.array([rest], np.int64))]  # fmt: skip
+    return saved(path, nodes, [value("input", ["N", 3])],
+                 [value("label", ["N", 1], TensorProto.INT64), value("scores", ["N", 1])],
+                 tensors[:1] if sign else tensors)  # fmt: skip
+
+
+@pytest.mark.parametrize("sign", [False, True])
+def test_of_who_finds_outliers_the_score_is_given_and_told_apart_where_classes_are_named(
+    sign: bool, tmp_path: Path
+) -> None:
+    path, told = outliers(tmp_path / "m.onnx", sign=sign), list[Any]()
+
+    model = aias.import_model(path, like=rows(), home=tmp_path, watch=told.append)
+
+    scores = np.array([rows()[name] for name in "abc"]).T @ WEIGHTS[:, 0]
+    np.testing.assert_allclose(model.predict(rows()), scores, atol=1e-5)
+    assert any("below 0 of an outlier" in each.message for each in told if each.name == "import.note")
+    named = aias.import_model(path, like=rows(), home=tmp_path, classes=["out", "in"], scores="logits")
+    assert named.predict(rows()).tolist() == ["in" if each > 0 else "out" for each in scores]
+
+
+@pytest.mark.parametrize("other", [{"border": 0.5}, {"rest": 3.0}])
+def test_labels_that_another_border_decides_stay_labels(other: dict[str, float], tmp_path: Path) -> None:
+    assert Onnx.read(outliers(tmp_path / "m.onnx", **other)).description.labels
+
+
+def test_categories_of_which_the_first_is_left_out_are_imported(tmp_path: Path) -> None:
+    """As `OneHotEncoder(drop="first", handle_unknown="ignore")` is written: all but one column are taken of it."""
+    nodes = [
+        helper.make_node("OneHotEncoder", ["colour"], ["hot"], domain="ai.onnx.ml", cats_strings=list(LABELS), zeros=1),
+        helper.make_node("Reshape", ["hot", "flat"], ["each"]),
+        helper.make_node("Gather", ["each", "kept"], ["x"], axis=1), helper.make_node("MatMul", ["x", "w"], ["p"]),
+    ]  # fmt: skip
+    tensors = [tensor("flat", np.array([-1, 3])), tensor("kept", np.array([1, 2])),
+               tensor("w", np.array([[2.0], [5.0]], np.float32))]  # fmt: skip
+    path = saved(tmp_path / "m.onnx", nodes, [value("colour", ["N", 1], TensorProto.STRING)], [value("p", ["N", 1])],
+                 tensors)  # fmt: skip
+    held = {"colour": ["red", "green", "blue", "red", "blue"]}
+
+    model = aias.import_model(path, like=held, home=tmp_path)
+
+    np.testing.assert_allclose(model.predict({"colour": ["red", "green", "blue", "mauve"]}), [0, 2, 5, 0])
 
 
 @pytest.mark.parametrize(("element", "hint"), [(TensorProto.DOUBLE, "for float32"), (TensorProto.FLOAT, "again")])

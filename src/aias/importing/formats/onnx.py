@@ -18,6 +18,7 @@ from aias.core.links import sigmoid, softmax
 from aias.graph.builder import IR_VERSION, Builder
 from aias.importing.columns import MISSING, UNSEEN
 from aias.importing.formats.contract import Description, Plan, UnfitModel, UnreadableModel, Values
+from aias.importing.machines import Votes
 from aias.importing.safety import loaded, plain
 from aias.importing.signature import Outputs, Slot, classes_of, outputs_of, pruned, slots_of, without_names
 
@@ -50,7 +51,7 @@ class Onnx:
             )
         self.width = 1 if self.flat else int(found.shape[1])
         classified = self.outputs.label is not None
-        count = max(2, self.width) if classified else self.width
+        count = self.outputs.votes or (max(2, self.width) if classified else self.width)
         task = ("binary" if count == 2 else "multiclass") if classified else ""
         one_each = len(self.slots) > 1 and all(len(slot.inputs) == 1 for slot in self.slots)
         self.description = Description(
@@ -68,6 +69,8 @@ class Onnx:
         scores = found.reshape(len(found), -1).astype(np.float64)
         if self.outputs.turned:
             scores = scores[:, ::-1]
+        if self.outputs.votes:
+            scores = Votes(self.outputs.votes).scores(scores)
         with np.errstate(over="ignore", invalid="ignore"):
             if plan.classes and plan.scores == "logits":
                 scores = sigmoid(scores) if self.width == 1 else softmax(scores)
@@ -92,6 +95,8 @@ class Onnx:
         scores = builder.op("Cast", own, to=TensorProto.DOUBLE)
         if self.outputs.turned:
             scores = builder.op("Gather", scores, builder.constant(np.array([1, 0])), axis=1)
+        if self.outputs.votes:
+            scores = Votes(self.outputs.votes).write(builder, scores)
         if self.flat:
             scores = builder.op("Reshape", scores, builder.constant(np.array([-1, 1])))
         if plan.classes and plan.scores == "logits":
@@ -211,7 +216,13 @@ def _notes(inputs: Sequence[Any], outputs: Outputs) -> tuple[str, ...]:
     names = [each.name for each in inputs if each.kind in {"whole", "flag"}]
     zeros = f"a missing value of {', '.join(names[:8])} counts as 0: whole numbers cannot tell it apart"
     evens = "its support vector machine says .5 and .5 where a value that reaches it is missing"
-    return (zeros,) * bool(names) + (evens,) * bool(outputs.label_weights)
+    signs = (
+        "its labels 1 and -1 only say whether its score is above 0: a version gives the score, below 0 of an outlier; "
+        "as labels besides by `--classes outlier,usual --scores logits`"
+    )
+    votes = "its scores are votes between each two classes: what is made of them orders classes, and is no frequency"
+    said = ((zeros, names), (evens, outputs.label_weights), (signs, outputs.outliers), (votes, outputs.votes))
+    return tuple(note for note, holds in said if holds)
 
 
 def _session(model: bytes, reads: set[int]) -> Any:
