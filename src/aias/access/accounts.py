@@ -93,13 +93,11 @@ class Account:
         self.quotas = tuple(quotas)
         self._held = [Held(quota, at + _PLACES[quota.unit, quota.per]) for quota in quotas]
         of_requests, of_rows = ([each for each in self._held if each.of_rows is rows] for rows in (False, True))
-        self._asked = {(True, False): of_requests, (False, True): of_rows, (True, True): self._held}
+        self._asked = {(False, False): [], (True, False): of_requests, (False, True): of_rows, (True, True): self._held}
 
     def take(self, requests: int = 0, rows: int = 0, *, only_look: bool = False) -> Spent | None:
         """Take so much of all quotas, or of none; then which has no more. Raises `LedgerBusy`."""
-        if not self.holds(requests, rows):
-            return None
-        if only_look:
+        if only_look or not self._asked[requests > 0, rows > 0]:
             return self.taken(requests, rows, only_look=True)
         ledger = self.ledger
         with ledger.threads:
@@ -111,7 +109,7 @@ class Account:
 
     def holds(self, requests: int, rows: int) -> bool:
         """Whether it counts anything of so much."""
-        return bool(self._asked.get((requests > 0, rows > 0)))
+        return bool(self._asked[requests > 0, rows > 0])
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -141,8 +139,12 @@ class Account:
         now, words = self.ledger.clock(), self._words
         found: list[int] = []
         for each in self._held:
-            left, until = each.left(words[each.place], now)
-            found += (left, -(-until // 1_000_000_000))
+            step, behind = each.step, words[each.place] - now
+            if 0 < behind <= each.room:
+                found += each.once - -(-behind // step), -(-behind // 1_000_000_000)
+            else:
+                left, until = each.left(words[each.place], now)
+                found += left, -(-until // 1_000_000_000)
         return found
 
     def taken(self, requests: int, rows: int, *, only_look: bool) -> Spent | None:

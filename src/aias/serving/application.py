@@ -15,6 +15,7 @@ from aias.serving.admission.access_control import AccessControl
 from aias.serving.admission.early_refusals import EarlyRefusals
 from aias.serving.admission.idempotency import take_name
 from aias.serving.admission.loop_lag import LoopLag
+from aias.serving.admission.quotas import pay_together
 from aias.serving.admission.repeated_refusals import RepeatedRefusals
 from aias.serving.admission.urgency import DEADLINE, PRIORITY, read_urgency
 from aias.serving.batching.executor import Executor
@@ -29,7 +30,7 @@ from aias.serving.http.bodies import Bodies, ClientGone, Receive, encoding_of, g
 from aias.serving.http.conversations import reply_of, told
 from aias.serving.http.headers import read_headers, take_id
 from aias.serving.http.heads import Head, Heads
-from aias.serving.http.lengths import ELSEWHERE, LONG, Lengths, rows_of
+from aias.serving.http.lengths import ELSEWHERE, LONG, Lengths
 from aias.serving.http.messages import FILES, Reply, Request, is_table
 from aias.serving.http.responses import Send, response_of, send_reply
 from aias.serving.http.routes import Envelope, Envelopes, Route, RouteTable
@@ -41,7 +42,6 @@ from aias.serving.survival.isolated_versions import IsolatedVersions
 from aias.serving.survival.journal import Runs, Slot
 from aias.serving.versions.catching_up import CatchingUp
 from aias.serving.versions.fetching import Fetching
-from aias.serving.versions.model import Model
 from aias.serving.versions.router import Router
 
 if TYPE_CHECKING:
@@ -77,12 +77,12 @@ class Application:
         self._loop = OnLoop(runs, metrics=metrics, watch=watch, bounds=bounds)
         self.newcomer = self._loop.newcomer
         self._lengths = Lengths(bounds, self.response_cache, self._loop)
-        self.together = Together(runs, took=self._loop.took, finish=self._finish)
+        self.together = Together(runs, pay_together, self._turn_away, took=self._loop.took, finish=self._finish)
         self._threads, self.fetching = Threads(executor, bounds, self._bodies), Fetching(router.bring, bounds)
         self.catching_up = CatchingUp(router.look)
         self.look = EarlyRefusals(
             self, router=router, access=access, executor=executor, on_loop=self._loop, bounds=bounds,
-            response_cache=self.response_cache, let_in=self._let_in,
+            response_cache=self.response_cache, let_in=access.let_in,
         ).look  # fmt: skip
         self.isolated: IsolatedVersions | None = None
         self._ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, count())
@@ -138,7 +138,8 @@ class Application:
         request = self.request(head, slot, body)
         try:
             self.observing.begin(request)
-            self._let_in(head.route, request, model, row_too=True)
+            joins = deliver is not None and self.together.wants(model)
+            self._access.let_in(head.route, request, model, row_too=True, later=joins and length is not LONG)
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_urgency(request)
             if length is LONG and self._loop.must_wait(request, len(body)):
@@ -149,7 +150,7 @@ class Application:
                     return None
                 self._loop.later(head.route, request, partial(self._deliver, request, more, started, deliver), has_gone)
                 return b""
-            if deliver is None or not self.together.wants(model):
+            if not joins or deliver is None:
                 reply = self._loop.inline(head.route, request)
             else:
                 found = self._loop.asking(head.route, request)
@@ -187,6 +188,10 @@ class Application:
         except Exception as fault:  # noqa: BLE001  as above
             reply = self._refusal(fault, request)
         waiting.deliver(self._response(request, reply, waiting.more, waiting.started))
+
+    def _turn_away(self, waiting: Waiting, fault: Refusal) -> None:
+        reply = self._refusal(fault, waiting.request)
+        waiting.deliver(self._response(waiting.request, reply, waiting.more, waiting.started))
 
     def request(self, head: Head, slot: Slot | None, body: bytes = b"") -> Request:
         """Of a caller of whom only the head is known so far."""
@@ -245,12 +250,12 @@ class Application:
         route = self._route(request)
         model = self._router.known(request.places.get("endpoint"))
         try:
-            self._let_in(route, request, model)
+            self._access.let_in(route, request, model)
         except BadKey as fault:
             if not fault.may_be_new:
                 raise
             await self.catching_up.look()
-            self._let_in(route, request, model)
+            self._access.let_in(route, request, model)
         if request.slot is not None and request.slot.fault is not None:
             # Its run has been the end of a process before.
             raise request.slot.take_fault()
@@ -320,16 +325,6 @@ class Application:
             # Also where only a description is wanted: whether it is ready asks just this.
             self.isolated.check(request.asked.version)
 
-    def _let_in(self, route: Route, request: Request, model: Model | None = None, **how: bool) -> None:
-        """Whose key it is, and whether it may ask. `model`: what it comes for, if known; `how`: see `Charge.enter`."""
-        request.route = route.path
-        key = self._access.check_key(route, request.headers)
-        if key is not None:
-            request.tenant, request.payer, request.key, request.model = key.id, key.payer, key.name, model
-            if key.quotas or key.shared:
-                request.charge = self._access.quotas.charge(key, request.slot)
-                request.charge.enter(partial(rows_of, request, model), **how)
-
     def _admit(self, request: Request) -> None:
         """Refuse what comes too late already, as the loop is behind, or would wait too long: before its body is."""
         model, now = request.asked, time.monotonic()
@@ -386,8 +381,8 @@ class Application:
         fault = for_caller(raised) or AiasError("the server failed to answer", hint="its log has more")
         status = status_of(fault if isinstance(fault, Refusal) else raised)
         if fault is not raised:
-            traced = f" (trace {trace})" if (trace := trace_id(request)) else ""
-            log.error("request %s failed%s", request.id, traced, exc_info=raised)
+            trace = trace_id(request)
+            log.error("request %s failed%s", request.id, f" (trace {trace})" if trace else "", exc_info=raised)
         forget_frames(raised)
         self.observing.refused(request, fault.code)
         if status == 503 and request.charge is not None:

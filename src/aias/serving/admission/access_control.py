@@ -3,13 +3,19 @@
 import ipaddress
 import re
 from collections.abc import Iterable
-from typing import Final, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
 
 from aias.access.accounts import Usage
 from aias.access.keys import Key
 from aias.serving.admission.quotas import Quotas
+from aias.serving.http.lengths import rows_of
+from aias.serving.http.messages import Request
 from aias.serving.http.routes import PUBLIC, Route
 from aias.serving.refusals import BadKey, BadRequest, MissingScope, NoKey, UnknownHost, foreign_origin
+
+if TYPE_CHECKING:
+    from aias.serving.versions.model import Model
 
 LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
 
@@ -67,6 +73,19 @@ class AccessControl:
             hint = f"`aias keys create NAME --scope {route.scope}` makes one that has it"
             raise MissingScope(f"this key has no scope `{route.scope}`", hint=hint)
         return key
+
+    def let_in(self, route: Route, request: Request, model: "Model | None" = None, **how: bool) -> None:
+        """Whose key it is, and whether it may ask. `model`: what it comes for, if known; `how`: see `Charge.enter`.
+
+        Raises as `check_key`, and `QuotaSpent`, `Busy`, `StorageFailed`, `Damaged`.
+        """
+        request.route = route.path
+        key = self.check_key(route, request.headers)
+        if key is not None:
+            request.tenant, request.payer, request.key, request.model = key.id, key.payer, key.name, model
+            if key.quotas or key.shared:
+                request.charge = self.quotas.charge(key, request.slot)
+                request.charge.enter(partial(rows_of, request, model), **how)
 
     def used(self) -> list[tuple[Key, Usage]]:
         """What each key that has quotas has used of them."""

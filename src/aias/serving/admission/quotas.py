@@ -5,19 +5,22 @@
 
 A request that is answered again, as its worker died, has paid: what it took stands in the slot of its connection.
 
+Whoever is answered in one turn of the loop pays together, before anything is run, as long as nothing is short; else
+each pays at the door.
+
 Keys without quotas never come here.
 """
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from aias.access.accounts import Account, Spent, Usage, take_of_all
 from aias.access.keys import Key
 from aias.access.ledger import Ledger, LedgerBusy
 from aias.access.quotas import AMOUNT_MAX, RATES, Quota
-from aias.serving.refusals import Busy, QuotaSpent
+from aias.serving.refusals import Busy, QuotaSpent, Refusal
 from aias.serving.survival.journal import Slot
 
 _DAY_SECONDS: Final = 86_400
@@ -31,6 +34,10 @@ class Payer:
 
     def __init__(self, key: Key, owed: list[Owed]) -> None:
         self.key, self.owed, self.accounts = key, owed, [account for _, account in owed]
+        self.is_short = False
+        """Whether the last that would take something was refused."""
+
+        self._only = self.accounts[0] if len(self.accounts) == 1 else None
         quotas = [(quota, whose) for whose, account in owed for quota in account.quotas]
         self.policy = b", ".join(_policy(*each) for each in quotas)
         self._left = b", ".join(b'"%b";r=%%d;t=%%d' % _name(*each) for each in quotas)
@@ -43,9 +50,25 @@ class Payer:
     def take(self, requests: int = 0, rows: int = 0, *, only_look: bool = False) -> tuple[Account, Spent] | None:
         """Raises `Busy`."""
         try:
-            return take_of_all(self.accounts, requests, rows, only_look=only_look)
+            if self._only is None:
+                refused = take_of_all(self.accounts, requests, rows, only_look=only_look)
+            else:
+                spent = self._only.take(requests, rows, only_look=only_look)
+                refused = None if spent is None else (self._only, spent)
         except LedgerBusy as fault:
             raise _busy(fault) from None
+        if not only_look:
+            self.is_short = refused is not None
+        return refused
+
+    def pays_for(self, charges: "Sequence[Charge]") -> bool:
+        """Take all that is due, if all is there. Raises `Busy`."""
+        if self.take(len(charges), sum([each.rows_due for each in charges])) is not None:
+            return False
+        left = self.left()
+        for each in charges:
+            each.has_paid(each.rows_due, left)
+        return True
 
     def give_back(self, requests: int = 0, rows: int = 0) -> None:
         """What cannot be given back now stays taken: better than to keep the caller waiting."""
@@ -60,11 +83,11 @@ class Quotas:
     def __init__(self, ledger: Callable[[], Ledger]) -> None:
         self._open = ledger
         self._ledger: Ledger | None = None
-        self._payers: dict[str, Payer] = {}
+        self.payers: dict[str, Payer] = {}
 
     def charge(self, key: Key, slot: Slot | None = None) -> "Charge":
         """For one request of a key, on a connection that has a slot. Raises `Busy`, `StorageFailed`, `Damaged`."""
-        found = self._payers.get(key.id)
+        found = self.payers.get(key.id)
         if found is None or (found.key is not key and found.key != key):
             try:
                 owed = [
@@ -74,7 +97,7 @@ class Quotas:
                 ]
             except LedgerBusy as fault:
                 raise _busy(fault) from None
-            found = self._payers[key.id] = Payer(key, owed)
+            found = self.payers[key.id] = Payer(key, owed)
         return Charge(found, slot)
 
     def look(self, key: Key | None) -> None:
@@ -107,27 +130,41 @@ class Quotas:
 class Charge:
     """What one request has taken of its key's quotas, and of its tenant's: what is used, and what is ahead of that."""
 
-    __slots__ = ("_payer", "_requests", "_requests_ahead", "_rows", "_rows_ahead", "_slot", "_turn")
+    __slots__ = (
+        "_left", "_requests", "_requests_ahead", "_rows", "_rows_ahead", "_slot", "_turn",
+        "is_due", "payer", "rows_due",
+    )  # fmt: skip
 
     def __init__(self, payer: Payer, slot: Slot | None = None) -> None:
-        self._payer, self._slot = payer, slot
-        self._requests = self._rows = self._requests_ahead = self._rows_ahead = self._turn = 0
+        self.payer, self._slot = payer, slot
+        self._requests = self._rows = self._requests_ahead = self._rows_ahead = self.rows_due = self._turn = 0
+        self.is_due, self._left = False, b""
         if slot is not None:
             self._turn = slot.turn
             if slot.prepaid:
                 self._requests_ahead, self._rows_ahead = slot.prepaid >> 32, slot.prepaid & 0xFFFFFFFF
 
-    def enter(self, guess: Callable[[], int] = lambda: 1, *, row_too: bool = False, only_look: bool = False) -> None:
+    def enter(
+        self,
+        guess: Callable[[], int] = lambda: 1,
+        *,
+        row_too: bool = False,
+        later: bool = False,
+        only_look: bool = False,
+    ) -> None:
         """One request; refused too when there is not a row left. Raises `QuotaSpent`, `Busy`.
 
         `guess`: its rows, as far as can be told before it is read. So many must be there when it comes again.
         `row_too`: take a row at once, for `rows` to use: that comes in a moment, and each taking costs a lock.
-        `only_look`: whether it might enter.
+        `later`: it is taken in `pay_together`. `only_look`: whether it might enter.
         """
-        row_too = row_too and not self._rows_ahead and self._payer.counts_rows
+        if later and not (self.payer.is_short or self._requests_ahead or self._rows_ahead):
+            self.is_due = True
+            return
+        row_too = row_too and not self._rows_ahead and self.payer.counts_rows
         if not row_too:
             self._look_for_rows(guess)
-        refused = self._payer.take(0 if self._requests_ahead else 1, 1 if row_too else 0, only_look=only_look)
+        refused = self.payer.take(0 if self._requests_ahead else 1, 1 if row_too else 0, only_look=only_look)
         if refused is not None:
             if row_too:
                 self._look_for_rows(guess)
@@ -139,10 +176,13 @@ class Charge:
         self._tell()
 
     def rows(self, count: int) -> None:
-        """So many rows. Raises `QuotaSpent`, `Busy`."""
+        """So many rows, and what is due. Raises `QuotaSpent`, `Busy`."""
+        if self.is_due:
+            self.pay(count)
+            return
         if not count:
             return
-        payer, ahead = self._payer, self._rows_ahead
+        payer, ahead = self.payer, self._rows_ahead
         if count > ahead and payer.counts_rows:
             refused = payer.take(rows=count, only_look=True) if count > payer.rows_once else None
             refused = refused or payer.take(rows=count - ahead)
@@ -152,33 +192,65 @@ class Charge:
         self._rows += count
         self._tell()
 
+    def row_later(self) -> None:
+        """One row, which `pay_together` takes if it takes the request. Raises `QuotaSpent`, `Busy`."""
+        if self.is_due:
+            self.rows_due = 1
+        else:
+            self.rows(1)
+
+    def pay(self, rows: int = 0) -> None:
+        """What is due, and so many rows more. Raises `QuotaSpent`, `Busy`."""
+        self.is_due, rows = False, rows + self.rows_due
+        if (refused := self.payer.take(1, rows)) is not None:
+            raise self._refusal(refused, rows)
+        self.has_paid(rows)
+
+    def paid_alone(self) -> Refusal | None:
+        """As `pay`; why not, where not all is there. Raises `Busy`."""
+        try:
+            self.pay()
+        except QuotaSpent as fault:
+            return fault
+        return None
+
+    def has_paid(self, rows: int, left: bytes = b"") -> None:
+        """`left`: what is left, where others have paid along with it."""
+        self.is_due, self._requests, self._rows, self._left = False, 1, rows, left
+        self._tell()
+
     def rows_again(self) -> None:
         """The same rows will be counted once more, as another version is asked."""
-        self._payer.give_back(rows=self._rows + self._rows_ahead)
+        self.payer.give_back(rows=self._rows + self._rows_ahead)
         self._rows = self._rows_ahead = 0
         self._tell()
 
     @property
     def policy(self) -> bytes:
         """All quotas, as draft-ietf-httpapi-ratelimit-headers-11 has it."""
-        return self._payer.policy
+        return self.payer.policy
 
     def settle(self) -> bytes:
-        """It is answered: what is ahead and was not used is given back. What is left, as that draft has it."""
+        """It is answered: what is due is taken, if it is there, and what is ahead and was not used is given back.
+        What is left, as that draft has it."""
+        if self.is_due:
+            with contextlib.suppress(QuotaSpent, Busy):
+                self.pay()
         if self._rows_ahead:
-            self._payer.give_back(rows=self._rows_ahead)
+            self.payer.give_back(rows=self._rows_ahead)
             self._rows_ahead = 0
             self._tell()
-        return self._payer.left()
+        return self._left or self.payer.left()
 
     def cancel(self) -> None:
         """It was not answered, for reasons of ours."""
-        self._payer.give_back(self._requests + self._requests_ahead, self._rows + self._rows_ahead)
+        self.payer.give_back(self._requests + self._requests_ahead, self._rows + self._rows_ahead)
+        self.is_due, self._left = False, b""
         self._requests = self._rows = self._requests_ahead = self._rows_ahead = 0
         self._tell()
 
     def _look_for_rows(self, guess: Callable[[], int]) -> None:
-        payer = self._payer
+        payer = self.payer
         if self._rows_ahead or not payer.counts_rows or (refused := payer.take(rows=1, only_look=True)) is None:
             return
         # What would be more than ever passes at once may be a wrong guess.
@@ -194,13 +266,29 @@ class Charge:
 
     def _refusal(self, refused: tuple[Account, Spent], rows: int = 1) -> QuotaSpent:
         account, (quota, seconds) = refused
-        whose = next(whose for whose, each in self._payer.owed if each is account)
+        whose = next(whose for whose, each in self.payer.owed if each is account)
         whose = f"the tenant `{whose}`" if whose else "this key"
         if seconds is None:
             said = f"{rows:,} {quota.unit} at once; {whose}'s quota is {quota}"
             return QuotaSpent(said, hint="send fewer rows at once")
         said, hint = f"{whose}'s quota of {quota} is spent", f"try again in {_in_words(seconds)} s"
         return QuotaSpent(said, retry_seconds=seconds, hint=hint)
+
+
+def pay_together(charges: Iterable[Charge | None]) -> dict[int, Refusal]:
+    """Take what is due of requests that are about to run. Which of them, by place, are refused, and why."""
+    due: dict[Payer, list[tuple[int, Charge]]] = {}
+    for at, charge in enumerate(charges):
+        if charge is not None and charge.is_due:
+            due.setdefault(charge.payer, []).append((at, charge))
+    refused: dict[int, Refusal] = {}
+    for payer, group in due.items():
+        try:
+            if not payer.pays_for([charge for _, charge in group]):
+                refused |= {at: fault for at, charge in group if (fault := charge.paid_alone()) is not None}
+        except Busy as fault:
+            refused |= dict.fromkeys((at for at, _ in group), fault)
+    return refused
 
 
 def _name(quota: Quota, whose: str) -> bytes:

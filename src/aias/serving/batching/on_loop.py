@@ -125,7 +125,7 @@ class OnLoop:
         if ask.count != 1 or joins is None:
             return self._run(request, partial(answered, conversation, ask, request))
         if request.charge is not None:
-            request.charge.rows(1)
+            request.charge.row_later()
         try:
             return conversation, ask.encode(joins)
         except Exception as fault:  # noqa: BLE001  the handler says what it means for its callers

@@ -1,7 +1,7 @@
 """What many callers ask of a tiny model in one turn of the event loop, run as one.
 
     bytes ─▶ key, columns ─┐
-    bytes ─▶ key, columns ─┼─▶ graph, once ─▶ an answer for each, in the order in which they came
+    bytes ─▶ key, columns ─┼─▶ quotas, once ─▶ graph, once ─▶ an answer for each, in the order in which they came
     bytes ─▶ key, columns ─┘
 
 Nobody waits for company: what runs together is what the loop found when it last looked. A forest answers 32 rows of one
@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Final
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers
 from aias.serving.http.messages import Conversation, Request
+from aias.serving.refusals import Refusal
 from aias.serving.survival.journal import Runs
 from aias.serving.versions.model import Model
 
 if TYPE_CHECKING:
+    from aias.serving.admission.quotas import Charge
     from aias.serving.connections.transport import Headers
 
 REQUESTS_MAX: Final = 64
@@ -49,17 +51,20 @@ class Waiting:
 
 
 class Together:
-    """`runs`: where it is written down what runs. `took` is told the seconds of each run, one of its requests,
-    and its rows if it had several; `finish` each request's answer, or why there is none, and the seconds of its run."""
+    """`runs`: where it is written down what runs. `pay` says which requests, by place, may not run, and why, which
+    `turn_away` is told. `took` is told the seconds of each run, one of its requests, and its rows if it had several;
+    `finish` each request's answer, or why there is none, and the seconds of its run."""
 
     def __init__(
         self,
         runs: Runs | None,
+        pay: Callable[[list["Charge | None"]], dict[int, Refusal]],
+        turn_away: Callable[[Waiting, Refusal], None],
         *,
         took: Callable[[Request, Model, float, int], None],
         finish: Callable[[Waiting, Answers | Exception, float], None],
     ) -> None:
-        self._runs, self._took, self._finish = runs, took, finish
+        self._runs, self._pay, self._turn_away, self._took, self._finish = runs, pay, turn_away, took, finish
         self._waiting: dict[int, list[Waiting]] = {}
         self._is_called = self._had_company = False
         self._alone = 0
@@ -100,6 +105,12 @@ class Together:
         self.run()
 
     def _run(self, held: list[Waiting]) -> None:
+        if refused := self._pay([each.request.charge for each in held]):
+            for at, fault in refused.items():
+                self._turn_away(held[at], fault)
+            held = [each for at, each in enumerate(held) if at not in refused]
+            if not held:
+                return
         runs, model = self._runs, held[0].request.asked
         slots = [] if runs is None else [each.request.slot for each in held]
         if runs is not None:

@@ -12,7 +12,7 @@ import pytest
 from aias.access.keys import Key
 from aias.access.ledger import Ledger
 from aias.access.quotas import Quota, checked
-from aias.serving.admission.quotas import Quotas
+from aias.serving.admission.quotas import Charge, Quotas, pay_together
 from aias.serving.refusals import QuotaSpent
 from aias.serving.survival.journal import Layout, Pages, Slot
 from aias.serving.survival.keeper import can_keep
@@ -293,3 +293,57 @@ def test_a_row_and_a_request_cost_one_lock(tmp_path: Path, clock: Clock, monkeyp
     with pytest.raises(QuotaSpent):
         charge.rows(1)
     assert [each.used for _, each in quotas.used([key])] == [1, 3]
+
+
+def due(quotas: Quotas, key: Key, count: int) -> list[Charge]:
+    """Requests of one row each, which have not paid yet."""
+    charges = [quotas.charge(key) for _ in range(count)]
+    for each in charges:
+        each.enter(row_too=True, later=True)
+        each.row_later()
+    return charges
+
+
+def test_who_runs_together_pays_together_and_of_what_is_short_the_first_have_it(tmp_path: Path, clock: Clock) -> None:
+    key = Key("some", "shop", frozenset(), "0000", datetime.now(UTC), quotas=checked(["9/day", "20 rows/day"]))
+    other = Key("more", "shop", frozenset(), "0000", datetime.now(UTC), quotas=checked(["2 rows/day"]))
+    quotas = Quotas(partial(Ledger.open, tmp_path, clock=clock))
+
+    first = due(quotas, key, 6)
+    assert [each.used for _, each in quotas.used([key])] == [0, 0]
+    assert pay_together([*first, None, *due(quotas, other, 2)]) == {}
+    assert [each.used for _, each in quotas.used([key, other])] == [6, 6, 2]
+    assert {each.settle() for each in first} == {b'"requests-day";r=3;t=43200, "rows-day";r=14;t=43200'}
+
+    second = due(quotas, key, 5)
+    refused = pay_together(second)
+
+    assert list(refused) == [3, 4]
+    assert {type(fault) for fault in refused.values()} == {QuotaSpent}
+    assert [each.used for _, each in quotas.used([key])] == [9, 9]
+    # Where it is short, the door knows.
+    with pytest.raises(QuotaSpent):
+        quotas.charge(key).enter(row_too=True, later=True)
+    second[0].cancel()
+    assert [each.used for _, each in quotas.used([key])] == [8, 8]
+    due(quotas, key, 1)
+    assert [each.used for _, each in quotas.used([key])] == [9, 9]
+
+
+def test_what_is_due_is_paid_before_many_rows_and_where_none_are_asked(tmp_path: Path, clock: Clock) -> None:
+    key, quotas, _ = one_a_day(tmp_path, clock)
+    charge = quotas.charge(key)
+    charge.enter(later=True)
+    charge.rows(2)
+    assert [each.used for _, each in quotas.used([key])] == [1, 2]
+    charge.cancel()
+
+    charge = quotas.charge(key)
+    charge.enter(later=True)
+    charge.settle()
+    assert [each.used for _, each in quotas.used([key])] == [1, 0]
+    charge = quotas.charge(key)
+    charge.enter(later=True)
+    assert charge.settle() == b'"requests-day";r=0;t=43200, "rows-day";r=3;t=43200'
+    with pytest.raises(QuotaSpent):
+        charge.enter(later=True)

@@ -241,6 +241,9 @@ def test_quotas_are_exact_within_a_turn(tmp_path: Path) -> None:
         turns.turn(*(partial(each.ask, asked(50, key="limited")) for each in callers))
 
         assert [each.wire.status for each in callers] == [200] * 4 + [429] * 2
+        assert turns.model.runs == [4]
+        assert callers[5].wire.body["error"]["code"] == "serving.quota-spent"
+        assert b'ratelimit: "rows-day";r=0;' in callers[5].wire.said
 
 
 def test_all_is_counted_as_if_each_had_come_alone() -> None:
