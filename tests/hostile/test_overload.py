@@ -194,10 +194,15 @@ def test_who_is_refused_and_then_sends_nonsense_gets_no_second_answer(server: Li
         assert read_all(client) == b""
 
 
-def test_what_stands_behind_the_last_request_of_a_connection_is_not_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [10_000, 9, 90])
+def test_what_stands_behind_the_last_request_of_a_connection_is_not_run(tmp_path: Path, first: int) -> None:
+    """Whether it comes in one piece or in two."""
+    sent = head(len(BODY), LATE, "Connection: close") + BODY + head(key="some") + BODY
     with full(tmp_path) as (running, model):
         with running.socket() as client:
-            client.sendall(head(len(BODY), LATE, "Expect: 100-continue") + BODY + head(key="some") + BODY)
+            client.sendall(sent[:first])
+            samples(running)  # what came before has been read
+            client.sendall(sent[first:])
             said = read_all(client)
             assert said.count(b"HTTP/1.1 ") == 1
             assert_refused(_of(said))
@@ -206,6 +211,21 @@ def test_what_stands_behind_the_last_request_of_a_connection_is_not_run(tmp_path
         asked = running.call("POST", "/predict/churn", [{"age": 1}], key="some")
 
     assert '"requests-day";r=4' in asked.headers["ratelimit"]
+
+
+@pytest.mark.parametrize("first", [10_000, 9, 90])
+def test_who_has_sent_the_body_without_being_asked_may_go_on_when_refused(tmp_path: Path, first: int) -> None:
+    sent = head(len(BODY), LATE, "Expect: 100-continue") + BODY + head(len(BODY), LATE, "Connection: close") + BODY
+    with full(tmp_path) as (running, _), running.socket() as client:
+        client.sendall(sent[:first])
+        samples(running)
+        client.sendall(sent[first:])
+        said = read_all(client)
+
+    _, *answers = said.split(b"HTTP/1.1 ")
+    for each in answers:
+        assert_refused(_of(b"HTTP/1.1 " + each))
+    assert [b"connection: close" in each.lower() for each in answers] == [False, True]
 
 
 @pytest.mark.parametrize("behind", [b"nonsense\r\n\r\n", head(-1) + b"nonsense\r\n", head(http="HTTP/1.1\r\nno colon")])

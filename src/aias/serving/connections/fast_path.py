@@ -187,7 +187,7 @@ class FastPath(Bounded):
     def _turn_away(self, head: Head, to_come: int | None) -> bool:
         """Refuse a request by its head; what is `to_come` of its body is read for nothing, or its connection ends.
         None: nobody has said how much that is."""
-        ends = head.ends or (to_come or 0) > SKIP_BYTES_MAX
+        ends = head.ends or (head.expects and to_come != 0) or (to_come or 0) > SKIP_BYTES_MAX
         found = self._look(head, self.server_state.default_headers, self.slot, whole=to_come == 0, ends=ends)
         if not isinstance(found, bytes):
             self._coming, self._is_looked_at = found, to_come == 0

@@ -33,7 +33,8 @@ Headers = dict[bytes, bytes]
 @dataclass(frozen=True, slots=True)
 class Head:
     """`headers` and `places` are shared by all requests with this head: nobody changes them. `body_bytes`: None where
-    it does not say. `ends`: after a refusal nothing more is to be said, or nobody could know where it begins."""
+    it does not say. `ends`: the connection, with the answer; `expects`: to hear whether to send the body, which after a
+    refusal may come or not, so that nobody could know where the next request begins."""
 
     path: str
     headers: Headers
@@ -42,6 +43,7 @@ class Head:
     body_bytes: int | None
     plain: bool = True
     ends: bool = False
+    expects: bool = False
     lengths: dict[int, Length] = field(default_factory=dict, compare=False)
     """Of its body for models that have been asked, by their serial."""
 
@@ -78,9 +80,8 @@ class Heads:
         keeps = version == "1.1" and headers.get(b"connection", _KEEPS).lower() == _KEEPS
         plain = keeps and length is not None and not (packed or _NO_HASTE & headers.keys() or self._is_table(headers))
         plain = plain and self._may_call(headers) and not wants_gzip(headers.get(b"accept-encoding"), pays=False)
-        # Whoever asks whether to send a body may do so, or not, when it is told no.
-        ends = not keeps or b"expect" in headers
-        return Head(path, headers, route, found.places, None if chunked else int(length or b"0"), plain, ends)
+        size = None if chunked else int(length or b"0")
+        return Head(path, headers, route, found.places, size, plain, not keeps, b"expect" in headers)
 
     def _may_call(self, headers: Headers) -> bool:
         try:
