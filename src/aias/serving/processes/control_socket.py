@@ -11,6 +11,7 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Literal
@@ -28,6 +29,9 @@ FAILED_MAX: Final = 50
 
 ANSWER_SECONDS_MAX: Final = 10.0
 """The supervisor looks up every half second. Who has connected asks at once, unless the machine is busy."""
+
+
+_PAUSE_SECONDS: Final = 0.1
 
 
 class Deaf(AiasError):
@@ -82,12 +86,18 @@ class ControlSocket:
         """`tell` who asks, and what, until it is closed; whoever is told closes the connection. Each is heard in a
         thread: who is slow to ask keeps nobody waiting."""
         listener = self._listener
-        while listener is not None:
+        while listener is not None and listener is self._listener:
             try:
                 caller = listener.accept()[0]
             except OSError:
-                return
-            threading.Thread(target=_hear, args=(caller, tell), daemon=True).start()
+                # Closed, or no descriptor is free: then whoever calls waits until there is one.
+                time.sleep(_PAUSE_SECONDS)
+                continue
+            try:
+                threading.Thread(target=_hear, args=(caller, tell), daemon=True).start()
+            except RuntimeError:
+                # No thread is to be had: who calls is told nothing, and may call again.
+                caller.close()
 
     def close(self) -> None:
         """Also its name, where that is still ours."""
