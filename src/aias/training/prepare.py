@@ -220,6 +220,11 @@ def _aside(dataset: Dataset, target: str, how: str) -> Dataset:
         raise BadSplit(
             f"rows cannot be parted by `{target}`, which is predicted", hint="name another column, or random"
         )
+    if column not in schema.names and ("time:" in column or "group:" in column):
+        raise BadSplit(
+            f"rows are parted in one way, by time or by a group, and {how!r} names two",
+            hint="`time:` where later rows are to be predicted, `group:` where rows of other groups are",
+        )
     if way == "group":
         reason = "groups the rows: whole groups go to one fold, or to the test"
         schema = Schema(tuple(

@@ -217,6 +217,7 @@ def test_class_weights_must_fit_the_classes() -> None:
         ({"test": 0.95}, UserError, "cannot be the test"),
         ({"learners": ("magic",)}, NotFound, "no learner `magic`"),
         ({"split": "time:nothing"}, AiasError, "nothing"),
+        ({"split": "time:day,group:user"}, AiasError, "names two"),
         ({"split": "group:y"}, AiasError, "which is predicted"),
         ({"target": "z"}, AiasError, "no column `z`"),
     ],
