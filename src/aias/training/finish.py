@@ -109,22 +109,26 @@ def timed(
 
 def finished(
     pipeline: Pipeline, encoder: RowEncoder, draft: Manifest, *, held_out: Dataset, profile: bytes,
-    embedding: Embedding | None = None, same: Trained | None = None, watch: Watch,
+    embedding: Embedding | None = None, same: Trained | None = None, rows_max: int = PARITY_ROWS_MAX, watch: Watch,
 ) -> Trained:  # fmt: skip
     """Compile and prove; raises `ParityBroken` when the graph answers otherwise than the pipeline. `same`: of the same
-    training; where its graph is this one to the byte, its proof and its speed are this one's."""
+    training; where its graph is this one to the byte, its proof and its speed are this one's. `rows_max`: of those held
+    out, by which it is proved."""
     files, runtime = compiled(pipeline, encoder, draft, embedding)
     failpoint("train.after_compile")
     if same is not None and files.items() <= same.files.items():
         proof, row_us = same.manifest.parity, same.manifest.row_us
     else:
-        usual = held_out.frame.head(PARITY_ROWS_MAX).select([each.name for each in draft.inputs]).to_dicts()
+        some = held_out.frame.head(min(PARITY_ROWS_MAX, rows_max))
+        usual = some.select([each.name for each in draft.inputs]).to_dicts()
         row_us = median_us(runtime, usual)
         expected = embedding.expected(pipeline) if embedding and runtime.session.reads_tokens else pipeline.scores
         proof = _prove(expected, runtime, usual, draft.inputs, row_us=row_us)
     files["profile.json"] = profile
     failpoint("train.after_proof")
     said = f"the graph answers as the fitted model on {proof.rows:,} held-out and difficult rows"
+    if rows_max < min(PARITY_ROWS_MIN, held_out.rows):
+        said += ", no more of which are read, since their texts are long"
     facts = {"form": draft.form, **msgspec.to_builtins(proof)}
     watch(Event("train.parity", f"{draft.form} form proved: {said}", facts=facts))
     manifest = replace(runtime.manifest, parity=proof, row_us=round(row_us, 1))

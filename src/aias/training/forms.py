@@ -1,8 +1,6 @@
 """The two forms of a result, each compiled, proved and measured."""
 
 import datetime as dt
-import importlib.metadata
-import platform
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -14,18 +12,19 @@ import numpy as np
 
 from aias.artifact.encoder_tables import encoder_entries
 from aias.artifact.manifest import FORMAT, Candidate, Lineage, Manifest, Parity
-from aias.core import catalog
 from aias.core.arrays import Floats, Ints
 from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Level, nobody
 from aias.core.task import LABEL_METRICS, Measurement
 from aias.data.singletons import notes_on
+from aias.encoders.rows import Encoded, RowEncoder
 from aias.training.base_cost import BaseCost, base_cost
 from aias.training.embedding import KnownRows, alone_seconds
 from aias.training.ensemble import Ensemble, Part
 from aias.training.finish import Timed, Trained, described, finished, timed
 from aias.training.history import History
+from aias.training.libraries import libraries_of
 from aias.training.pipeline import Pipeline
 from aias.training.prepare import Prepared, encoded_of
 from aias.training.profile import profile
@@ -36,6 +35,7 @@ from aias.training.scoring.report import Judged, OutOfFold, at_once, report
 from aias.training.selection.chance import tell_of_chance
 from aias.training.selection.fits import counts, parts_of
 from aias.training.selection.members import Member
+from aias.training.text_reading import provable, timeable
 from aias.training.unit import UnitFitter
 
 if TYPE_CHECKING:
@@ -57,8 +57,6 @@ _RARELY: Final = (
     "sets a threshold; or decide by its probability"
 )
 
-LIBRARIES: Final = ("aias", "lightgbm", "numpy", "onnx", "onnxruntime", "polars", "scipy")
-
 LATENCY_US: Final = 150.0
 """Of one row beyond reading it, which costs the same whatever the model: a request costs about as much besides."""
 
@@ -74,8 +72,6 @@ NEAR_ENOUGH: Final = 1.05
 STRETCHED: Final = 2.0
 """The same where nobody asked for a latency, before a member is left out for it: one more doubling of it, that is."""
 
-USUAL_ROWS: Final = 60
-
 LOAD_ROWS: Final = 3
 
 
@@ -84,12 +80,14 @@ class Forms:
         self.prepared, self.fitter, self.recipe, self.watch = prepared, fitter, recipe, watch
         self.workers, self._load = cpus(), 1.0
         self._last: Trained | None = None
+        self._read: dict[bool, Encoded] = {}
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         if prepared.test.rows:  # what is asked of the others is asked now, since they are as large as the table
             self._digest, self._profile  # noqa: B018  kept from here on
             self.prepared = prepared.without_rows()
         names = [each.name for each in prepared.encoder.fields]
-        self._usual = prepared.dataset.take(np.arange(min(USUAL_ROWS, prepared.dataset.rows))).frame.select(names)
+        timed = min(timeable(prepared.dataset, seconds=recipe.seconds), prepared.dataset.rows)
+        self._usual = prepared.dataset.take(np.arange(timed)).frame.select(names)
         self._rows = self._usual.to_dicts()
 
     @cached_property
@@ -246,6 +244,7 @@ class Forms:
         trained = finished(
             pipeline, self.prepared.encoder, draft, held_out=self.prepared.held_out, profile=self._profile,
             embedding=self.prepared.embedding, same=self._last, watch=self.watch,
+            rows_max=provable(self.prepared.held_out, seconds=self.recipe.seconds),
         )  # fmt: skip
         self._last = trained
         return trained, honest
@@ -262,7 +261,7 @@ class Forms:
         """The test rows with the graph's scores; without any, the rows that were out of fold."""
         prepared, table = self.prepared, self.prepared.table
         if prepared.test.rows:
-            encoded, answer = encoded_of(prepared.test, trained.runtime.encoder), at_once(trained.runtime.run)
+            encoded, answer = self._tested(trained.runtime.encoder), at_once(trained.runtime.run)
             scores = answer(encoded, np.arange(encoded.rows))
             lean = trained.manifest.label_weights or None
             return Judged(prepared.test, encoded, prepared.test_y, scores, answer, self._groups, lean)
@@ -274,6 +273,13 @@ class Forms:
             prepared.dataset.take(table.judged), encoded, board.y, honest.scores, out_of_fold, self._groups,
             honest.label_weights,
         )  # fmt: skip
+
+    def _tested(self, encoder: RowEncoder) -> Encoded:
+        """The test rows, read once for both forms where they hold texts, which takes longest."""
+        tokens = encoder.subwords is not None
+        if tokens not in self._read:
+            self._read[tokens] = encoded_of(self.prepared.test, encoder)
+        return self._read[tokens] if encoder.layout.texts else self._read.pop(tokens)
 
     def reported(
         self, trained: Trained, judged: Judged, board: "Leaderboard", weights: Floats, until: Deadline
@@ -338,7 +344,7 @@ class Forms:
         schema = prepared.dataset.schema
         lineage = Lineage(
             "train", self._digest, msgspec.to_builtins(self.recipe), self.recipe.seed,
-            libraries=_libraries(leaderboard), started_at=self._started_at,
+            libraries=libraries_of(leaderboard), started_at=self._started_at,
             sentence_encoder=prepared.embedding.sentences.digest if prepared.embedding else "",
         )  # fmt: skip
         rows = {"train": prepared.table.rows, **prepared.table.counts, "test": prepared.test.rows}
@@ -378,19 +384,3 @@ def _answering(draft: Manifest, answering: Answering) -> Manifest:
         draft, calibration=calibration.as_dict() if calibration else None,
         label_weights=answering.label_weights or (), intervals=intervals.as_dict() if intervals else None,
     )  # fmt: skip
-
-
-def _libraries(leaderboard: tuple[Candidate, ...]) -> dict[str, str]:
-    """Of what is used always, and of what the members need."""
-    learners = {catalog.member("learners", line.learner) for line in leaderboard if line.chosen}
-    needed = {name for each in learners for name in each.needs}
-    found = {name: _version(name) for name in sorted({*LIBRARIES, *needed})}
-    return found | {"python": platform.python_version()}
-
-
-def _version(module: str) -> str:
-    """A distribution may have another name than its module (`xgboost-cpu`)."""
-    try:
-        return importlib.metadata.version(module)
-    except importlib.metadata.PackageNotFoundError:
-        return importlib.metadata.version(importlib.metadata.packages_distributions()[module][0])

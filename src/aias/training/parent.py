@@ -113,7 +113,8 @@ class Parent:
             seconds=seconds, folds=self.manifest.rows["folds"], class_weights=recipe.class_weights,
             sentences=recipe.encoder, tokens=subwords.length_max if subwords else None, ledger=ledger,
             judging=self.manifest.rows.get("judging"), teacher_labels=recipe.teacher_labels,
-            rows=self.manifest.rows["train"], seed=recipe.seed, watch=watch,
+            rows=self.manifest.rows["train"], test_rows=self.manifest.rows["test"] or None, seed=recipe.seed,
+            watch=watch,
         )  # fmt: skip
         self._check_sentences(prepared)
         if prepared.dataset.digest != self.manifest.lineage.dataset:

@@ -38,7 +38,7 @@ from aias.training.own_answers import drawn, folds_of, test_of
 from aias.training.scoring.drift import drift
 from aias.training.selection.portfolio import Shape, fold_count, holdout_share
 from aias.training.table import Part, Table
-from aias.training.text_reading import readable, sample
+from aias.training.text_reading import measurable, readable, sample
 
 TEST_FROM_ROWS: Final = 100_000
 """Below this a tenth of the rows is worth more to what is fitted than to the measurement, which the folds give too."""
@@ -96,13 +96,15 @@ def prepare(
     dataset: Dataset, *, target: str, metric: str | None, how: str, test: float | None, given: Dataset | None,
     seconds: float, folds: int | None, class_weights: ClassWeights = None, sentences: str | None = None,
     tokens: int | None = None, ledger: Ledger | None = None, judging: int | None = None,
-    teacher_labels: TeacherLabels | None = None, rows: int | None = None, seed: int, watch: Watch, spent: float = 0.0,
+    teacher_labels: TeacherLabels | None = None, rows: int | None = None, test_rows: int | None = None, seed: int,
+    watch: Watch, spent: float = 0.0,
 ) -> Prepared:  # fmt: skip
     """`seconds`: for all of training, by which folds are chosen, so that a busy machine parts the same rows alike;
     `spent`: of them, by now; `judging`: how many of the folds judge, where not all do; `sentences`: the name of a
     sentence encoder; `tokens`: how many it reads of a text, where that is not left to the time; `ledger`: where its
-    vectors are kept; `teacher_labels`: of the rows in their order; `rows`: how many are learned from at most, where
-    that is not left to the time that texts take. Raises `UserError` when the data cannot be learned from.
+    vectors are kept; `teacher_labels`: of the rows in their order; `rows`, `test_rows`: how many are learned from, and
+    measured on, at most, where that is not left to the time that texts take. Raises `UserError` when the data cannot be
+    learned from.
     """
     deadline = Deadline.after(seconds - spent)
     if sentences is not None:
@@ -127,6 +129,11 @@ def prepare(
         kept = sample(y, task, min(rows, learned.rows), seed=seed)
     learned, y, said = learned.take(kept), y[kept], said.take(kept)
     unread -= learned.rows
+    if test_rows is None:
+        kept = measurable(held, held_y, task, seconds=seconds, seed=seed, watch=watch)
+    else:
+        kept = sample(held_y, task, min(test_rows, held.rows), seed=seed)
+    held, held_y = held.take(kept), held_y[kept]
     encoder = _fit_encoder(learned, target)
     embedding = None
     if sentences is not None:
@@ -154,7 +161,7 @@ def prepare(
     reason += f"; cross-validated in {table.fold_count} folds" if table.fold_count > 1 else "; validated on a holdout"
     reason += "" if table.blocks is None else ", each by what was fitted on earlier rows alone"
     if held.rows >= DRIFT_ROWS_MIN and (given is not None or how.startswith("time:")):
-        watch(_drift(table, encoded_of(held, encoder), without=how.partition(":")[2], seed=seed))
+        watch(_drift(table, held, without=how.partition(":")[2], seed=seed))
     facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}
     watch(Event("train.split", reason, facts=facts))
     return Prepared(
@@ -193,7 +200,7 @@ def _test_share(rows: int, wanted: float | None) -> float:
     return min(TEST_SHARE, TEST_ROWS_MAX / rows) if rows >= TEST_FROM_ROWS else 0.0
 
 
-def _drift(table: Table, second: Any, *, without: str, seed: int) -> Event:
+def _drift(table: Table, held: Dataset, *, without: str, seed: int) -> Event:
     """Whether the test rows can be told from the others, by more than the field they were parted by."""
     fields: dict[str, range] = {}
     kept: list[int] = []
@@ -208,7 +215,8 @@ def _drift(table: Table, second: Any, *, without: str, seed: int) -> Event:
         return Event("train.drift", "texts are not compared between train and test", "debug")
     coded = set(table.encoder.layout.categories)
     categories = [place for place, column in enumerate(kept) if column in coded]
-    first, second = table.whole.encoded.columns[:, kept], second.columns[:, kept]
+    others = table.encoder.of([each for each in table.encoder.fields if each.kind != "text"])
+    first, second = table.whole.encoded.columns[:, kept], encoded_of(held, others).columns[:, kept]
     return drift(first, second, fields, categories=categories, seed=seed).event()
 
 
