@@ -19,6 +19,9 @@ TWO_WAYS: Final = "aias.two-ways"
 ROUNDED: Final = "aias.rounded"
 """The note of a graph whose activations become whole numbers: a last bit before may be a whole step behind it."""
 
+GRAFTED: Final = "grafted/"
+"""Before the names of tensors of a graph that was made elsewhere."""
+
 
 class GraphWriter(Protocol):
     """Tensors are named by the strings that `op`, `constant` and the properties give."""

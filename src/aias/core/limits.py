@@ -161,3 +161,7 @@ counted only when it is there."""
 
 MEMORY_SHARE: Final = 0.5
 """Share of the machine's or container's memory for the models of `aias serve`; the rest is for requests and others."""
+
+FOREIGN_BYTES_MAX: Final = 4 << 30
+"""Of memory for what graphs that were made elsewhere compute, all of a process together. They were tried with as much;
+by arithmetic on the number of rows one that was written to do harm can ask for more, for some numbers alone."""

@@ -11,15 +11,12 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from aias.core.graph import TWO_WAYS, GraphWriter
+from aias.core.graph import GRAFTED, TWO_WAYS, GraphWriter
 
 OPSETS: Final = {"": 21, "ai.onnx.ml": 5}
 """ONNX 1.16 and later; ONNX Runtime 1.18 and later. `ai.onnx.ml` 5 has trees in float64 with sets of categories."""
 
 IR_VERSION: Final = 10
-
-GRAFTED: Final = "grafted/"
-"""Before the names of a foreign graph's tensors."""
 
 
 class Builder(GraphWriter):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,8 @@ import numpy as np
 from aias.artifact.manifest import FileEntry, Manifest
 from aias.core.catalog import member
 from aias.core.errors import BadValue, Damaged
-from aias.core.graph import ROUNDED, TWO_WAYS, UNPADDED
+from aias.core.graph import GRAFTED, ROUNDED, TWO_WAYS, UNPADDED
+from aias.core.limits import FOREIGN_BYTES_MAX
 from aias.core.memory import give_back
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import Subwords
@@ -309,6 +311,8 @@ def weights_of(graph: Path) -> Path:
 def _session(model: bytes | Path, keep_as: Path | None = None) -> Any:
     import onnxruntime
 
+    read = model.read_bytes() if isinstance(model, Path) else model
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -324,6 +328,10 @@ def _session(model: bytes | Path, keep_as: Path | None = None) -> Any:
         options.add_session_config_entry(
             "session.optimized_model_external_initializers_file_name", weights_of(keep_as).name
         )
+    if GRAFTED.encode() in read:
+        _bound_foreign()
+        for name in ("use_env_allocators", "use_device_allocator_for_initializers"):
+            options.add_session_config_entry(f"session.{name}", "1")
     told = str(model) if isinstance(model, Path) else model
     try:
         session = onnxruntime.InferenceSession(told, options, providers=["CPUExecutionProvider"])
@@ -332,6 +340,17 @@ def _session(model: bytes | Path, keep_as: Path | None = None) -> Any:
     if isinstance(model, Path) or len(model) >= TRIM_FROM_BYTES:
         give_back()
     return session
+
+
+@cache
+def _bound_foreign() -> None:
+    """One arena for all graphs that were made elsewhere: only what asks it for more than there is fails."""
+    import onnxruntime
+
+    where = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(where, onnxruntime.OrtArenaCfg({"max_mem": FOREIGN_BYTES_MAX}))
 
 
 def _only_what_is_asked() -> Any:
