@@ -13,6 +13,7 @@ from aias.core.events import nobody
 from aias.data.read import read
 from aias.training.ledger import Ledger
 from aias.training.parent import Parent
+from aias.training.prepare import Prepared
 from aias.training.processes.memory import Memory
 from aias.training.processes.workers import InlineWorkers
 from aias.training.selection.plan import Plan
@@ -29,7 +30,17 @@ def opened(model: aias.Model, frame: pl.DataFrame, home: Path) -> Context:
     """Of a model called `m` that was trained on `frame` in this home."""
     parent = Parent(model.ref, model.manifest, model.runtime)
     dataset = read(frame, target=model.task.target)
-    prepared = parent.prepared(dataset, None, ledger=None, seconds=600, watch=nobody)
+    return _of(parent, parent.prepared(dataset, None, ledger=None, seconds=600, watch=nobody), home)
+
+
+def taught(model: aias.Model, frame: pl.DataFrame, home: Path) -> Context:
+    """The same of a model called `m` that was imported."""
+    parent = Parent(model.ref, model.manifest, model.runtime, model.folder)
+    dataset = read(frame, target=model.task.target)
+    return _of(parent, parent.taught(dataset, how="random", seconds=600, watch=nobody), home)
+
+
+def _of(parent: Parent, prepared: Prepared, home: Path) -> Context:
     fitter = UnitFitter(prepared.table, Ledger(home / "work" / "m"))
     plan = Plan(
         prepared.table, fitter.ledger, InlineWorkers(fitter), seed=0,

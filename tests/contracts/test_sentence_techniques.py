@@ -168,7 +168,7 @@ def test_several_who_learned_the_same_say_what_one_says(context, monkeypatch):
 
 
 def test_windows_learn_from_synthetic_texts_too_but_not_from_those_of_rows_that_judge(context):
-    found = synthetic_texts(context)
+    found = synthetic_texts(context, reader(context).embedding)
 
     assert found is not None and len(found.rows) == ROWS
     whole = encoded_of(context.prepared.dataset, context.encoder)

@@ -56,13 +56,12 @@ from aias.training.unit import UnitFitter
 
 NOT_KNOWN: Final = "it was imported, and what it was fitted from is not known"
 
-BY_TEACHER: Final = (
-    "cut_trees", "distill", "fewer_columns", "half_weights", "int8", "prune_channels", "prune_weights", "smaller_model",
-)  # fmt: skip
-"""Techniques that need only the parent's answers or its graph, and no member of it."""
-
 SECONDS: Final = ("static_embeddings", "static_windows")
 """Techniques that come first: they replace encoders that take minutes by ones that take seconds, and gain most."""
+
+BY_TEACHER: Final = ("cut_trees", "distill", "fewer_columns", "half_weights", "prune_channels", "prune_weights",
+    "smaller_model", *("bfloat16", "encoder_vocabulary", "fewer_layers", "int4", "int8", *SECONDS))  # fmt: skip
+"""Techniques that need only the parent's answers or its graph, and no member of it."""
 
 LAST: Final = ("cascade",)
 """Techniques that combine what the search has found."""

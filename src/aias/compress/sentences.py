@@ -6,14 +6,15 @@ own heads answer as before, and a third as many answers change as by heads that 
 fewer rows prove it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
-from aias.compress.context import Context
+from aias.compress.context import Context, Teacher
+from aias.compress.imported_classifier import ClassifierHead, classifier_of
 from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
@@ -22,6 +23,7 @@ from aias.encoders.rows import Encoded
 from aias.features.sentences import Sentences
 from aias.graph.activation_ranges import ActivationRange, activation_ranges
 from aias.graph.sentences import SentenceEncoder
+from aias.graph.transformer import Transformer
 from aias.learners.contract import Examples, Fit
 from aias.learners.linear import LinearModel
 from aias.training.embedding import Embedding
@@ -29,7 +31,6 @@ from aias.training.pipeline import Features, LinearPipeline, read_by
 from aias.training.prepare import encoded_of
 from aias.training.scoring.metrics import measure
 from aias.training.selection.configuration import ALL
-from aias.training.selection.members import Member
 from aias.training.unit import OURS
 
 APART: Final = 3
@@ -41,11 +42,15 @@ HEARD: Final = 0.5
 
 @dataclass(eq=False)
 class Reader:
-    """The linear member that answers best alone of those that read sentences, and what reads them for it."""
+    """What reads sentences, and what answers by what that says: the linear member that answers best alone of those that
+    do, or the head of an imported classifier. `names`: of the features it reads; `settings`: that it was fitted with.
+    """
 
     context: Context
-    member: Member
     embedding: Embedding
+    names: tuple[str, ...]
+    settings: Mapping[str, Any]
+    head: ClassifierHead | None = None
     _features: dict[str, Features] = field(default_factory=dict)
 
     @property
@@ -60,6 +65,21 @@ class Reader:
             "reach", lambda: activation_ranges(sentences.whole, self.context.some_texts(sentences.subwords))
         )
 
+    def lowest(self, count: int) -> Transformer:
+        """Its first layers alone. What an imported classifier says on its first token its last layer makes; of the
+        others the mean of all tokens says more."""
+        lower = self.sentences.whole.lowest(count)
+        cut = self.head is not None and count < len(self.sentences.whole.layers)
+        return replace(lower, pooling="mean") if cut else lower
+
+    def all_rows(self) -> Encoded:
+        """Of the table, with what it says of them. Raises `NoTime`."""
+        return self.context.read(self.embedding)
+
+    def teacher(self, fold: int) -> Teacher:
+        """The whole parent, of rows with vectors, as `Context.teacher`."""
+        return self.head or self.context.teacher(fold)
+
     def candidate(
         self, name: str, sentences: SentenceEncoder, *, precision: str = "", same: bool = False
     ) -> Candidate:  # fmt: skip
@@ -70,13 +90,15 @@ class Reader:
         """`same`: its vectors are nearly the parent's, whose heads are kept, if linear models are all it is; else the
         member is fitted again, without the rows of the fold."""
         embedding, context = replace(self.embedding, sentences=sentences), self.context
+        if same and self.head is not None:
+            return Made(self.head, context.encoder.with_subwords(sentences.subwords), embedding, precision)
         if same and all(each.configuration.learner == "linear" for each in context.members):
             again = fold == ALL and context.prepared.table.fold_count == 1  # it was published as it was fitted again
             whole = context.mixed(list(context.members), context.weights, ALL) if again else context.whole(fold)
             return Made(whole, context.encoder.with_subwords(sentences.subwords), embedding, precision)
-        features, names = self._read(embedding), read_by(self.member.configuration)
-        model = self._head(features.matrix(names), context.inside(fold))
-        return Made(LinearPipeline(features.some(names), model), features.encoder, embedding, precision)
+        features = self._read(embedding)
+        model = self._head(features.matrix(self.names), context.inside(fold))
+        return Made(LinearPipeline(features.some(self.names), model), features.encoder, embedding, precision)
 
     @property
     def share(self) -> float:
@@ -89,7 +111,7 @@ class Reader:
 
     def _beside(self, rows: Ints) -> "Beside | None":
         features = self._read(self.embedding)
-        names = [each for each in read_by(self.member.configuration)[1:] if features.some([each])]
+        names = [each for each in self.names[1:] if features.some([each])]
         if not names:
             return None
         x, parts = features.matrix(names), np.random.default_rng(self.context.seed).permutation(len(rows)) % APART
@@ -119,8 +141,7 @@ class Reader:
     def _head(self, x: Any, rows: Ints) -> Any:
         """Fitted to these rows. `x`: of all rows, (rows, width)."""
         context = self.context
-        chosen = self.member.refit.configuration.settings
-        settings: dict[str, Any] = {name: value for name, value in chosen.items() if name not in OURS}
+        settings: dict[str, Any] = {name: value for name, value in self.settings.items() if name not in OURS}
         how = Fit(context.task, context.seed, context.fit_deadline(), context.threads, nobody, settings)
         examples = Examples(x[rows], context.answers(rows), context.weight(rows))
         return member("learners", "linear").fit(examples, None, how)
@@ -152,7 +173,11 @@ def with_tokens(context: Context) -> Encoded:
 
 
 def reader(context: Context) -> Reader:
-    """Raises `NotApplicable` where no linear member reads sentences."""
+    """Raises `NotApplicable` where nothing that it has reads sentences."""
+    return _imported(context) if context.parent.imported else _own(context)
+
+
+def _own(context: Context) -> Reader:
     embedding = context.prepared.embedding
     if embedding is None:
         raise NotApplicable("it has no sentence encoder")
@@ -165,6 +190,10 @@ def reader(context: Context) -> Reader:
     # It will answer alone, where the heaviest may be good only beside others.
     rows = context.judging()
     y, sign = context.answers(context.prepared.table.judged)[rows], 1 if context.task.direction == "higher" else -1
-    return Reader(
-        context, max(found, key=lambda each: sign * measure(context.task, y, each.scores[rows]).value), embedding
-    )
+    best = max(found, key=lambda each: sign * measure(context.task, y, each.scores[rows]).value)
+    return Reader(context, embedding, read_by(best.configuration), best.refit.configuration.settings)
+
+
+def _imported(context: Context) -> Reader:
+    embedding, head = context.once("classifier", lambda: classifier_of(context))
+    return Reader(context, embedding, ("sentences",), {}, head)

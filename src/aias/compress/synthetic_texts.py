@@ -39,26 +39,19 @@ class SyntheticTexts:
         return self.encoded.take(own), self.rows[own]
 
 
-def planned(context: Context) -> int:
+def planned(context: Context, embedding: Embedding) -> int:
     """How many rows can be read in the time for it."""
-    embedding = _embedding(context)
     seconds = READ_SHARE * context.deadline.seconds
     return min(context.prepared.dataset.rows, int(seconds / max(embedding.row_seconds, 1e-9)))
 
 
-def _embedding(context: Context) -> Embedding:
-    found = context.prepared.embedding
-    assert found is not None, "there is an encoder that reads"
-    return found
-
-
-def synthetic_texts(context: Context) -> SyntheticTexts | None:
+def synthetic_texts(context: Context, embedding: Embedding) -> SyntheticTexts | None:
     """The same for all candidates and folds; None where there was no time."""
-    return context.once("synthetic texts", lambda: _read(context))
+    return context.once("synthetic texts", lambda: _read(context, embedding))
 
 
-def _read(context: Context) -> SyntheticTexts | None:
-    count, dataset, embedding = planned(context), context.prepared.dataset, _embedding(context)
+def _read(context: Context, embedding: Embedding) -> SyntheticTexts | None:
+    count, dataset = planned(context, embedding), context.prepared.dataset
     if not count:
         return None
     rng = np.random.default_rng(context.seed)

@@ -44,7 +44,11 @@ class Classifier:
 
     def write(self, graph: GraphWriter) -> str:
         """Probabilities (rows, classes), or numbers (rows, 1), in float64."""
-        wide = _affine(graph, self.transformer.write(graph, texts=1), self.hidden)
+        return self.write_head(graph, self.transformer.write(graph, texts=1))
+
+    def write_head(self, graph: GraphWriter, vectors: str) -> str:
+        """The same of the first tokens' vectors."""
+        wide = _affine(graph, vectors, self.hidden)
         sums = _affine(graph, graph.op("Tanh" if self.activation == "tanh" else "Relu", wide), self.last)
         scores = graph.op("Cast", sums, to=DOUBLE)
         return graph.op("Softmax", scores, axis=1) if self.classes else scores

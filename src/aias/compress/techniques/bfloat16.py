@@ -32,7 +32,7 @@ def bfloat16(context: Context) -> Iterator[Candidate]:
         if count == len(whole.layers):
             yield found.candidate(name, sentences, precision=PRECISION, same=True)
         else:
-            yield found.candidate(name, replace(sentences, transformer=whole.lowest(count)), precision=PRECISION)
+            yield found.candidate(name, replace(sentences, transformer=found.lowest(count)), precision=PRECISION)
 
 
 def _computes(name: str) -> bool:

@@ -42,7 +42,7 @@ def encoder_vocabulary(context: Context) -> Iterator[Candidate]:
 def _make(found: Reader, count: int, fold: int) -> Made:
     context, sentences = found.context, found.sentences
     subwords, before = _trimmed(found, fold)
-    lower, layers = sentences.whole.lowest(count), len(sentences.whole.layers)
+    lower, layers = found.lowest(count), len(sentences.whole.layers)
     like = replace(sentences, transformer=Int8(lower, found.reach))
     less = Int8(replace(lower, words=sentences.whole.words[before]), found.reach)
     smaller = replace(sentences, subwords=subwords, transformer=less)

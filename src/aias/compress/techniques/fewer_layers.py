@@ -25,6 +25,6 @@ def fewer_layers(context: Context) -> Iterator[Candidate]:
     if not counts:
         raise NotApplicable("its sentence encoder has one layer")
     for count in counts:
-        lower = Int8(whole.lowest(count), found.reach)
+        lower = Int8(found.lowest(count), found.reach)
         name = f"{count} of {len(whole.layers)} layers in int8"
         yield found.candidate(name, replace(sentences, transformer=lower))

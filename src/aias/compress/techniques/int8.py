@@ -1,10 +1,11 @@
 """Whole numbers of eight bits: a quarter of the bytes, and half the time or less.
 
-A sentence encoder's products (`graph.int8`) and an imported version's convolutions with fixed scales that some rows
-show; an imported version's products with a scale for every row (`graph.rewriting`).
+A transformer's products (`graph.int8`) and an imported version's convolutions with fixed scales that some rows show; an
+imported version's products with a scale for every row (`graph.rewriting`).
 """
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
@@ -27,7 +28,13 @@ PLACES_MAX: Final = 6
 def int8(context: Context) -> Iterator[Candidate]:
     if context.parent.imported:
         yield from _imported(context)
+        with suppress(NotApplicable):  # most have no sentence encoder, and none of the graph's parts was refused for it
+            yield from _sentences(context)
         return
+    yield from _sentences(context)
+
+
+def _sentences(context: Context) -> Iterator[Candidate]:
     found = reader(context)
     sentences = found.sentences
     whole = replace(sentences, transformer=Int8(sentences.whole, found.reach))

@@ -64,15 +64,15 @@ def static_windows(context: Context) -> Iterator[Candidate]:
     filters = few if context.task.outputs < MANY else many
 
     def candidate(times: int) -> Candidate:
-        name = f"windows of three tokens, {times * filters} numbers"
-        return Candidate(name, partial(_make, context, found, vectors, filters, times), chosen=(planned(context),))
+        name, count = f"windows of three tokens, {times * filters} numbers", planned(context, found.embedding)
+        return Candidate(name, partial(_make, context, found, vectors, filters, times), chosen=(count,))
 
     yield replace(candidate(1), milder=lambda: [candidate(times) for times in WIDER])
 
 
 def _make(context: Context, found: Reader, vectors: Floats32, filters: int, times: int, fold: int) -> Made:
     """The windows, and what reads all else, without the rows of the fold."""
-    _synthetic_texts(context)  # read once for all
+    _synthetic_texts(context, found)  # read once for all
     until, began = context.fit_deadline(), time.monotonic()
     kernels, known = [], 0.0
     for number in range(times):
@@ -124,9 +124,9 @@ def _kernel(
     return held, seconds if learned_before else 0.0
 
 
-def _synthetic_texts(context: Context) -> SyntheticTexts | None:
+def _synthetic_texts(context: Context, found: Reader) -> SyntheticTexts | None:
     """Of 47 classes those who learned from made-up texts too got .6 % less right, of eight .8 % more (docs/log.md)."""
-    return synthetic_texts(context) if context.task.outputs < MANY else None
+    return synthetic_texts(context, found.embedding) if context.task.outputs < MANY else None
 
 
 def _examples(context: Context, found: Reader, fold: int) -> tuple[Examples, int, tuple[float, float]]:
@@ -135,8 +135,8 @@ def _examples(context: Context, found: Reader, fold: int) -> tuple[Examples, int
 
 
 def _made_examples(context: Context, found: Reader, fold: int) -> tuple[Examples, int, tuple[float, float]]:
-    rows, more, said = context.inside(fold), _synthetic_texts(context), context.teacher(fold).scores
-    real, beside = context.encoded(rows), found.beside(fold)
+    rows, more, said = context.inside(fold), _synthetic_texts(context, found), found.teacher(fold).scores
+    real, beside = found.all_rows().take(rows), found.beside(fold)
     targets, epochs = [TRUTH * own_answers(context, rows) + (1 - TRUTH) * said(real)], EPOCHS
     texts: Any = with_tokens(context).take(rows)
     known = [] if beside is None else [found.share * beside.of(real, rows)]
