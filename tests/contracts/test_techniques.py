@@ -2,12 +2,14 @@
 
 import importlib.util
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
 import aias
+from aias.compress import distillation
 from aias.compress.fitting import fitted_when_asked
 from aias.compress.techniques import distill_network
 from aias.compress.techniques.contract import Candidate, Ladder, NotApplicable
@@ -64,8 +66,9 @@ TREES = {"boosted_trees": {"rounds": 60}, "extra_trees": {"trees": 50}}
 
 @pytest.fixture(scope="module", autouse=True)
 def _few_epochs():
-    """Where time stands still there is enough for 60."""
+    """Where time stands still there is enough for 60, and for twenty times as many synthetic rows as there are."""
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(distillation, "AMOUNTS", replace(distillation.AMOUNTS, times=4))
         patched.setattr(distill_network, "EPOCHS", (10, 10))
         yield
 

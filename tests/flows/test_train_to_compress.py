@@ -21,12 +21,13 @@ from aias.client import compress as client
 from aias.compress import distillation, job
 from aias.compress.frontier import read_frontier
 from aias.compress.nomination import Assurance
-from aias.compress.techniques import distill
+from aias.compress.techniques import distill, distill_network
 from aias.core.errors import NotFound, StorageFailed, UserError
 from aias.core.events import Event
 from aias.core.host import host
 from aias.core.schema import Schema
 from aias.data.read import read
+from aias.learners import boosted_trees
 from aias.registry.registry import Registry
 from aias.runtimes import arrival
 from aias.runtimes.golden import GOLDEN, ROWS
@@ -46,9 +47,12 @@ def amounts(rows: int = 1_500) -> pl.DataFrame:
 
 @pytest.fixture(scope="module", autouse=True)
 def _soon() -> Iterator[None]:
-    """Taught on four times as many synthetic rows as there are, in place of twenty, and timed for a tenth as long."""
+    """Taught on four times as many synthetic rows as there are, in place of twenty, for ten epochs at most; timed for a
+    tenth as long; of trees there are 300 at most."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(distillation, "AMOUNTS", replace(distillation.AMOUNTS, times=4))
+        patched.setattr(distill_network, "EPOCHS", (10, 10))
+        patched.setattr(boosted_trees, "ROUNDS_MAX", 300)
         patched.setattr(job, "TIMED_SECONDS", job.TIMED_SECONDS / 10)
         patched.setattr(job, "TIMED_AGAIN_SECONDS", job.TIMED_AGAIN_SECONDS / 10)
         yield
