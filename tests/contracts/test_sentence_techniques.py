@@ -121,6 +121,23 @@ def test_of_a_linear_parent_in_int8_no_head_is_fitted_again(context, monkeypatch
         assert np.array_equal(made.pipeline.scores(encoded), context.teacher(fold).scores(encoded))
 
 
+@pytest.mark.parametrize("name", ["int8", "fewer_layers", "static_windows"])
+def test_many_weights_of_words_beside_sentences_are_kept_in_half_the_bytes(context, monkeypatch, name):
+    def form() -> tuple[int, np.ndarray]:
+        made = member("compress.techniques", name)(context).__next__().make(ALL)
+        files, _ = compiled(made.pipeline, made.encoder, context.parent.manifest, made.embedding)
+        encoded = context.encoded(np.arange(ROWS), made.encoder, made.embedding)
+        return len(files["model.onnx"]), made.pipeline.scores(encoded)
+
+    monkeypatch.setattr("aias.compress.sentences.WORDS_BYTES_MIN", 1 << 30)
+    whole, before = form()
+    monkeypatch.setattr("aias.compress.sentences.WORDS_BYTES_MIN", 0)
+    light, after = form()
+
+    assert whole - light == pytest.approx(context.encoder.layout.terms * 2 * 2, abs=64)
+    assert 0 < np.abs(before - after).max() < 2e-3
+
+
 def test_a_token_that_no_text_of_the_other_folds_has_is_not_known_to_whoever_is_judged_by_its_fold(context):
     """All tokens of the table would let the rows that certify lose nothing, and new ones would."""
     *_, candidate = member("compress.techniques", "encoder_vocabulary")(context)

@@ -15,6 +15,7 @@ import numpy as np
 
 from aias.compress.context import Context, Teacher
 from aias.compress.imported_classifier import ClassifierHead, classifier_of
+from aias.compress.rounding import rounded
 from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
@@ -27,7 +28,7 @@ from aias.graph.transformer import Transformer
 from aias.learners.contract import Examples, Fit
 from aias.learners.linear import LinearModel
 from aias.training.embedding import Embedding
-from aias.training.pipeline import Features, LinearPipeline, read_by
+from aias.training.pipeline import Features, LinearPipeline, Pipeline, read_by
 from aias.training.prepare import encoded_of
 from aias.training.scoring.metrics import measure
 from aias.training.selection.configuration import ALL
@@ -35,6 +36,9 @@ from aias.training.unit import OURS
 
 APART: Final = 3
 """Parts of the rows, each of which one model does not know: what it says of them is what it would say of others."""
+
+WORDS_BYTES_MIN: Final = 1 << 20
+FLOAT_BYTES, HALF_BITS = 4, 16
 
 HEARD: Final = 0.5
 """Of the log odds of words: with all of them too little is learned besides, with none the same is learned twice."""
@@ -95,10 +99,11 @@ class Reader:
         if same and all(each.configuration.learner == "linear" for each in context.members):
             again = fold == ALL and context.prepared.table.fold_count == 1  # it was published as it was fitted again
             whole = context.mixed(list(context.members), context.weights, ALL) if again else context.whole(fold)
-            return Made(whole, context.encoder.with_subwords(sentences.subwords), embedding, precision)
+            return Made(self._lighter(whole), context.encoder.with_subwords(sentences.subwords), embedding, precision)
         features = self._read(embedding)
         model = self._head(features.matrix(self.names), context.inside(fold))
-        return Made(LinearPipeline(features.some(self.names), model), features.encoder, embedding, precision)
+        pipeline = self._lighter(LinearPipeline(features.some(self.names), model))
+        return Made(pipeline, features.encoder, embedding, precision)
 
     @property
     def share(self) -> float:
@@ -129,7 +134,12 @@ class Reader:
             intercept = intercept + share * others.model.intercept
         model = LinearModel(weights, intercept, classes=len(task.classes), settings={})
         encoder = self.context.encoder.with_subwords(embedding.sentences.subwords)
-        return Made(LinearPipeline(features, model), encoder, embedding)
+        return Made(self._lighter(LinearPipeline(features, model)), encoder, embedding)
+
+    def _lighter(self, pipeline: Pipeline) -> Pipeline:
+        """With the weights of words beside sentences in 16 bits, where they are many: not a node more."""
+        table = self.context.encoder.layout.terms * (self.context.task.outputs + 1) * FLOAT_BYTES
+        return rounded(pipeline, HALF_BITS) if table >= WORDS_BYTES_MIN else pipeline
 
     def _read(self, embedding: Embedding) -> Features:
         digest = embedding.sentences.graph_digest
