@@ -83,11 +83,11 @@ class Quotas:
     def __init__(self, ledger: Callable[[], Ledger]) -> None:
         self._open = ledger
         self._ledger: Ledger | None = None
-        self.payers: dict[str, Payer] = {}
+        self._payers: dict[str, Payer] = {}
 
     def charge(self, key: Key, slot: Slot | None = None) -> "Charge":
         """For one request of a key, on a connection that has a slot. Raises `Busy`, `StorageFailed`, `Damaged`."""
-        found = self.payers.get(key.id)
+        found = self._payers.get(key.id)
         if found is None or (found.key is not key and found.key != key):
             try:
                 owed = [
@@ -97,7 +97,7 @@ class Quotas:
                 ]
             except LedgerBusy as fault:
                 raise _busy(fault) from None
-            found = self.payers[key.id] = Payer(key, owed)
+            found = self._payers[key.id] = Payer(key, owed)
         return Charge(found, slot)
 
     def look(self, key: Key | None) -> None:
