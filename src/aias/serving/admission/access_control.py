@@ -74,8 +74,12 @@ class AccessControl:
             raise MissingScope(f"this key has no scope `{route.scope}`", hint=hint)
         return key
 
-    def let_in(self, route: Route, request: Request, model: "Model | None" = None, **how: bool) -> None:
-        """Whose key it is, and whether it may ask. `model`: what it comes for, if known; `how`: see `Charge.enter`.
+    def let_in(
+        self, route: Route, request: Request, model: "Model | None" = None, *,
+        row_too: bool = False, later: bool = False, only_look: bool = False,
+    ) -> None:  # fmt: skip
+        """Whose key it is, and whether it may ask. `model`: what it comes for, if known; `later`: its quotas are taken
+        in `pay_together`, where that may be; the others: as `Charge.enter` has them.
 
         Raises as `check_key`, and `QuotaSpent`, `Busy`, `StorageFailed`, `Damaged`.
         """
@@ -84,8 +88,9 @@ class AccessControl:
         if key is not None:
             request.tenant, request.payer, request.key, request.model = key.id, key.payer, key.name, model
             if key.quotas or key.shared:
-                request.charge = self.quotas.charge(key, request.slot)
-                request.charge.enter(partial(rows_of, request, model), **how)
+                charge = request.charge = self.quotas.charge(key, request.slot)
+                if not (later and charge.waits()):
+                    charge.enter(partial(rows_of, request, model), row_too=row_too, only_look=only_look)
 
     def used(self) -> list[tuple[Key, Usage]]:
         """What each key that has quotas has used of them."""

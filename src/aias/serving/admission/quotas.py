@@ -144,23 +144,18 @@ class Charge:
             if slot.prepaid:
                 self._requests_ahead, self._rows_ahead = slot.prepaid >> 32, slot.prepaid & 0xFFFFFFFF
 
-    def enter(
-        self,
-        guess: Callable[[], int] = lambda: 1,
-        *,
-        row_too: bool = False,
-        later: bool = False,
-        only_look: bool = False,
-    ) -> None:
+    def waits(self) -> bool:
+        """Whether it is paid in `pay_together`, since nothing is short, rather than as it enters."""
+        self.is_due = not (self.payer.is_short or self._requests_ahead or self._rows_ahead)
+        return self.is_due
+
+    def enter(self, guess: Callable[[], int] = lambda: 1, *, row_too: bool = False, only_look: bool = False) -> None:
         """One request; refused too when there is not a row left. Raises `QuotaSpent`, `Busy`.
 
         `guess`: its rows, as far as can be told before it is read. So many must be there when it comes again.
         `row_too`: take a row at once, for `rows` to use: that comes in a moment, and each taking costs a lock.
-        `later`: it is taken in `pay_together`. `only_look`: whether it might enter.
+        `only_look`: whether it might enter.
         """
-        if later and not (self.payer.is_short or self._requests_ahead or self._rows_ahead):
-            self.is_due = True
-            return
         row_too = row_too and not self._rows_ahead and self.payer.counts_rows
         if not row_too:
             self._look_for_rows(guess)
@@ -217,7 +212,9 @@ class Charge:
     def has_paid(self, rows: int, left: bytes = b"") -> None:
         """`left`: what is left, where others have paid along with it."""
         self.is_due, self._requests, self._rows, self._left = False, 1, rows, left
-        self._tell()
+        slot = self._slot
+        if slot is not None and slot.turn == self._turn:
+            slot.pays(1 << 32 | rows, ahead=0)
 
     def rows_again(self) -> None:
         """The same rows will be counted once more, as another version is asked."""
