@@ -119,6 +119,9 @@ class OnLoop:
         found = route.answer(request)
         ask = begun(found)
         if isinstance(ask, Reply):
+            if request.charge is not None:
+                # What is due, before it is answered rather than after.
+                request.charge.rows(0)
             return ask
         conversation = cast("Conversation", found)
         joins = request.asked.joins

@@ -19,8 +19,9 @@ from aias.serving.gateway import Gateway
 from live_server import BOUNDS, FakeKeyRing, Joined, Shelf, no_ledger
 
 
-def asked(age: int, key: str = "all-key") -> bytes:
-    body = json.dumps([{"age": age}]).encode()
+def asked(age: int | None, key: str = "all-key") -> bytes:
+    """A row; none where there is no age."""
+    body = json.dumps([] if age is None else [{"age": age}]).encode()
     lines = ["POST /predict/churn HTTP/1.1", "Host: localhost", f"Authorization: Bearer {key}"]
     lines += ["Content-Type: application/json", f"Content-Length: {len(body)}", "", ""]
     return "\r\n".join(lines).encode() + body
@@ -244,6 +245,17 @@ def test_quotas_are_exact_within_a_turn(tmp_path: Path) -> None:
         assert turns.model.runs == [4]
         assert callers[5].wire.body["error"]["code"] == "serving.quota-spent"
         assert b'ratelimit: "rows-day";r=0;' in callers[5].wire.said
+
+
+def test_who_asks_for_no_rows_pays_before_the_answer_as_others_do(tmp_path: Path) -> None:
+    quotas = (Quota(5, "requests", "day"),)
+    with server(ledger=partial(Ledger.open, tmp_path), quotas=quotas) as turns:
+        turns.known(asked(50, key="limited"), asked(None, key="limited"))
+        callers = [turns.open() for _ in range(6)]
+        turns.turn(*(partial(each.ask, asked(None, key="limited")) for each in callers))
+
+        assert [each.wire.status for each in callers] == [200] * 3 + [429] * 3
+        assert b'ratelimit: "requests-day";r=0;' in callers[5].wire.said
 
 
 def test_all_is_counted_as_if_each_had_come_alone() -> None:
