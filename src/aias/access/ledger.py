@@ -59,6 +59,8 @@ class Ledger:
         self.words = memoryview(self._map).cast("q")
         self.threads = threading.Lock()
         self._marks: dict[int, int] = {}
+        self._kept: set[bytes] = set()
+        """Locks that were waited for in vain, and not had since."""
 
     @classmethod
     def open(cls, home: Path, *, clock: Callable[[], int] = time.time_ns) -> Self:
@@ -109,19 +111,24 @@ class Ledger:
                 self.lock(lock_of(0, held=False))
 
     def lock(self, asked: bytes) -> None:
-        """Take a lock or let go of it, as `asked` says. Raises `LedgerBusy`."""
+        """Take a lock or let go of it, as `asked` says. Raises `LedgerBusy`: at once, where the last has
+        waited in vain, as whoever waits holds up all that its process serves."""
         try:
             fcntl.fcntl(self._fd, _SET_LOCK, asked)
         except (BlockingIOError, PermissionError):
             self._wait(asked)
+        if self._kept:
+            self._kept.discard(asked)
 
     def _wait(self, asked: bytes) -> None:
         end = time.monotonic() + _LOCK_SECONDS_MAX
-        while time.monotonic() < end:
+        while asked not in self._kept:
             time.sleep(0.00005)
             with suppress(BlockingIOError, PermissionError):
                 fcntl.fcntl(self._fd, _SET_LOCK, asked)
                 return
+            if time.monotonic() > end:
+                self._kept.add(asked)
         raise LedgerBusy("the ledger of quotas is held by another process", hint="try again in a moment")
 
     def _find(self, mark: int) -> int | None:

@@ -1,6 +1,7 @@
 import stat
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -210,6 +211,29 @@ def test_a_holder_that_does_not_let_go_delays_nobody_for_long_and_dying_lets_go(
         holder.kill()
         holder.wait()
         assert account.take(requests=1) is None
+
+
+def test_after_one_has_waited_in_vain_nobody_waits_until_the_lock_was_free(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits is a server's event loop, and with it all that it serves."""
+    slept, sleep = [], time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: (slept.append(seconds), sleep(seconds)))
+    holder = Ledger.open(tmp_path)
+    held, account = (each.account("shop", checked(["5/day"])) for each in (holder, ledger))
+    for waits in (True, False):
+        with holder.threads, held.locked():
+            for expected in (waits, False, False):
+                slept.clear()
+                with pytest.raises(LedgerBusy):
+                    account.take(requests=1)
+                assert bool(slept) == expected
+    assert account.take(requests=1) is None
+    slept.clear()
+    with holder.threads, held.locked(), pytest.raises(LedgerBusy):
+        account.take(requests=1)
+    assert slept
+    holder.close()
 
 
 def test_a_key_keeps_its_quotas_until_others_are_set(tmp_path: Path) -> None:
