@@ -1,9 +1,10 @@
 """The arithmetic of quotas: what is taken of a word, when there will be more, what is left."""
 
 import fcntl
+import math
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -184,23 +185,28 @@ def take_of_all(
     if not held:
         return None
     if only_look:
-        return _first_spent(held, requests, rows)
+        return _spent(held, requests, rows)
     ledger = held[0].ledger
     with ledger.threads, ExitStack() as locks:
         for each in held:
             locks.enter_context(each.locked())
-        if (found := _first_spent(held, requests, rows)) is not None:
+        if (found := _spent(held, requests, rows)) is not None:
             return found
         for each in held:
             each.taken(requests, rows, only_look=False)
     return None
 
 
-def _first_spent(accounts: Sequence[Account], requests: int, rows: int) -> tuple[Account, Spent] | None:
-    for each in accounts:
-        if (spent := each.taken(requests, rows, only_look=True)) is not None:
-            return each, spent
-    return None
+def longest(found: Iterable[tuple[Account, Spent] | None]) -> tuple[Account, Spent] | None:
+    """Of several that have no more, the last to have it again."""
+    return max(
+        filter(None, found), key=lambda each: math.inf if each[1].seconds is None else each[1].seconds, default=None
+    )
+
+
+def _spent(accounts: Sequence[Account], requests: int, rows: int) -> tuple[Account, Spent] | None:
+    taken = ((each, each.taken(requests, rows, only_look=True)) for each in accounts)
+    return longest((each, spent) for each, spent in taken if spent is not None)
 
 
 def lock_of(word: int, *, held: bool) -> bytes:

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from aias.access.accounts import Account, Spent, Usage, take_of_all
+from aias.access.accounts import Account, Spent, Usage, longest, take_of_all
 from aias.access.keys import Key
 from aias.access.ledger import Ledger, LedgerBusy
 from aias.access.quotas import AMOUNT_MAX, RATES, Quota
@@ -157,13 +157,13 @@ class Charge:
         `only_look`: whether it might enter.
         """
         row_too = row_too and not self._rows_ahead and self.payer.counts_rows
-        if not row_too:
-            self._look_for_rows(guess)
+        short = None if row_too else self._short_of_rows(guess)
+        only_look = only_look or short is not None
         refused = self.payer.take(0 if self._requests_ahead else 1, 1 if row_too else 0, only_look=only_look)
-        if refused is not None:
-            if row_too:
-                self._look_for_rows(guess)
-            raise self._refusal(refused)
+        if refused is not None and row_too:
+            short = self._short_of_rows(guess)
+        if (spent := refused if short is None else longest((refused, short))) is not None:
+            raise self._refusal(spent)
         if only_look:
             return
         self._requests, self._requests_ahead = 1, max(0, self._requests_ahead - 1)
@@ -246,12 +246,13 @@ class Charge:
         self._requests = self._rows = self._requests_ahead = self._rows_ahead = 0
         self._tell()
 
-    def _look_for_rows(self, guess: Callable[[], int]) -> None:
+    def _short_of_rows(self, guess: Callable[[], int]) -> tuple[Account, Spent] | None:
+        """What has not a row left, and when it has so many as are guessed."""
         payer = self.payer
         if self._rows_ahead or not payer.counts_rows or (refused := payer.take(rows=1, only_look=True)) is None:
-            return
+            return None
         # What would be more than ever passes at once may be a wrong guess.
-        raise self._refusal(payer.take(rows=min(guess(), payer.rows_once), only_look=True) or refused)
+        return payer.take(rows=min(guess(), payer.rows_once), only_look=True) or refused
 
     def _tell(self) -> None:
         """Write down what is paid, for a worker that has to answer in our place."""

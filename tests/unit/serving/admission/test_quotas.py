@@ -104,6 +104,19 @@ def test_a_tenants_quota_holds_for_all_of_its_keys_beside_their_own(server: Live
     assert b'aias_tenant_quota_left{quota="8 rows/day",tenant="acme"} 0.0' in shown
 
 
+def test_of_several_that_are_spent_the_one_that_takes_longest_is_told(tmp_path: Path, clock: Clock) -> None:
+    spent = {"shop": ["1/second", "2 rows/hour"], "hours": ["2/hour", "3 rows/minute"], "acme": ["2/hour"]}
+    quotas = {key: checked(of) for key, of in (spent | {"acme-1": ["2/minute"]}).items()}
+    with live_server(quotas=quotas, ledger=partial(Ledger.open, tmp_path, clock=clock)) as server:
+        for key, kept in (("shop", "2 rows/hour"), ("hours", "2 requests/hour"), ("acme-1", "2 requests/hour")):
+            found = ask(server, key, ROW * 2), ask(server, key), ask(server, key)
+            last, again = found[-1], ask(server, key, [])
+            assert (last.status, again.status) == (429, 429), [each.status for each in found]
+            for each in (last, again):
+                assert f"{kept} is spent" in error(each)["message"]
+                assert each.headers["retry-after"] == "1800"
+
+
 def test_rows_are_counted_before_they_run_and_in_every_form(server: LiveServer) -> None:
     tensors = {"inputs": [{"name": "age", "datatype": "FP64", "shape": [3], "data": [1, 2, 3]}]}
     csv = {"Content-Type": "text/csv"}
