@@ -218,8 +218,7 @@ class Charge:
 
     def rows_again(self) -> None:
         """The same rows will be counted once more, as another version is asked."""
-        self.payer.give_back(rows=self._rows + self._rows_ahead)
-        self._rows = self._rows_ahead = 0
+        self._rows_ahead, self._rows = self._rows_ahead + self._rows, 0
         self._tell()
 
     @property

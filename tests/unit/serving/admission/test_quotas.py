@@ -290,6 +290,22 @@ def test_a_row_that_is_taken_at_the_door_is_used_or_given_back(server: LiveServe
     assert [ask(server, "few").status for _ in range(11)] == [200] * 10 + [429]
 
 
+def test_who_is_answered_by_another_version_keeps_its_rows_meanwhile(tmp_path: Path, clock: Clock) -> None:
+    key = Key("some", "shop", frozenset(), "0000", datetime.now(UTC), quotas=checked(["9/day", "5 rows/day"]))
+    quotas = Quotas(partial(Ledger.open, tmp_path, clock=clock))
+    charge, other = quotas.charge(key), quotas.charge(key)
+    charge.enter()
+    charge.rows(5)
+    charge.rows_again()
+    with pytest.raises(QuotaSpent):
+        other.enter()
+    charge.rows(5)
+    assert [each.used for _, each in quotas.used([key])] == [1, 5]
+    charge.rows_again()
+    charge.settle()
+    assert [each.used for _, each in quotas.used([key])] == [1, 0]
+
+
 def test_a_row_and_a_request_cost_one_lock(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     key, _, _ = one_a_day(tmp_path, clock)
     ledger, asked = Ledger.open(tmp_path, clock=clock), []
