@@ -4,7 +4,7 @@ import fcntl
 import math
 import os
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -197,16 +197,15 @@ def take_of_all(
     return None
 
 
-def longest(found: Iterable[tuple[Account, Spent] | None]) -> tuple[Account, Spent] | None:
+def longest(*found: tuple[Account, Spent] | None) -> tuple[Account, Spent] | None:
     """Of several that have no more, the last to have it again."""
-    return max(
-        filter(None, found), key=lambda each: math.inf if each[1].seconds is None else each[1].seconds, default=None
-    )
+    spent = (each for each in found if each is not None)
+    return max(spent, key=lambda each: math.inf if each[1].seconds is None else each[1].seconds, default=None)
 
 
 def _spent(accounts: Sequence[Account], requests: int, rows: int) -> tuple[Account, Spent] | None:
-    taken = ((each, each.taken(requests, rows, only_look=True)) for each in accounts)
-    return longest((each, spent) for each, spent in taken if spent is not None)
+    taken = [(each, each.taken(requests, rows, only_look=True)) for each in accounts]
+    return longest(*((each, spent) for each, spent in taken if spent is not None))
 
 
 def lock_of(word: int, *, held: bool) -> bytes:

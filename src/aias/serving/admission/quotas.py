@@ -162,7 +162,7 @@ class Charge:
         refused = self.payer.take(0 if self._requests_ahead else 1, 1 if row_too else 0, only_look=only_look)
         if refused is not None and row_too:
             short = self._short_of_rows(guess)
-        if (spent := refused if short is None else longest((refused, short))) is not None:
+        if (refused or short) and (spent := longest(refused, short)):
             raise self._refusal(spent)
         if only_look:
             return
@@ -181,8 +181,9 @@ class Charge:
         if count > ahead and payer.counts_rows:
             refused = payer.take(rows=count, only_look=True) if count > payer.rows_once else None
             refused = refused or payer.take(rows=count - ahead)
-            if refused is not None:
-                raise self._refusal(refused, count)
+            # To come again is another request.
+            if refused and (spent := longest(refused, payer.take(1, only_look=True))):
+                raise self._refusal(spent, count)
         self._rows_ahead = max(0, ahead - count)
         self._rows += count
         self._tell()

@@ -117,6 +117,16 @@ def test_of_several_that_are_spent_the_one_that_takes_longest_is_told(tmp_path: 
                 assert each.headers["retry-after"] == "1800"
 
 
+def test_whose_rows_are_refused_is_told_when_another_request_is_there(tmp_path: Path, clock: Clock) -> None:
+    quotas = {"some": checked(["2/hour", "6 rows/minute"])}
+    with live_server(quotas=quotas, ledger=partial(Ledger.open, tmp_path, clock=clock)) as server:
+        assert ask(server, "some", ROW * 5).status == 200
+        last = ask(server, "some", ROW * 5)
+        assert (last.status, last.headers["retry-after"]) == (429, "1800")
+        clock.now += 1800 * 10**9
+        assert ask(server, "some", ROW * 5).status == 200
+
+
 def test_rows_are_counted_before_they_run_and_in_every_form(server: LiveServer) -> None:
     tensors = {"inputs": [{"name": "age", "datatype": "FP64", "shape": [3], "data": [1, 2, 3]}]}
     csv = {"Content-Type": "text/csv"}
