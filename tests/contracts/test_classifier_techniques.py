@@ -23,7 +23,7 @@ from aias.training.selection.configuration import ALL
 from compression_contexts import taught
 from tiny_encoder import classifier_into
 
-TECHNIQUES = ("fewer_layers", "static_embeddings", "static_windows", "encoder_vocabulary")
+TECHNIQUES = ("fewer_layers", "narrower_layers", "static_embeddings", "static_windows", "encoder_vocabulary")
 ROWS = 240
 
 

@@ -38,7 +38,9 @@ from aias.training.selection.configuration import ALL, Configuration
 from compression_contexts import opened, standing
 from tiny_encoder import encoder_into
 
-TECHNIQUES = ("int8", "fewer_layers", "static_embeddings", "static_windows", "encoder_vocabulary")
+TECHNIQUES = (
+    "int8", "fewer_layers", "narrower_layers", "static_embeddings", "static_windows", "encoder_vocabulary",
+)  # fmt: skip
 
 ROWS = 220
 
@@ -159,6 +161,16 @@ def test_beside_members_of_another_kind_the_head_is_fitted_again_and_answers_alo
     monkeypatch.setattr(context, "members", (*context.members, trees))
     (candidate,) = member("compress.techniques", "int8")(context)
     assert type(candidate.make(0).pipeline) is LinearPipeline
+
+
+def test_layers_that_lose_too_much_get_more_neurons(context):
+    (candidate,) = member("compress.techniques", "narrower_layers")(context)
+    forms = [candidate.make(0), *(each.make(0) for each in candidate.milder())]
+
+    kept = [[len(layer.narrower.weight) for layer in each.embedding.sentences.transformer.of.layers] for each in forms]
+    assert kept[0] == [6] and {9} in map(set, kept[1:]) and kept[-1] == [6, 6]
+    whole = context.prepared.embedding.sentences.whole
+    assert [len(layer.narrower.weight) for layer in whole.layers] == [12, 12]
 
 
 def test_windows_that_lose_too_much_are_made_wider(context, monkeypatch):

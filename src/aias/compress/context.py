@@ -202,9 +202,9 @@ class Context:
         same = ours is not None and ours.sentences is sentences
         return self.read(ours if ours is not None and same else replace(embedding, sentences=sentences))
 
-    def some_texts(self, subwords: Subwords) -> Encoded:
+    def some_texts(self, subwords: Subwords, count: int = SOME_ROWS) -> Encoded:
         """A few rows that certify nothing, with their tokens."""
-        found = self.prepared.dataset.take(self.some(SOME_ROWS))
+        found = self.prepared.dataset.take(self.some(count))
         return encoded_of(found, self.encoder.with_subwords(subwords))
 
     def reads_alike(self, embedding: Embedding, other: Embedding, *, but: Ints) -> None:

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import is_served
+from aias.compress.applicable import BY_BASE, BY_TEACHER, COMPRESSED, LAST, NOT_KNOWN, SECONDS
 from aias.compress.cascading import fair
 from aias.compress.certification import Certification, Finished, by_other_engine, finish, served_bytes
 from aias.compress.checkpoint import Checkpoint
@@ -53,23 +54,6 @@ from aias.training.selection.members import Member
 from aias.training.selection.plan import Plan
 from aias.training.train import workers_for
 from aias.training.unit import UnitFitter
-
-NOT_KNOWN: Final = "it was imported, and what it was fitted from is not known"
-
-SECONDS: Final = ("static_embeddings", "static_windows")
-"""Techniques that come first: they replace encoders that take minutes by ones that take seconds, and gain most."""
-
-BY_TEACHER: Final = ("cut_trees", "distill", "fewer_columns", "half_weights", "prune_channels", "prune_weights",
-    "smaller_model", *("bfloat16", "encoder_vocabulary", "fewer_layers", "int4", "int8", *SECONDS))  # fmt: skip
-"""Techniques that need only the parent's answers or its graph, and no member of it."""
-
-LAST: Final = ("cascade",)
-"""Techniques that combine what the search has found."""
-
-BY_BASE: Final = ("cut_trees", "distill", "fewer_columns", "rounded_weights", "smaller_model")
-"""Techniques that need no member of a compressed parent, and can be repeated fold by fold."""
-
-COMPRESSED: Final = "it is compressed already, and has no members any more"
 
 FITTED_SHARE: Final = 0.15
 """The share of the search time for candidates that are fitted as in training, on every fold and without a teacher."""

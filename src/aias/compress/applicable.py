@@ -1,0 +1,22 @@
+"""Which techniques are tried on which parents, and in which order."""
+
+from typing import Final
+
+NOT_KNOWN: Final = "it was imported, and what it was fitted from is not known"
+
+SECONDS: Final = ("static_embeddings", "static_windows")
+"""Techniques that come first: they replace encoders that take minutes by ones that take seconds, and gain most."""
+
+BY_TEACHER: Final = (
+    "bfloat16", "cut_trees", "distill", "encoder_vocabulary", "fewer_columns", "fewer_layers", "half_weights", "int4",
+    "int8", "narrower_layers", "prune_channels", "prune_weights", "smaller_model", *SECONDS,
+)  # fmt: skip
+"""Techniques that need only the parent's answers or its graph, and no member of it."""
+
+LAST: Final = ("cascade",)
+"""Techniques that combine what the search has found."""
+
+BY_BASE: Final = ("cut_trees", "distill", "fewer_columns", "rounded_weights", "smaller_model")
+"""Techniques that need no member of a compressed parent, and can be repeated fold by fold."""
+
+COMPRESSED: Final = "it is compressed already, and has no members any more"
