@@ -139,7 +139,8 @@ class Application:
         try:
             self.observing.begin(request)
             joins = deliver is not None and self.together.wants(model)
-            self._access.let_in(head.route, request, model, row_too=True, later=joins and length is not LONG)
+            soon = length is not LONG
+            self._access.let_in(head.route, request, model, row_too=soon, later=joins and soon)
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_urgency(request)
             if length is LONG and self._loop.must_wait(request, len(body)):

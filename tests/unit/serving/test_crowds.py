@@ -241,6 +241,31 @@ def test_a_head_that_nobody_knows_waits_for_its_turn_like_all_others(tmp_path: P
         assert [each.used for each in ledger.used("some", quotas["some"])] == [1]
 
 
+def test_who_waits_for_its_turn_holds_no_row_meanwhile(tmp_path: Path) -> None:
+    quotas = {"some": (Quota(5, "requests", "day"), Quota(3, "rows", "day"))}
+    said: list[bytes] = []
+    with (
+        live_server(bounds=LONG, quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server,
+        closing(Ledger.open(tmp_path)) as ledger,
+    ):
+        application = server.gateway.application
+        pairs = [(b"host", b"localhost"), (b"authorization", b"Bearer some"), (b"content-length", b"13")]
+        found = application.heads.of(b"/predict/churn", pairs)
+        assert found is not None
+
+        async def turn() -> list[int]:
+            bodies = b'[{"age": 50}]', b'[{"age": 50,]', b'[{"age": 50}]', b'[{"age": 50}]'
+            waiting = [application.at_once(found, body, (), None, said.append) for body in bodies].count(b"")
+            meanwhile = [each.used for each in ledger.used("some", quotas["some"])]
+            while len(said) < waiting:
+                await asyncio.sleep(0)
+            return meanwhile
+
+        assert asyncio.run(turn()) == [4, 1]
+        assert [each[9:12] for each in said] == [b"400", b"200", b"200"]
+        assert [each.used for each in ledger.used("some", quotas["some"])] == [4, 3]
+
+
 def test_beyond_the_objective_a_crowd_is_refused_at_once_whatever_form_its_requests_have() -> None:
     chunked = POST + b"Transfer-Encoding: chunked\r\n\r\nd\r\n" + b'[{"age": 50}]' + b"\r\n0\r\n\r\n"
     with live_server(bounds=replace(LONG, objective_seconds=1e-4)) as server, crowd(server, 90) as (callers, go_on):
