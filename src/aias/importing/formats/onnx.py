@@ -218,7 +218,7 @@ def _notes(inputs: Sequence[Any], outputs: Outputs) -> tuple[str, ...]:
     evens = "its support vector machine says .5 and .5 where a value that reaches it is missing"
     signs = (
         "its labels 1 and -1 only say whether its score is above 0: a version gives the score, below 0 of an outlier; "
-        "as labels besides by `--classes outlier,usual --scores logits`"
+        'labels, too, by `--classes outlier,usual --scores logits`, or `classes=["outlier", "usual"], scores="logits"`'
     )
     votes = "its scores are votes between each two classes: what is made of them orders classes, and is no frequency"
     said = ((zeros, names), (evens, outputs.label_weights), (signs, outputs.outliers), (votes, outputs.votes))
