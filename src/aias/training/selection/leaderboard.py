@@ -26,7 +26,7 @@ from aias.training.scoring.thresholds import decision_weights
 from aias.training.selection.chance import chance
 from aias.training.selection.finishing_time import TESTED_SHARE, FinishingTime
 from aias.training.selection.members import Member
-from aias.training.selection.weights import cross_fitted, mix, ranking, weigh, worth
+from aias.training.selection.weights import cross_fitted, greedy, mix, ranking, worth
 from aias.training.table import Table
 
 PATIENCE: Final = (8, 16)
@@ -313,7 +313,7 @@ class Leaderboard:
     def _greedy(self, costs: Floats, limit: float) -> Floats:
         began, able = time.thread_time(), self._able(costs, limit)
         weights = np.zeros(len(self.members))
-        weights[able] = weigh(self.y, self._stack()[able], task=self.task, costs=costs[able], cost_max=limit, seed=0)
+        weights[able] = greedy(self.y, self._stack()[able], task=self.task, costs=costs[able], cost_max=limit, seed=0)
         self._ending.weigh_seconds = time.thread_time() - began
         return weights
 

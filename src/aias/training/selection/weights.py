@@ -9,8 +9,7 @@ all of them say once: the best of many is partly luck, and other rows know anoth
     roc_auc, pr_auc, accuracy, precision, recall    itself on at most 20,000 rows and, to break ties, the squared error
     f1*, balanced_accuracy, mcc, ece                the log loss: labels are decided, and scores calibrated, afterwards
 
-Every other sample for an AUC chooses by the squared error, which errs less where one class has few rows. What few rows
-choose is mixed with all members alike (`weigh`), since there the mean of all is hard to beat (Smith and Wallis 2009).
+Every other sample for an AUC chooses by the squared error, which errs less where one class has few rows.
 """
 
 from collections.abc import Callable
@@ -45,16 +44,6 @@ SAMPLE_ROWS_MAX: Final = 2_500
 
 SAMPLED_ROWS_MAX: Final = 20_000
 """With more rows chance has no part in what is chosen: all choose at once."""
-
-ALIKE_ROWS: Final = 500
-"""So many rows choose half of the weight, and all members have the other half alike; of fewer rows more."""
-
-ALIKE_ROWS_MAX: Final = 1_000
-"""Of more rows only members that were chosen count: there it lost as often as it gained (docs/log.md)."""
-
-ALIKE_LOST_MAX: Final = 2.0
-"""By how much what is left to a perfect score may rise on the rows that chose, which speak for their choice too well;
-over the root of their number."""
 
 EQUAL: Final = 1e-9
 """Relative difference of two losses that are taken for the same."""
@@ -97,25 +86,6 @@ def greedy(
         if found is not None and each[found > 0].sum() <= limit:
             return found
     return _chosen(losses, steps=steps, costs=each, cost_max=limit)
-
-
-def weigh(
-    y: Any, members: Floats, *, task: Task, seed: int, costs: Floats | None = None, cost_max: float | None = None,
-    samples: int = SAMPLES,
-) -> Floats:  # fmt: skip
-    """As `greedy`; of few rows mixed with all members alike, if these can be paid and none of them stands out. Each
-    should know about as much as the best."""
-    chosen = greedy(y, members, task=task, seed=seed, costs=costs, cost_max=cost_max, samples=samples)
-    usable = np.flatnonzero(np.isfinite(members).all(axis=(1, 2)))
-    alike = ALIKE_ROWS / (ALIKE_ROWS + len(y))
-    dear = costs is not None and cost_max is not None and costs[usable].sum() > cost_max
-    if dear or len(y) > ALIKE_ROWS_MAX:
-        return chosen
-    mixed = (1 - alike) * chosen
-    mixed[usable] += alike / len(usable)
-    by = ranking(task)
-    left, lost = (abs((by.direction == "higher") - worth(by, y, mix(members, each))) for each in (chosen, mixed))
-    return mixed if lost <= (1 + ALIKE_LOST_MAX / len(y) ** 0.5) * left else chosen
 
 
 def _sampled(y: Any, members: Floats, *, task: Task, seed: int, steps: int, samples: int) -> Floats | None:
@@ -172,7 +142,7 @@ def cross_fitted(
     for fold in np.unique(folds):
         inside = np.flatnonzero(others(task, y, folds, fold, forward=forward))
         outside = np.flatnonzero(folds == fold)
-        weights = weigh(
+        weights = greedy(
             y[inside], members[:, inside], task=task, costs=costs, cost_max=cost_max, seed=seed, samples=SAMPLES // 2
         )
         scores[outside] = mix(members[:, outside], weights)

@@ -3,7 +3,7 @@ import pytest
 
 from aias.core.task import Task
 from aias.training.scoring.metrics import measure
-from aias.training.selection.weights import ALIKE_ROWS_MAX, WEIGHT_MIN, cross_fitted, greedy, mix, weigh, worth
+from aias.training.selection.weights import WEIGHT_MIN, cross_fitted, greedy, mix
 
 AMOUNT = Task("y", "regression", "rmse")
 
@@ -168,51 +168,3 @@ def test_half_of_what_chooses_for_an_auc_goes_by_the_squared_error() -> None:
     by = {name: greedy(y, members, task=task_of(name), seed=0).tolist() for name in ("roc_auc", "brier")}
 
     assert by == {"roc_auc": [0.5, 0.5], "brier": [0.0, 1.0]}, "by the AUC alone it would be [1, 0]"
-
-
-@pytest.mark.parametrize("metric", ["roc_auc", "log_loss"])
-def test_what_few_rows_choose_is_worth_more_with_all_members_beside_it(metric: str) -> None:
-    """On new rows, in the mean of thirty draws of members of about equal worth whose errors are related."""
-    gained, together = [], 0
-    for seed in range(30):
-        y, members = related(rows=4_000, seed=seed)
-        seen, new = slice(0, 100), slice(100, None)
-        chosen, mixed = (how(y[seen], members[:, seen], task=task_of(metric), seed=0) for how in (greedy, weigh))
-        assert mixed.sum() == pytest.approx(1)
-        together += bool((mixed > 0).all())
-        told = [worth(task_of(metric), y[new], mix(members[:, new], each)) for each in (chosen, mixed)]
-        gained.append(told[1] - told[0])
-    assert together > 25 and np.mean(gained) > 3 * np.std(gained) / 30**0.5
-
-
-def test_of_many_rows_or_costs_only_those_chosen_count() -> None:
-    task = task_of("log_loss")
-    y, members = related(rows=ALIKE_ROWS_MAX + 1, seed=0)
-    for rows, most in ((len(y), 99.0), (100, 9.5)):
-        given = {"task": task, "seed": 0, "costs": np.ones(10), "cost_max": most}
-        found, expected = (how(y[:rows], members[:, :rows], **given) for how in (weigh, greedy))
-        assert found.tolist() == expected.tolist()
-    assert (weigh(y[:100], members[:, :100], **(given | {"cost_max": 10.0})) > 0).all()
-
-
-def test_a_member_that_stands_out_is_left_alone() -> None:
-    y, members = related(rows=300, seed=0)
-    sure = np.where(y == 1, 0.999, 0.001)
-    members = np.concatenate([members, [np.column_stack([1 - sure, sure])]])
-    for metric in ("log_loss", "roc_auc"):
-        assert weigh(y, members, task=task_of(metric), seed=0).tolist() == [0.0] * 10 + [1.0]
-
-
-def test_what_cannot_be_answered_has_no_weight_beside_the_others_either() -> None:
-    y, members = related(rows=100, seed=0)
-    members[3, 5] = np.nan
-    assert (weigh(y, members, task=task_of("log_loss"), seed=0) == 0).tolist() == [each == 3 for each in range(10)]
-
-
-def related(*, rows: int, seed: int) -> tuple:
-    """Ten members that are wrong together, and each a little by itself."""
-    rng = np.random.default_rng(seed)
-    y = rng.integers(0, 2, rows)
-    together = y - 0.5 + 1.2 * rng.normal(size=rows)
-    each = 1 / (1 + np.exp(-(together + 0.5 * rng.normal(size=(10, rows)))))
-    return y, np.stack([1 - each, each], axis=2)
