@@ -213,6 +213,20 @@ def test_what_stands_behind_the_last_request_of_a_connection_is_not_run(tmp_path
     assert '"requests-day";r=4' in asked.headers["ratelimit"]
 
 
+def test_a_key_with_quotas_is_refused_again_and_again_at_no_cost(tmp_path: Path) -> None:
+    with full(tmp_path) as (running, model):
+        with running.socket() as client:
+            for _ in range(20):
+                client.sendall(head(len(BODY), LATE, key="some") + BODY)
+                refused = answer_of(client)
+                assert_refused(refused)
+                assert '"requests-day";r=5' in refused[1]["ratelimit"]
+        model.stall.set()
+        asked = running.call("POST", "/predict/churn", [{"age": 1}], key="some")
+
+    assert '"requests-day";r=4' in asked.headers["ratelimit"]
+
+
 @pytest.mark.parametrize("first", [10_000, 9, 90])
 def test_who_has_sent_the_body_without_being_asked_may_go_on_when_refused(tmp_path: Path, first: int) -> None:
     sent = head(len(BODY), LATE, "Expect: 100-continue") + BODY + head(len(BODY), LATE, "Connection: close") + BODY

@@ -1,8 +1,9 @@
 """A refusal that has just been made, said again to whoever asks with the same head: a third of its price.
 
 At several times the capacity most requests are refused, thousands a second, for the same reason. Nothing that could
-make a difference within ten milliseconds is looked at anew: neither key nor queue. Only what is the same for all is
-repeated: not where a quota is counted, a request has a name or is traced, or its line is logged.
+make a difference within ten milliseconds is looked at anew: neither key nor queue, nor what is left of quotas, of which
+a refusal takes nothing. Only what is the same for all is repeated: not where a request has a name or is traced, or its
+line is logged.
 """
 
 import time
@@ -43,7 +44,7 @@ class RepeatedRefusals:
 
     def keep(self, head: Head, request: Request, fault: Exception, reply: Reply, response: bytes) -> None:
         """What a request with this head was refused with."""
-        plain = request.charge is None and request.span is None and b"x-request-id" not in request.headers
+        plain = request.span is None and b"x-request-id" not in request.headers
         if isinstance(fault, Overloaded) and plain and not ACCESS.share and not self._observing.traces:
             if len(self.said) >= HEADS_MAX:
                 self.said.clear()

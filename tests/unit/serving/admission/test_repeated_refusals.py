@@ -14,7 +14,7 @@ from aias.serving.http.messages import Reply, Request
 from aias.serving.http.routes import Route
 from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.recording import Recording
-from aias.serving.refusals import NoKey, Overloaded
+from aias.serving.refusals import NoKey, Overloaded, QuotaSpent
 
 ROUTE = Route("POST", "/predict/{endpoint}", "predict", lambda _request: Reply(b""))
 
@@ -49,6 +49,13 @@ def test_a_refusal_is_said_again_under_another_name_and_counted() -> None:
     assert scene.refusals.of(scene.head) == b"id: next3, body: next3"
     assert scene.metrics.refusals == {("serving.overloaded", "", ""): 2}
     assert scene.metrics.requests == {("", "", 503): 2}
+
+
+def test_a_key_with_quotas_of_which_it_takes_nothing_hears_it_again_too() -> None:
+    scene = Scene()
+    scene.refuse(Overloaded(), charge=Charge.__new__(Charge))
+
+    assert scene.refusals.of(scene.head) == b"id: next2, body: next2"
 
 
 def test_a_moment_later_it_is_looked_at_anew() -> None:
@@ -123,7 +130,7 @@ def test_another_head_is_never_answered_with_it() -> None:
     [
         (NoKey("this needs a key"), {}),
         (Overloaded(), {"headers": {b"x-request-id": b"mine"}}),
-        (Overloaded(), {"charge": Charge.__new__(Charge)}),
+        (QuotaSpent(retry_seconds=1), {"charge": Charge.__new__(Charge)}),
         (Overloaded(), {"span": object()}),
     ],
 )
