@@ -76,16 +76,9 @@ def parent(home: Path) -> aias.Model:
     file = home / "amounts.csv"
     amounts().write_csv(file)
     trained = aias.train(
-        file,
-        target="y",
-        name="amounts",
-        time="600s",
-        folds=4,
-        learners=("boosted_trees",),
-        search=False,
-        inline=True,
+        file, target="y", name="amounts", time="600s", folds=4, learners=("boosted_trees",), search=False, inline=True,
         home=home,
-    )
+    )  # fmt: skip
     return trained.quality
 
 
