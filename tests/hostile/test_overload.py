@@ -213,7 +213,7 @@ def test_what_stands_behind_the_last_request_of_a_connection_is_not_run(tmp_path
     assert '"requests-day";r=4' in asked.headers["ratelimit"]
 
 
-def test_a_key_with_quotas_is_refused_again_and_again_at_no_cost(tmp_path: Path) -> None:
+def test_what_is_refused_costs_nothing_of_a_quota(tmp_path: Path) -> None:
     with full(tmp_path) as (running, model):
         with running.socket() as client:
             for _ in range(20):
@@ -277,8 +277,8 @@ def test_all_that_come_in_one_turn_are_weighed_against_each_other(tmp_path: Path
     with full(tmp_path) as (running, _):
         application, batcher = running.gateway.application, running.gateway.executor.batcher
         flow = running.gateway.router.find("churn").flow
-        flow.cost = Cost(0.1, 0.0)
-        flow.objective_seconds = batcher.expected_wait(Ticket(flow, "all-key", 1, lambda *_: None)) + 0.25
+        flow.cost = Cost(10.0, 0.0)  # so long that no moment in which the machine stands still is half of it
+        flow.objective_seconds = batcher.expected_wait(Ticket(flow, "all-key", 1, lambda *_: None)) + 25
         said_of = dict(line.lower().encode().split(b": ") for line in head().decode().split("\r\n")[1:-2])
         known = application.heads.of(b"/predict/churn", list(said_of.items()))
         assert known is not None
@@ -306,15 +306,6 @@ def test_who_may_not_ask_learns_no_more_than_ever(server: LiveServer, key: str, 
             assert ("x-aias-version" in headers) == (status == 429)
             if status != 429:
                 break
-
-
-def test_what_is_refused_costs_nothing_of_a_quota(server: LiveServer) -> None:
-    with server.socket() as client:
-        for _ in range(7):
-            client.sendall(head(len(BODY), LATE, key="some") + BODY)
-            answer = answer_of(client)
-            assert_refused(answer)
-            assert '"requests-day";r=5' in answer[1]["ratelimit"]
 
 
 def test_where_a_canary_would_answer_it_is_asked_by_the_head_too(tmp_path: Path) -> None:

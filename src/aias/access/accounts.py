@@ -140,12 +140,8 @@ class Account:
         now, words = self.ledger.clock(), self._words
         found: list[int] = []
         for each in self._held:
-            step, behind = each.step, words[each.place] - now
-            if 0 < behind <= each.room:
-                found += each.once - -(-behind // step), -(-behind // 1_000_000_000)
-            else:
-                left, until = each.left(words[each.place], now)
-                found += left, -(-until // 1_000_000_000)
+            left, until = each.left(words[each.place], now)
+            found += left, -(-until // 1_000_000_000)
         return found
 
     def taken(self, requests: int, rows: int, *, only_look: bool) -> Spent | None:
@@ -162,8 +158,7 @@ class Account:
                 words[place] = stands  # the clock was set back
             wished = stands + amount * (step or 1)
             after.append((place, wished))
-            wait = wished - each.room - now if step else each.wait(wished, now)
-            if wait > longest:
+            if (wait := each.wait(wished, now)) > longest:
                 spent, longest = each.quota, wait
         if spent is not None:
             return Spent(spent, longest / 1e9)

@@ -89,7 +89,7 @@ class AccessControl:
             request.tenant, request.payer, request.key, request.model = key.id, key.payer, key.name, model
             if key.quotas or key.shared:
                 charge = request.charge = self.quotas.charge(key, request.slot)
-                if not (later and charge.waits()):
+                if not (later and charge.put_off()):
                     charge.enter(partial(rows_of, request, model), row_too=row_too, only_look=only_look)
 
     def used(self) -> list[tuple[Key, Usage]]:

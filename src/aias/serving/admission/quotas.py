@@ -37,7 +37,6 @@ class Payer:
         self.is_short = False
         """Whether the last that would take something was refused."""
 
-        self._only = self.accounts[0] if len(self.accounts) == 1 else None
         quotas = [(quota, whose) for whose, account in owed for quota in account.quotas]
         self.policy = b", ".join(_policy(*each) for each in quotas)
         self._left = b", ".join(b'"%b";r=%%d;t=%%d' % _name(*each) for each in quotas)
@@ -50,11 +49,7 @@ class Payer:
     def take(self, requests: int = 0, rows: int = 0, *, only_look: bool = False) -> tuple[Account, Spent] | None:
         """Raises `Busy`."""
         try:
-            if self._only is None:
-                refused = take_of_all(self.accounts, requests, rows, only_look=only_look)
-            else:
-                spent = self._only.take(requests, rows, only_look=only_look)
-                refused = None if spent is None else (self._only, spent)
+            refused = take_of_all(self.accounts, requests, rows, only_look=only_look)
         except LedgerBusy as fault:
             raise _busy(fault) from None
         if not only_look:
@@ -144,8 +139,8 @@ class Charge:
             if slot.prepaid:
                 self._requests_ahead, self._rows_ahead = slot.prepaid >> 32, slot.prepaid & 0xFFFFFFFF
 
-    def waits(self) -> bool:
-        """Whether it is paid in `pay_together`, since nothing is short, rather than as it enters."""
+    def put_off(self) -> bool:
+        """Leave it to `pay_together`, unless something is short; whether it is left to that."""
         self.is_due = not (self.payer.is_short or self._requests_ahead or self._rows_ahead)
         return self.is_due
 
@@ -201,14 +196,6 @@ class Charge:
         if (refused := self.payer.take(1, rows)) is not None:
             raise self._refusal(refused, rows)
         self.has_paid(rows)
-
-    def paid_alone(self) -> Refusal | None:
-        """As `pay`; why not, where not all is there. Raises `Busy`."""
-        try:
-            self.pay()
-        except QuotaSpent as fault:
-            return fault
-        return None
 
     def has_paid(self, rows: int, left: bytes = b"") -> None:
         """`left`: what is left, where others have paid along with it."""
@@ -282,10 +269,15 @@ def pay_together(charges: Iterable[Charge | None]) -> dict[int, Refusal]:
     refused: dict[int, Refusal] = {}
     for payer, group in due.items():
         try:
-            if not payer.pays_for([charge for _, charge in group]):
-                refused |= {at: fault for at, charge in group if (fault := charge.paid_alone()) is not None}
+            one_by_one = not payer.pays_for([charge for _, charge in group])
         except Busy as fault:
             refused |= dict.fromkeys((at for at, _ in group), fault)
+            continue
+        for at, charge in group if one_by_one else ():
+            try:
+                charge.pay()
+            except (QuotaSpent, Busy) as fault:
+                refused[at] = fault
     return refused
 
 

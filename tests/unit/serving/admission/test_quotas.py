@@ -338,7 +338,7 @@ def due(quotas: Quotas, key: Key, count: int) -> list[Charge]:
     """Requests of one row each, which have not paid yet."""
     charges = [quotas.charge(key) for _ in range(count)]
     for each in charges:
-        if not each.waits():
+        if not each.put_off():
             each.enter(row_too=True)
         each.row_later()
     return charges
@@ -362,7 +362,7 @@ def test_who_runs_together_pays_together_and_of_what_is_short_the_first_have_it(
     assert {type(fault) for fault in refused.values()} == {QuotaSpent}
     assert [each.used for _, each in quotas.used([key])] == [9, 9]
     # Where it is short, the door knows.
-    assert not quotas.charge(key).waits()
+    assert not quotas.charge(key).put_off()
     with pytest.raises(QuotaSpent):
         quotas.charge(key).enter(row_too=True)
     second[0].cancel()
@@ -374,16 +374,16 @@ def test_who_runs_together_pays_together_and_of_what_is_short_the_first_have_it(
 def test_what_is_due_is_paid_before_many_rows_and_where_none_are_asked(tmp_path: Path, clock: Clock) -> None:
     key, quotas, _ = one_a_day(tmp_path, clock)
     charge = quotas.charge(key)
-    assert charge.waits()
+    assert charge.put_off()
     charge.rows(2)
     assert [each.used for _, each in quotas.used([key])] == [1, 2]
     charge.cancel()
 
     charge = quotas.charge(key)
-    assert charge.waits()
+    assert charge.put_off()
     charge.settle()
     assert [each.used for _, each in quotas.used([key])] == [1, 0]
     charge = quotas.charge(key)
-    assert charge.waits()
+    assert charge.put_off()
     assert charge.settle() == b'"requests-day";r=0;t=43200, "rows-day";r=3;t=43200'
-    assert not charge.waits()
+    assert not charge.put_off()
