@@ -1,7 +1,8 @@
 """Where a model's requests run: on the event loop itself, or in a thread through the batcher.
 
 Measured at load, and looked at again while it serves: a model that keeps holding up the loop is sent to the threads,
-for half a minute at first and twice as long each time it happens again.
+for half a minute at first and twice as long each time it happens again; one that was loaded in a slow moment is
+measured again (`versions/model.py`).
 """
 
 import time
@@ -25,13 +26,15 @@ def runs_fast(row_seconds: float, cost: Cost, bounds: Bounds) -> bool:
 
 
 class Tier:
+    """`fast`: whether the loop is its place, by what it was measured to take."""
+
     def __init__(self, *, fast: bool, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
-        self._fast, self._seconds_max, self._clock = fast, bounds.inline_seconds, clock
+        self.fast, self._seconds_max, self._clock = fast, bounds.inline_seconds, clock
         self._strikes, self._away, self._until = 0, AWAY_SECONDS, 0.0
 
     @property
     def inline(self) -> bool:
-        return self._fast and (not self._until or self._clock() >= self._until)
+        return self.fast and (not self._until or self._clock() >= self._until)
 
     @property
     def name(self) -> Literal["inline", "thread"]:

@@ -39,13 +39,28 @@ OWN_BYTES: Final = 1 << 17
 """Of a model without any weights: its session, its manifest, its encoder."""
 
 
+MEASURED_FOR_SECONDS: Final = 60.0
+"""What was measured at load may be of a slow moment; it is looked at again so long after, and then ever less often."""
+
+
 @dataclass(slots=True)
 class Resident:
-    """What a model in memory takes, when it was asked last, and whether since."""
+    """What a model in memory takes, when it was asked last, and whether since; when it was measured, and after how
+    many seconds it is again."""
 
     bytes: int = OWN_BYTES
     asked_at: float = 0.0
     asked: bool = False
+    measured_at: float = 0.0
+    measured_for: float = MEASURED_FOR_SECONDS
+
+    def is_to_be_measured(self, now: float) -> bool:
+        """Whether it has been asked, and was measured long ago; then that counts as done, and the next time is twice
+        as far away."""
+        if self.asked_at <= self.measured_at or now < self.measured_at + self.measured_for:
+            return False
+        self.measured_at, self.measured_for = now, 2 * self.measured_for
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,7 @@ class Router:
         self._asked_before = {name: place for place, name in enumerate(asked_before)}
         self.width = Widths(self.known, width or (lambda endpoint: load(endpoint).manifest.task.width)).of
         self.stage = Stage(rollouts, warmed=self._tried, watch=watch, clock=clock, shadow=shadow)
-        self._models: dict[str, Model] = {}
-        self._alone: dict[str, Model] = {}
+        self._models, self._alone = dict[str, Model](), dict[str, Model]()
         self._aside = Aside(clock)
         self._endpoints: dict[str, Endpoint] = {}
         self._on_trial: frozenset[str] = frozenset()
@@ -80,8 +79,7 @@ class Router:
         """Endpoints that no version answers for."""
         self.due: frozenset[str] = frozenset()
         """Endpoints of which a version has to be loaded yet."""
-        self._at_work: set[str] = set()
-        self._soon: deque[str] = deque()
+        self._at_work, self._soon = set[str](), deque[str]()
         self._generation: int | None = None
         self._looked: int | None = None
         self._retry_at: float | None = None
@@ -121,9 +119,8 @@ class Router:
         while True:
             pointer = self.pointer(endpoint)
             with self._loading.turn(pointer.digest, hurry=True):
-                model = self._brought(pointer)
-            if model is not None:
-                return model
+                if (model := self._brought(pointer)) is not None:
+                    return model
 
     def try_out(self, endpoint: Endpoint, *, keep: bool = True) -> None:
         """Load a version that is to be deployed, so that it is in memory then. Raises whatever hinders it."""
@@ -288,7 +285,14 @@ class Router:
         elif (endpoint := self._endpoints.get(soon)) is not None:
             with contextlib.suppress(NotReady, UnknownEndpoint), self._loading.turn(endpoint.digest):
                 self._brought(endpoint)
+        elif not soon:
+            self._warming.again(self._alone, self._clock(), self._exchange)
         return bool(name or soon)
+
+    def _exchange(self, name: str, model: Model, other: Model) -> None:
+        with self._changing:
+            if self._alone.get(name) is model:
+                self._put(name, self._endpoints[name], other)
 
     def _loads_max(self) -> int:
         """Where room is short, one load after the other: of each it shows only then what it takes."""
@@ -342,7 +346,7 @@ class Router:
 
     def _warmed(self, endpoint: Endpoint) -> Model:
         model = self._warming.model(endpoint)
-        model.resident.asked_at = self._clock()
+        model.resident.asked_at = model.resident.measured_at = self._clock()
         return model
 
     def _make_room(self, new: str) -> None:
@@ -351,8 +355,7 @@ class Router:
             return
         self._note_asked()
         movable = {name: m.resident for name, m in self._models.items() if not self._stays_put(name) and name != new}
-        fits = lambda: not self.residency.surplus(self.held_bytes)  # noqa: E731
-        if not let_go(self._aside, movable, self._unload, fits=fits):
+        if not let_go(self._aside, movable, self._unload, fits=lambda: not self.residency.surplus(self.held_bytes)):
             message = f"models take {self.held_bytes:,} bytes, more than the {self.residency.bytes_max:,} they may"
             self._watch(Event("serve.memory-exceeded", message, "warning", {"endpoint": new}))
 

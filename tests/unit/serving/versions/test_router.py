@@ -1,12 +1,15 @@
 import threading
+import time
+from collections.abc import Sequence
 from dataclasses import astuple
 
 import pytest
 
 from aias.registry.values import Endpoint
+from aias.runtimes.contract import Answers, Row
 from aias.serving.observability.metrics import Metrics
-from aias.serving.versions.model import warm
-from aias.serving.versions.residency import KEEP_SECONDS
+from aias.serving.versions.model import FASTER, warm
+from aias.serving.versions.residency import KEEP_SECONDS, MEASURED_FOR_SECONDS
 from aias.serving.versions.router import RETRY_SECONDS, Router
 from clock import Clock
 from live_server import BOUNDS, PATIENCE, Rule, Shelf, eventually, live_server
@@ -69,6 +72,58 @@ def test_a_version_that_cannot_be_loaded_leaves_the_old_one_answering() -> None:
     assert table.ready
     assert told == ["serve.loaded", "serve.load-failed"]
     assert metrics.load_failures == {"churn": 1}
+
+
+class Slow(Rule):
+    """Every run takes so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds, self.runs = seconds, 0
+
+    def predict(self, rows: Sequence[Row]) -> Answers:
+        self.runs += 1
+        time.sleep(self.seconds)
+        return super().predict(rows)
+
+
+def test_what_was_loaded_in_a_slow_moment_is_measured_again_and_comes_back_to_the_loop() -> None:
+    shelf, clock, rule = Shelf(), Clock(1.0), Slow(0.05)
+    shelf.deploy("churn", 1, rule)
+    table, told, _ = router(shelf, clock)
+    table.refresh()
+    slow = table.find("churn")
+    clock.now += 1.0
+    table.follow()
+    rule.seconds = 0.0
+    table.load_next()
+    assert (table.find("churn"), table.tiers()) == (slow, [("churn", "thread")])
+
+    clock.now += MEASURED_FOR_SECONDS
+    table.load_next()
+
+    found = table.peek("churn")
+    assert (found.row_seconds < FASTER * slow.row_seconds, table.tiers()) == (True, [("churn", "inline")])
+    assert (found.resident is slow.resident, told) == (True, ["serve.loaded", "serve.measured-again"])
+
+
+def test_what_is_no_faster_or_is_not_asked_stays_as_it_was_measured_and_is_looked_at_ever_less_often() -> None:
+    shelf, clock, rule = Shelf(), Clock(1.0), Slow(0.02)
+    shelf.deploy("churn", 1, rule)
+    table, told, _ = router(shelf, clock)
+    table.refresh()
+    before, looks = table.find("churn"), []
+    for minutes in range(8):
+        clock.now += MEASURED_FOR_SECONDS
+        if minutes not in (3, 4, 5, 6):
+            table.find("churn")
+        table.follow()
+        runs = rule.runs
+        table.load_next()
+        looks.append(rule.runs > runs)
+
+    assert (looks, table.find("churn")) == ([True, False, True, False, False, False, False, True], before)
+    assert told == ["serve.loaded"]
 
 
 class Meanwhile(Endpoint):
