@@ -237,13 +237,15 @@ def test_over_http_is_told_how_trials_ended_where_it_has_pointed_and_why_a_versi
 
     def load(endpoint: Endpoint) -> Rule:
         if endpoint.number == 3:
-            raise Damaged("model.onnx is not what was sealed")
+            raise Damaged("/home/me/.aias/versions/4f/model.onnx is not what was sealed")
         return loads(endpoint)
 
     home.load = load  # type: ignore[method-assign]
     with serving(home) as server:
         start(home, server)
         home.registry.rollouts.rollback("churn")
+        home.registry.rollouts.start("churn", Ref("churn", 3), role="canary", share=0.5)
+        eventually(lambda: not home.registry.rollouts.active())
         home.registry.deploy("churn", Ref("churn", 3))
         eventually(lambda: "failed" in server.call("GET", "/endpoints/churn").json)  # type: ignore[operator]
         found = server.call("GET", "/endpoints/churn").json
@@ -254,7 +256,8 @@ def test_over_http_is_told_how_trials_ended_where_it_has_pointed_and_why_a_versi
         assert (found["version"], found["answers"]) == ("churn@3", "churn@1")
         assert found["failed"] == "model.onnx is not what was sealed"
         assert [(each["version"], each["outcome"], each["why"]) for each in found["history"]] == [
-            ("churn@2", "rolled back", "by hand")
+            ("churn@2", "rolled back", "by hand"),
+            ("churn@3", "rolled back", "it could not be loaded: model.onnx is not what was sealed"),
         ]
         assert [(each["number"], each["how"]) for each in found["moves"]] == [(1, "deployed"), (3, "deployed")]
 

@@ -1,6 +1,7 @@
 """Why a request is turned away, and with which status of HTTP."""
 
 import math
+import re
 from typing import ClassVar, Final
 
 from aias.core.errors import (
@@ -14,6 +15,14 @@ from aias.core.errors import (
     StorageFailed,
     UserError,
 )
+
+_FOLDERS: Final = re.compile(r"""(?<![\w/:.~])~?/(?:[^\n:;,()`'"]*/)?""")
+
+
+def without_folders(said: str) -> str:
+    """What is told over the network: of a file its name, and not where this machine keeps it."""
+    return _FOLDERS.sub("", said)
+
 
 _SOON: Final = ((b"retry-after", b"1"), (b"retry-after-ms", b"1000"))
 

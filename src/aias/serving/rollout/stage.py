@@ -12,6 +12,7 @@ from aias.core.names import Ref
 from aias.registry.rollout.evidence import Evidence
 from aias.registry.rollout.trial import WHOLE, Guard, Role, Trial
 from aias.registry.values import Endpoint
+from aias.serving.refusals import without_folders
 from aias.serving.rollout.collector import ALONE_AFTER, EvidenceCollector
 from aias.serving.rollout.split import Canary, Mirror, Split
 from aias.serving.versions.model import Model
@@ -193,7 +194,7 @@ class Stage:
             message = f"{trial.ref} cannot be tried beside `{endpoint.name}`: {why}"
             self._watch(Event("serve.trial-failed", message, "warning", facts))
             if self._rollouts is not None:
-                self._rollouts.withdraw(trial.id, f"it could not be loaded: {why}")
+                self._rollouts.withdraw(trial.id, f"it could not be loaded: {without_folders(why)}")
 
     def _put(self, trial: Trial, model: Model) -> None:
         if trial.id in self._wanted:

@@ -12,7 +12,7 @@ from aias.core.events import Watch
 from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.values import Endpoint, Version
-from aias.serving.refusals import NotReady, UnknownEndpoint
+from aias.serving.refusals import NotReady, UnknownEndpoint, without_folders
 from aias.serving.versions.model import Answering
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def telling_why(what: str) -> Iterator[None]:
     try:
         yield
     except Damaged as fault:
-        raise NotReady(f"{what}: {fault.message}", hint=fault.hint) from None
+        raise NotReady(f"{what}: {without_folders(fault.message)}", hint=fault.hint) from None
 
 
 def width_in(registry: Registry, endpoint: Endpoint) -> int:

@@ -8,6 +8,7 @@ from aias.registry.values import Endpoint
 from aias.runtimes.contract import Sharing
 from aias.serving.bounds import Bounds
 from aias.serving.observability.metrics import Metrics
+from aias.serving.refusals import without_folders
 from aias.serving.versions.model import Answering, Model, faster, warm
 from aias.serving.versions.residency import MemoryGrowth, taken_bytes
 
@@ -72,7 +73,7 @@ class Warming:
         self._metrics.load_failures[endpoint.name] += 1
         why = fault.message if isinstance(fault, AiasError) else repr(fault)
         self._forget(endpoint.name)
-        said = why if isinstance(fault, AiasError) else "the server's log says why"
+        said = without_folders(why) if isinstance(fault, AiasError) else "the server's log says why"
         self.faults[endpoint.name, str(endpoint.ref)] = said
         message = f"{endpoint.ref} cannot answer for `{endpoint.name}`: {why}"
         if now is not None and now.digest != endpoint.digest:
