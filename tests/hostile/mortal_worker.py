@@ -28,6 +28,9 @@ LONG, LONG_SECONDS = 16, 1.0
 GREEDY, NUMBERS = "MORTAL_GREEDY", 4_000_000
 """In the environment: there is a model that holds the interpreter for some 50 ms of each run."""
 
+NEVER_LOADED = "MORTAL_NEVER_LOADED"
+"""In the environment: there is a model whose loading does not end."""
+
 AT_START = "MORTAL_AT_START"
 """In the environment: a file, where there is one, says what the next worker does instead of becoming ready."""
 
@@ -74,6 +77,13 @@ def models() -> dict[str, object]:
             self.kept.append(os.urandom(1 << 20))
             return super().predict(rows)
 
+    class NeverLoaded(Rule):
+        def predict(self, rows: Sequence[Row]) -> Answers:
+            time.sleep(1_000)
+            return super().predict(rows)
+
+    if NEVER_LOADED in os.environ:
+        return {"never": NeverLoaded(), "good": Rule()}
     if GREEDY in os.environ:
         return {"greedy": Greedy(), "good": Rule()}
     return {"good": Rule(), "bad": Mortal(), "hung": Mortal(), "slow": Slow(), "leaky": Leaky()}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from mortal_server import PATIENCE, Server, load, more, serving
-from mortal_worker import AT_START, DEADLY, ENDLESS, GREEDY
+from mortal_worker import AT_START, DEADLY, ENDLESS, GREEDY, NEVER_LOADED
 
 from aias.serving.survival import heartbeat
 from aias.serving.survival.adoption import Transfer, send
@@ -272,3 +272,16 @@ def test_a_model_that_holds_the_interpreter_gets_a_process_of_its_own_before_any
     assert b'aias_held{how="apart",version="greedy@1"} 1.0' in shown
     assert shown.count(b"aias_held{") == 1
     assert server.told("serve.worker-died") == 0
+
+
+def test_a_version_whose_loading_does_not_end_is_quarantined_and_its_neighbours_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(NEVER_LOADED, "1")
+    with serving(workers=1, loading_seconds=1.5) as server:
+        eventually(lambda: server.told("serve.quarantined"), PATIENCE)
+        good, never = server.call("good", 50), server.call("never", 50)
+
+    assert good[0] == 200
+    assert (never[0], never[1]["error"]["code"]) == (503, "serving.not-ready")
+    assert server.told("serve.run-stuck") == 2

@@ -112,6 +112,10 @@ ANSWER_SECONDS_MAX: Final = 300.0
 LOOP_SECONDS_MAX: Final = 10.0
 """A run on the event loop takes milliseconds; one that takes this long is ended with its worker, as all others wait."""
 
+LOADING_SECONDS_MAX: Final = 240.0
+"""Of loading and trying out one version, time without a processor not counted: the largest take a few seconds. What
+never ends keeps a processor and the place of others. Two such ends are within what a version is judged by."""
+
 BATCH_ROWS_MAX: Final = 1_024
 """Rows in one run, from one or several callers; bounds the memory of its tensors."""
 

@@ -54,6 +54,7 @@ from aias.serving.versions.following import Following
 from aias.serving.versions.model import Answering
 from aias.serving.versions.residency import Residency
 from aias.serving.versions.router import Directory, Router
+from aias.serving.versions.warming import alone
 
 NOTE_SECONDS: Final = 60.0
 """How often the order in which models were last used is saved; the next start loads the latest first."""
@@ -103,16 +104,16 @@ class Gateway:
         self._taking = threading.Lock()
         self._home, self._kept, self._writer = home, kept, ThreadPoolExecutor(1, "aias-sums")
         self.access = AccessControl(ring(), hosts, Quotas(ledger))
-        isolated = None
+        isolated, attended = None, alone
         if kept is not None and program is not None:
             isolated = IsolatedVersions(program, bounds=self.bounds, watch=watch)
             isolated.set(quarantined=kept.quarantined, apart=kept.apart)
-            load = isolated.marked(load, kept.journal.runs)
+            attended = isolated.attended(kept.journal.runs)
         self.router = Router(
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
             rollouts=rollouts, shadow=shadow, residency=Residency(self.bounds.memory_bytes, frozenset(pinned)),
             asked_before=read_cached(asked, list[str]) or (), width=width,
-            examine=(lambda _model: None) if isolated is None else isolated.examine,
+            attended=attended,
         )  # fmt: skip
         self._asked, self._noted_at = asked, time.monotonic()
         self._growth, self._sampled_at = Growth(), 0.0

@@ -38,7 +38,7 @@ from aias.serving.survival.crash_record import APART, RELEASE
 from aias.serving.survival.descriptors import raise_limit
 from aias.serving.survival.isolation_policy import IsolationPolicy
 from aias.serving.survival.transfers import TransferQueue
-from aias.serving.survival.worker_process import WorkerProcess
+from aias.serving.survival.worker_process import RunSeconds, WorkerProcess
 
 STOP_SECONDS: Final = 5.0
 """Beside the time for draining: what a worker may take to end before it is killed."""
@@ -301,9 +301,9 @@ class Supervisor:
         if now - self._looked_at < CHECK_SECONDS * 1e9:
             return
         self._looked_at = now
-        in_thread = bounds["answer_seconds"] + STUCK_SECONDS
+        most = RunSeconds(bounds["loop_seconds"], bounds["answer_seconds"] + STUCK_SECONDS, bounds["loading_seconds"])
         for process in self._processes():
-            if why := process.must_end(now, on_loop=bounds["loop_seconds"], in_thread=in_thread, every=CHECK_SECONDS):
+            if why := process.must_end(now, most, every=CHECK_SECONDS):
                 self._announce(why)
                 process.kill()
             elif lost := process.lost_keeper():

@@ -1,7 +1,8 @@
 """Versions in whose runs workers have ended: run in a process of their own, or not at all."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -14,12 +15,11 @@ from aias.serving.survival.crash_record import APART, RELEASE
 from aias.serving.survival.isolated_runtime import IsolatedRuntime
 from aias.serving.survival.isolation_needs import why_apart
 from aias.serving.survival.journal import Runs
-from aias.serving.versions.model import Answering, Model
+from aias.serving.versions.model import Model
 
 RELEASE_SECONDS_MAX: Final = 5.0
 """The supervisor hears at once, and tells all workers; on a busy machine somewhat later."""
 
-Load = Callable[[Endpoint], Answering]
 Program = Callable[[str], Sequence[str]]
 """A version → what serves it to `IsolatedRuntime`, as arguments of the interpreter."""
 
@@ -69,11 +69,6 @@ class IsolatedVersions:
         while self.held(version) == before and time.monotonic() < end:
             time.sleep(0.005)
 
-    def examine(self, model: Model) -> None:
-        """A model has been loaded: it is measured whether it needs a process of its own."""
-        if self.held(model.version) is None and (why := why_apart(model)) is not None:
-            self.move(model.version, why)
-
     def move(self, version: str, why: str) -> None:
         """Ask the supervisor to have a version run apart."""
         said = f"{version} is to run in a process of its own: {why}"
@@ -84,18 +79,20 @@ class IsolatedVersions:
         if version in self.quarantined:
             raise quarantined(version)
 
-    def marked(self, load: Load, runs: Runs) -> Load:
-        """Loading, with a note of what is loaded meanwhile, should this process not live to tell."""
+    def attended(self, runs: Runs) -> Callable[[Endpoint], AbstractContextManager[Callable[[Model], None]]]:
+        """Loading and trying out, in a `with` block, with a note of what is loaded meanwhile, should this process not
+        live to tell; it gives what measures whether the model needs a process of its own."""
 
-        def marked(endpoint: Endpoint) -> Answering:
+        @contextmanager
+        def attended(endpoint: Endpoint) -> Iterator[Callable[[Model], None]]:
             self.check(str(endpoint.ref))
             place = runs.load(str(endpoint.ref))
             try:
-                return load(endpoint)
+                yield self._examine
             finally:
                 runs.loaded(place)
 
-        return marked
+        return attended
 
     def instead(self, model: Model) -> Model:
         """The model itself, or the same in a process of its own. Raises `Quarantined`."""
@@ -112,6 +109,10 @@ class IsolatedVersions:
         for each in (*map(_process_of, self._models.values()), *self._retired):
             each.kill()
         self._models, self._retired = {}, []
+
+    def _examine(self, model: Model) -> None:
+        if self.held(model.version) is None and (why := why_apart(model)) is not None:
+            self.move(model.version, why)
 
     def _moved(self, model: Model) -> Model:
         version = model.version

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from aias.core.events import Event
 from aias.serving.survival.crash_record import AGAIN_DEATHS, LOADING_DEATHS
@@ -36,6 +36,14 @@ that unpacks the same large model."""
 
 _STARTS: Final = -2
 """In the place of its beats, until it is ready."""
+
+
+class RunSeconds(NamedTuple):
+    """What a run may take, by where it is."""
+
+    on_loop: float
+    in_thread: float
+    loading: float
 
 
 class WorkerChannel:
@@ -99,11 +107,13 @@ class WorkerProcess:
         elif event.name == "serve.loaded":
             self.failed.pop(loaded, None)
 
-    def must_end(self, now: int, *, on_loop: float, in_thread: float, every: float) -> Event | None:
+    def must_end(self, now: int, most: RunSeconds, *, every: float) -> Event | None:
         """Why it has to be ended: a run that goes on for too long, or it stands still though none does, also before it
         is ready."""
-        if self.find_stuck(now, on_loop=on_loop, in_thread=in_thread, every=every):
-            said = f"a run of {', '.join(self.stuck.values())} does not end; its process is ended"
+        if self.find_stuck(now, most, every=every):
+            loading = self.channel is not None and self.stuck.keys() & {*self.channel.pages.layout.loading}
+            what = f"{'loading' if loading else 'a run of'} {', '.join(self.stuck.values())}"
+            said = f"{what} does not end; its process is ended"
             return Event("serve.run-stuck", said, "warning", {"versions": sorted(self.stuck.values())})
         if self.channel is None:
             return None
@@ -111,7 +121,7 @@ class WorkerProcess:
         self._heartbeat = self._heartbeat or Heartbeat(pid)
         # What starts has no loop yet that could beat: what its threads are at says enough.
         beat = self.channel.pages.beat if self.ready else _STARTS
-        asleep_seconds = on_loop if self.ready else max(on_loop, START_ASLEEP_SECONDS_MAX)
+        asleep_seconds = most.on_loop if self.ready else max(most.on_loop, START_ASLEEP_SECONDS_MAX)
         why = self._heartbeat.look(beat, every=every, asleep_seconds=asleep_seconds)
         if not why:
             return None
@@ -119,8 +129,8 @@ class WorkerProcess:
         self.said = said = f"the worker with the process {pid} {why}; it is ended"
         return Event("serve.worker-hung", said, "warning", {"pid": pid, "why": why})
 
-    def find_stuck(self, now: int, *, on_loop: float, in_thread: float, every: float) -> bool:
-        """Whether a run has gone on for too long; `now` in nanoseconds, the others in seconds.
+    def find_stuck(self, now: int, most: RunSeconds, *, every: float) -> bool:
+        """Whether a run has gone on for too long; `now` in nanoseconds, `every` in seconds.
 
         It must also have been seen as often as one that looks so often would have, and been able to go on meanwhile:
         on a machine that stands still, who looks does too, and who waits for a processor is not to blame.
@@ -131,11 +141,9 @@ class WorkerProcess:
         running = self.channel.pages.running()
         again = any((place, since) in self._seen for place, (_, since) in running.items())
         could = self._could_go_on(every) if again else 1.0
-        # Loading takes what it takes.
-        for place in self.channel.pages.layout.loading:
-            running.pop(place, None)
+        loading = self.channel.pages.layout.loading
         for place, (version, since) in running.items():
-            seconds = in_thread if place else on_loop
+            seconds = most.loading if place in loading else most.in_thread if place else most.on_loop
             seen[place, since] = self._seen.get((place, since), 0.0) + could
             if now - since > seconds * 1e9 and seen[place, since] >= seconds / every:
                 self.stuck[place] = version
@@ -156,9 +164,10 @@ class WorkerProcess:
         outside, unless a request was in it that had seen a worker die before."""
         if self.channel is None:
             return {}
-        if self.stuck:
-            return dict.fromkeys(self.stuck.values(), 1.0)
         pages = self.channel.pages
+        if self.stuck:
+            # What never ends while it is loaded would hold up each next worker as long.
+            return {name: LOADING_DEATHS if at in pages.layout.loading else 1.0 for at, name in self.stuck.items()}
         running = pages.running()
         again = {kept.place for index, _ in pages.descriptors() if (kept := SlotRecord.of(pages, index)).tries}
         repeated = {found[0] for place, found in running.items() if place in again}

@@ -31,7 +31,7 @@ from aias.serving.versions.residency import (
     longest_ago,
     note_asked,
 )
-from aias.serving.versions.warming import Warming
+from aias.serving.versions.warming import Attended, Warming, alone
 from aias.serving.versions.widths import Widths
 
 RETRY_SECONDS: Final = 30.0
@@ -59,12 +59,12 @@ class Router:
         bounds: Bounds | None = None, also: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic, rollouts: RolloutStore | None = None,
         shadow: Shadows | None = None, residency: Residency | None = None, asked_before: Sequence[str] = (),
-        width: Callable[[Endpoint], int] | None = None, examine: Callable[[Model], None] = lambda _model: None,
+        width: Callable[[Endpoint], int] | None = None, attended: Attended = alone,
     ) -> None:  # fmt: skip
         self._directory, self._also = directory, also
         self._metrics, self._watch, self._clock = metrics, watch, clock
         self._warming = Warming(
-            load, held=self._held, examine=examine, bounds=bounds or Bounds(), metrics=metrics, watch=watch
+            load, held=self._held, attended=attended, bounds=bounds or Bounds(), metrics=metrics, watch=watch
         )
         self.residency = residency or Residency()
         self._asked_before = {name: place for place, name in enumerate(asked_before)}

@@ -1,6 +1,8 @@
 """Versions on their way into memory: loaded, tried out, measured, and told of."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final
 
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
@@ -12,21 +14,28 @@ from aias.serving.refusals import without_folders
 from aias.serving.versions.model import Answering, Model, faster, warm
 from aias.serving.versions.residency import MemoryGrowth, taken_bytes
 
+Attended = Callable[[Endpoint], AbstractContextManager[Callable[[Model], None]]]
+
+
+alone: Final[Attended] = lambda _: nullcontext(lambda _model: None)  # noqa: E731
+"""With nobody there whom a model could take along."""
+
 
 class Warming:
-    """`held`: the models in memory, by digest; what is there already is not loaded again."""
+    """`held`: the models in memory, by digest; what is there already is not loaded again. `attended`: around loading
+    and trying out the others; it gives what examines them then."""
 
     def __init__(
         self,
         load: Callable[[Endpoint], Answering],
         *,
         held: Callable[[], Iterator[tuple[str, Model]]],
-        examine: Callable[[Model], None],
+        attended: Attended,
         bounds: Bounds,
         metrics: Metrics,
         watch: Watch,
     ) -> None:
-        self._load, self._held, self._examine = load, held, examine
+        self._load, self._held, self._attended = load, held, attended
         self._bounds, self._metrics, self._watch = bounds, metrics, watch
         self.faults: dict[tuple[str, str], str] = {}
         """Why versions could not be loaded, by endpoint and version; the last for each endpoint."""
@@ -34,13 +43,19 @@ class Warming:
     def model(self, endpoint: Endpoint) -> Model:
         """Raises whatever hinders it."""
         found = next((model for digest, model in self._held() if digest == endpoint.digest), None)
-        with MemoryGrowth() as grown:
-            runtime = self._load(endpoint) if found is None else found.runtime
-            model = warm(runtime, version=str(endpoint.ref), number=endpoint.number, bounds=self._bounds)
-        if found is None:
-            self._examine(model)
-        model.resident.bytes = self._taken(model, grown) if found is None else found.resident.bytes
+        if found is not None:
+            model = self._warm(found.runtime, endpoint)
+            model.resident.bytes = found.resident.bytes
+            return model
+        with self._attended(endpoint) as examine:
+            with MemoryGrowth() as grown:
+                model = self._warm(self._load(endpoint), endpoint)
+            examine(model)
+        model.resident.bytes = self._taken(model, grown)
         return model
+
+    def _warm(self, runtime: Answering, endpoint: Endpoint) -> Model:
+        return warm(runtime, version=str(endpoint.ref), number=endpoint.number, bounds=self._bounds)
 
     def again(self, models: Mapping[str, Model], now: float, put: Callable[[str, Model, Model], None]) -> None:
         """Measure what has been asked for a while, and `put` what turns out to be much faster in its place."""

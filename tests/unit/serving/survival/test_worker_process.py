@@ -20,13 +20,19 @@ from aias.serving.survival.heartbeat import TICKS_A_SECOND, state_of, threads_of
 from aias.serving.survival.journal import Journal, Layout, Pages
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.transfers import TransferQueue
-from aias.serving.survival.worker_process import START_ASLEEP_SECONDS_MAX, WorkerChannel, WorkerProcess
+from aias.serving.survival.worker_process import (
+    START_ASLEEP_SECONDS_MAX,
+    RunSeconds,
+    WorkerChannel,
+    WorkerProcess,
+)
 from live_server import eventually
 from open_files import room_for
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 
 SECOND = 1_000_000_000
+LOADING = 240.0
 
 
 def process(status: int = -signal.SIGSEGV) -> WorkerProcess:
@@ -54,17 +60,21 @@ def test_who_ran_when_a_process_ended_by_itself_is_to_blame_in_equal_shares(one:
     assert one.suspects() == {"a@1": 0.5, "b@1": 0.5}
 
 
-def test_what_a_version_does_while_it_is_loaded_is_its_fault_and_takes_what_it_takes(one: WorkerProcess) -> None:
-    runs = journal(one).runs
+def test_what_a_version_does_while_it_is_loaded_is_its_fault_and_may_take_minutes(one: WorkerProcess) -> None:
+    runs, looks = journal(one).runs, range(int(LOADING / 4))
     runs.load("a@1")
 
     assert one.suspects() == {"a@1": LOADING_DEATHS}
-    assert not one.find_stuck(2**62, on_loop=0.1, in_thread=0.1, every=1.0)
+    assert not any(one.find_stuck(2**62, RunSeconds(0.1, 0.1, LOADING), every=4.0) for _ in looks[1:])
 
     other = runs.load("b@1")
     assert one.suspects() == {"a@1": LOADING_DEATHS / 2, "b@1": LOADING_DEATHS / 2}
-    assert not one.find_stuck(2**62, on_loop=0.1, in_thread=0.1, every=1.0)
     runs.loaded(other)
+    assert one.suspects() == {"a@1": LOADING_DEATHS}
+
+    said = one.must_end(2**62, RunSeconds(0.1, 0.1, LOADING), every=4.0)
+    assert said is not None
+    assert said.message == "loading a@1 does not end; its process is ended"
     assert one.suspects() == {"a@1": LOADING_DEATHS}
 
 
@@ -100,7 +110,7 @@ def test_a_run_is_stuck_when_it_has_lasted_and_has_been_seen_for_too_long(one: W
     [since, _] = [since for _, since in one.channel.pages.running().values()]
 
     def look(seconds: float) -> bool:
-        return one.find_stuck(since + int(seconds * SECOND), on_loop=2.0, in_thread=10.0, every=1.0)
+        return one.find_stuck(since + int(seconds * SECOND), RunSeconds(2.0, 10.0, LOADING), every=1.0)
 
     # The machine stood still: there was one look in all that time.
     assert not look(3.0)
@@ -117,7 +127,7 @@ def test_who_waits_for_a_processor_has_only_had_the_time_that_it_got(
     one.threads = lambda _pid: ({"R", "S"}, next(used))
     journal(one).runs.begin_on_loop("loop@1", None)
 
-    found = [one.find_stuck(2**62, on_loop=3.0, in_thread=10.0, every=1.0) for _ in range(50)]
+    found = [one.find_stuck(2**62, RunSeconds(3.0, 10.0, LOADING), every=1.0) for _ in range(50)]
 
     assert (found.index(True) + 1 if any(found) else None) == looks
 
@@ -126,7 +136,7 @@ def test_a_run_that_follows_another_at_once_is_not_taken_for_it(one: WorkerProce
     runs = journal(one).runs
     for _ in range(5):
         runs.begin_on_loop("loop@1", None)
-        assert not one.find_stuck(2**62, on_loop=2.0, in_thread=10.0, every=1.0)
+        assert not one.find_stuck(2**62, RunSeconds(2.0, 10.0, LOADING), every=1.0)
         runs.end_on_loop(None)
 
 
@@ -134,7 +144,7 @@ def test_one_that_starts_may_sleep_for_longer_than_one_that_answers(one: WorkerP
     every = START_ASLEEP_SECONDS_MAX / 4
 
     def look() -> Event | None:
-        return one.must_end(0, on_loop=2 * every, in_thread=10.0, every=every)
+        return one.must_end(0, RunSeconds(2 * every, 10.0, LOADING), every=every)
 
     with subprocess.Popen(["sleep", "1000"]) as asleep:
         try:
@@ -164,7 +174,7 @@ def test_what_is_loaded_when_one_that_starts_falls_asleep_for_good_is_to_blame(
             asleep.send_signal(signal.SIGSTOP)
         eventually(lambda: threads_of(asleep.pid)[0] == {"T" if stopped else "S"})
         for _ in range(8):
-            one.must_end(0, on_loop=1.0, in_thread=10.0, every=START_ASLEEP_SECONDS_MAX / 4)
+            one.must_end(0, RunSeconds(1.0, 10.0, LOADING), every=START_ASLEEP_SECONDS_MAX / 4)
         one.kill()
 
     assert one.suspects() == blamed
