@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +43,7 @@ from aias.training.prepare import Prepared, prepare
 from aias.training.processes.forkserver import ForkServer
 from aias.training.processes.memory import NO_MEMORY, Memory
 from aias.training.processes.workers import InlineWorkers, Workers
+from aias.training.selection.lead import lead
 from aias.training.selection.leaderboard import Leaderboard
 from aias.training.selection.members import Member
 from aias.training.selection.plan import Plan
@@ -220,7 +222,8 @@ class _Job:
                 opening, others = [], configurations
             narrow = None if self.recipe.folds else self.board.narrow
             alone = self.first is not None and not inline
-            plan.run(searching, self._take, opening=opening, others=others, narrow=narrow, alone=alone)
+            ahead = partial(lead, self.board)
+            plan.run(searching, self._take, opening=opening, others=others, narrow=narrow, lead=ahead, alone=alone)
             if not self.board.members:
                 if self.stop.is_set():
                     raise KeyboardInterrupt("stopped before anything was fitted")

@@ -23,7 +23,7 @@ from aias.training.selection.configuration import ALL, Configuration, Unit
 from aias.training.selection.fit_seconds import FitSeconds, allowed
 from aias.training.selection.members import Member, member_of
 from aias.training.selection.screening import Stage, by_promise, judging_folds
-from aias.training.selection.trial import Trial, is_whole, left_before, paced, patience, shared_settings
+from aias.training.selection.trial import Trial, is_whole, left_before, patience, reserved, shared_settings, unended
 from aias.training.table import Table
 
 START_SECONDS_MIN: Final = 0.2
@@ -31,9 +31,6 @@ START_SECONDS_MIN: Final = 0.2
 
 OPENING_SHARE: Final = 0.4
 """Of the time for fitting in which configurations may be begun by one fold."""
-
-RESERVED_SHARE: Final = 0.4
-"""Of the time left, at most, that a learner which takes whatever it is given leaves to others that are wanted."""
 
 SKIPPED_MAX: Final = 30
 """In a row, more than a portfolio holds: a search that goes on without end then has nothing that could be started."""
@@ -60,7 +57,8 @@ class Plan:
         self._last: Iterator[Configuration] = iter(())
         self._narrow: Callable[[int], None] | None = None
         self._alone = False
-        self._furthest: Trial | None = None  # of which most of the first folds are through
+        self._lead: Callable[[Member], float] | None = None
+        self._begun: list[Trial] = []  # all of which a fold is through
         self._trials: list[Trial] = []
         self._fitting: dict[int, tuple[Trial, Unit]] = {}
         self._due: dict[int, float] = {}  # when each worker's unit should be through
@@ -69,16 +67,17 @@ class Plan:
     def run(
         self, configurations: Iterable[Configuration], told: Callable[[Member], bool], *,
         opening: Iterable[Configuration] = (), others: Iterable[Configuration] = (),
-        narrow: Callable[[int], None] | None = None, alone: bool = False,
+        narrow: Callable[[int], None] | None = None, lead: Callable[[Member], float] | None = None, alone: bool = False,
     ) -> None:  # fmt: skip
         """Fit until the time for it is over, or `told`, which gets each new member, says False.
 
         Of `opening` all but the first are begun by one fold. What an ensemble of these wants is ended first, then come
         `others` of the learners that it wants, then the rest. `narrow` is told when only so many folds are to judge,
-        for want of time; without it, all judge. `alone`: nothing is begun beside the first.
+        for want of time; without it, all judge. `lead`: by how much what has only its first folds is ahead of all that
+        was told (`lead.lead`). `alone`: nothing is begun beside the first.
         """
         opening, others, self._narrow, self._through = list(opening), list(others), narrow, False
-        self._coming, self._alone = chain(opening, others, configurations), alone
+        self._coming, self._alone, self._lead = chain(opening, others, configurations), alone, lead
         if self.table.fold_count > 1:
             now = time.monotonic()
             self._stage, self._opening_ends_at = Stage.OPENING, now + OPENING_SHARE * (self.fit_ends_at() - now)
@@ -97,9 +96,8 @@ class Plan:
             ended.add(trial.configuration.name)
             if not told(self._member(trial)):
                 break
-        most = self._furthest
-        if not ended and most and most.through and self._judge_by(most.through, "the others were not through in time"):
-            told(self._member(most))
+        for trial in self._unended(ended):
+            told(self._member(trial))
         return None
 
     def refit(self, members: Sequence[Member], ends_at: float) -> list[Member]:
@@ -115,6 +113,12 @@ class Plan:
             for each, trial in zip(members, trials, strict=True)
             if ALL in trial.done and is_whole(each.refit, self.table, self.ledger)
         ]
+
+    def _unended(self, ended: set[str]) -> list[Trial]:
+        """What has only its first folds, where there is nothing else or it is far ahead: from then on these judge."""
+        lead = self._lead or (lambda _: 0.0)
+        found = unended(self._begun, ended, lambda each: lead(self._member(each, folds=each.through)))
+        return found if found and self._judge_by(found[0].through, "the others were not through in time") else []
 
     def _whole(self) -> list[Trial]:
         return [each for each in self._trials if all(fold in each.done for fold in range(self.table.fold_count))]
@@ -168,15 +172,8 @@ class Plan:
             return left
         left = max(left - self._again(unit.configuration), left / 2)
         turns = -(-(len(trial.waiting) + self._running(trial)) // len(self.workers.all))  # this unit already runs
-        return allowed(left - self._reserved(trial, left), turns=turns, estimate=self._estimate(unit.configuration))
-
-    def _reserved(self, trial: Trial, left: float) -> float:
-        """For others that are wanted, where this one would take whatever it is given."""
-        if not paced(trial.configuration):
-            return 0.0
-        others = (each for each in self._trials if each.held and each.wanted and each is not trial)
-        needed = sum(each.seconds * len(each.waiting) for each in others if each.done) / len(self.workers.all)
-        return min(RESERVED_SHARE * left, needed)
+        left -= reserved(trial, self._trials, left=left, workers=len(self.workers.all))
+        return allowed(left, turns=turns, estimate=self._estimate(unit.configuration))
 
     def _next_trial(self) -> Trial | None:
         if time.monotonic() + START_SECONDS_MIN > self.fit_ends_at():
@@ -340,7 +337,8 @@ class Plan:
         self, trial: Trial, unit: Unit, seconds: float, settings: dict[str, Any], *, stretch: float = 1.0
     ) -> None:
         trial.done[unit.fold] = unit
-        self._furthest = max(self._furthest or trial, trial, key=lambda each: each.through)
+        if trial not in self._begun:
+            self._begun.append(trial)
         trial.seconds += seconds
         trial.alone_seconds += seconds / stretch
         trial.share(settings)
@@ -395,6 +393,7 @@ class Plan:
     def _running(self, trial: Trial) -> int:
         return [held for held, _ in self._fitting.values()].count(trial)
 
-    def _member(self, trial: Trial) -> Member:
-        units = [trial.done[fold] for fold in range(self.table.fold_count)]
-        return member_of(trial.configuration, units, trial.seconds, self.table, self.ledger)
+    def _member(self, trial: Trial, *, folds: int = 0) -> Member:
+        table = self.table.narrowed(folds) if folds else self.table
+        units = [trial.done[fold] for fold in range(table.fold_count)]
+        return member_of(trial.configuration, units, trial.seconds, table, self.ledger)

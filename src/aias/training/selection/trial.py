@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Final
@@ -22,6 +22,13 @@ PACED_STRETCH: Final = 2.0
 
 GUESS_STRETCH: Final = 4.0
 """As `STRETCH`, for one fold of a learner whose pace is only guessed from that of others."""
+
+RESERVED_SHARE: Final = 0.4
+"""Of the time left, at most, that a learner which takes whatever it is given leaves to others that are wanted."""
+
+LEAD_MIN: Final = 0.1
+"""Of what all others leave to a perfect score, from which less than all folds judge for the sake of one: of fewer folds
+fewer fits answer together, too."""
 
 READING_SECONDS: Final = 1.0
 """After the time for fitting, for what an earlier run has left in the ledger."""
@@ -88,6 +95,27 @@ def left_before(
             trial.share(entry.settings)
         else:
             yield trial
+
+
+def unended(trials: Iterable[Trial], ended: Collection[str], lead: Callable[[Trial], float]) -> list[Trial]:
+    """Those with some folds only that are to be used: the furthest, where none has `ended`; else the one that leads
+    by most, if by far, and those of which the same folds are through."""
+    some = [each for each in trials if each.through and each.configuration.name not in ended]
+    if not ended or not some:
+        return sorted(some, key=lambda each: -each.through)[:1]
+    leads = [lead(each) for each in some]
+    best = max(range(len(some)), key=leads.__getitem__)
+    others = [each for each in some if each is not some[best] and each.through >= some[best].through]
+    return [some[best], *others] if leads[best] >= LEAD_MIN else []
+
+
+def reserved(trial: Trial, trials: Iterable[Trial], *, left: float, workers: int) -> float:
+    """Seconds of those left for others that are wanted, where this one would take whatever it is given."""
+    if not paced(trial.configuration):
+        return 0.0
+    others = (each for each in trials if each.held and each.wanted and each is not trial)
+    needed = sum(each.seconds * len(each.waiting) for each in others if each.done) / workers
+    return min(RESERVED_SHARE * left, needed)
 
 
 def paced(configuration: Configuration) -> bool:

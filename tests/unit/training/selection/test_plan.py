@@ -122,6 +122,30 @@ def test_where_time_is_up_before_any_has_all_folds_those_of_the_furthest_judge(t
     assert member.scores.shape == (240 * through / 5, 2) and np.isfinite(member.scores).all()
 
 
+@pytest.mark.parametrize(("lead", "used"), [(0.5, ["linear", "strong"]), (0.01, ["linear"])])
+def test_where_time_is_up_what_is_far_ahead_on_its_first_folds_is_used_too(
+    tmp_path: Path, lead: float, used: list[str]
+) -> None:
+    held, told, narrowed, members, asked = table(folds=5), [], [], [], []
+
+    def ends_at() -> float:
+        begun = [event for event in told if event.facts.get("configuration") == "strong"]
+        return 0.0 if any(event.facts.get("ended") for event in begun) else np.inf
+
+    def leads(member: Any) -> float:
+        asked.append(member.scores.shape)
+        return lead
+
+    with InlineWorkers(UnitFitter(held, Ledger(tmp_path))) as workers:
+        made = plan(held, workers, tmp_path, told)
+        made.fit_ends_at = ends_at
+        made.run([LINEAR, STRONG], lambda member: not members.append(member), narrow=narrowed.append, lead=leads)
+    assert [each.name for each in members] == used
+    assert asked == [(240 / 5, 2)]
+    assert narrowed == [1] * (len(used) - 1)
+    assert [len(each.units) for each in members] == [5, 1][: len(used)]
+
+
 def test_where_all_folds_are_to_judge_no_fewer_do(tmp_path: Path, inline) -> None:
     held, workers = inline
     told: list[Event] = []
