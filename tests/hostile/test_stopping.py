@@ -1,10 +1,12 @@
 """A server that stops: what has begun is finished, and nobody is waited for who does not go on."""
 
+import socket
 import threading
 from dataclasses import replace
 
 import pytest
 
+from aias.serving.connections import server as loop_server
 from live_server import BOUNDS, PATIENCE, LiveServer, Rule, Shelf, connections, eventually, live_server, read_all
 
 BODY = b'[{"age": 50}]'
@@ -100,6 +102,35 @@ def test_who_asks_no_more_while_the_server_stops_is_let_go() -> None:
         assert read_all(client) == read_all(silent) == b""
         server.thread.join(PATIENCE)
         assert not server.thread.is_alive()
+
+
+def test_who_has_just_come_when_the_server_stops_is_let_go_too() -> None:
+    late = list[socket.socket]()
+    with live_server(bounds=replace(BOUNDS, linger_seconds=0.2, drain_seconds=10 * PATIENCE)) as server:
+        loop = server.gateway._server
+        shutdown, (accepting,) = loop.shutdown, loop.servers
+
+        async def shut_down(sockets: list[socket.socket] | None = None) -> None:
+            late.append(server.socket())
+            accepting._accept()  # type: ignore[attr-defined]
+            await shutdown(sockets)
+
+        loop.shutdown = shut_down  # type: ignore[method-assign]
+        server.gateway.stop()
+        eventually(lambda: late)
+
+        with late[0] as client:
+            assert read_all(client) == b""
+        server.thread.join(PATIENCE)
+        assert not server.thread.is_alive()
+
+
+def test_a_server_hears_at_once_that_it_is_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_server, "_DATE_SECONDS", 10 * PATIENCE)
+    with live_server() as server:
+        pass
+
+    assert not server.thread.is_alive()
 
 
 def test_who_does_not_finish_while_the_server_stops_is_cut() -> None:

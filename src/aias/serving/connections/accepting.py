@@ -55,6 +55,11 @@ class Accepting:
             self._open = False
             self._loop.remove_reader(self._listener.fileno())
 
+    @property
+    def opening(self) -> int:
+        """Connections that are accepted and not made yet."""
+        return len(self._tasks)
+
     async def wait_closed(self) -> None:
         """Nothing is left to wait for."""
 

@@ -16,6 +16,12 @@ from aias.serving.connections.timeouts import Sweep
 _SWEEPS_TO_HEAR: Final = 3
 """Half a second at least, for a word of who has started it."""
 
+_DATE_SECONDS: Final = 1.0
+"""How often the header `date` is written anew."""
+
+_LOOK_SECONDS: Final = 0.01
+"""Between two looks at who is still waited for, while the server stops."""
+
 
 class Second(Protocol):
     """A server on another port of the same loop."""
@@ -27,6 +33,7 @@ class LoopServer(Server):
     """uvicorn's, with a sweep over the connections, a second port, and an end that is not by the signal that asked."""
 
     def __init__(self, config: Config, sweep_seconds: float, expire: Callable[[], None]) -> None:
+        self._wake: Callable[[], None] = lambda: None
         super().__init__(config)
         self.when_ready: Callable[[], None] = lambda: None
         self.limit: Limit
@@ -39,12 +46,30 @@ class LoopServer(Server):
         self._second: Second | None = None
         self._sweep_seconds, self._expire = sweep_seconds, expire
 
+    @property
+    def should_exit(self) -> bool:
+        return self._should_exit
+
+    @should_exit.setter
+    def should_exit(self, ends: bool) -> None:
+        """Also from another thread, or the handler of a signal: the loop hears of it at once."""
+        self._should_exit = ends
+        self._wake()
+
     async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
+        loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
+        self._wake = lambda: _call(loop, self._woken.set)
         sweeper = asyncio.create_task(self._sweep())
         try:
             await super()._serve(sockets)
         finally:
             sweeper.cancel()
+
+    async def main_loop(self) -> None:
+        """As uvicorn's, which looks ten times a second whether it is to end."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), _DATE_SECONDS)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
@@ -68,10 +93,31 @@ class LoopServer(Server):
             if self._second is not None:
                 await self._second.stop()
             await self.leave()
-        ends = [super().shutdown(sockets)]
+        ends = [self._finish(sockets or [])]
         if self._second is not None:
             ends.append(self._second.stop())
         await asyncio.gather(*ends)
+
+    async def _finish(self, sockets: list[socket.socket]) -> None:
+        """As uvicorn's, which waits a tenth of a second though nobody is there, and overlooks who has just come."""
+        for server in self.servers:
+            server.close()
+        for each in sockets:
+            each.close()
+        state, told = self.server_state, set[object]()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while (state.connections or state.tasks or self._is_opening) and not self.force_exit:
+                    for connection in state.connections - told:
+                        connection.shutdown()
+                    told |= state.connections
+                    await asyncio.sleep(_LOOK_SECONDS)
+        for task in state.tasks:
+            task.cancel()
+
+    @property
+    def _is_opening(self) -> bool:
+        return any(each.opening for each in self.servers)  # type: ignore[attr-defined]
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -117,3 +163,9 @@ class LoopServer(Server):
             sweep(self.server_state.connections, loop.time())
             self._expire()
             self._hear_end()
+
+
+def _call(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
+    """In the loop, unless that is over."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(what)
