@@ -1,14 +1,24 @@
 """What all tests share: where the real data lies, how to write a file, and that no law hangs on how busy it is."""
 
+import compileall
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Aias is compiled once, and not by each of the thousand processes that tests start, also where
+    PYTHONDONTWRITEBYTECODE is set."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(ROOT / "src", quiet=2)
+        compileall.compile_dir(ROOT / "tests", maxlevels=0, quiet=2)
 
 
 @pytest.fixture(scope="session")

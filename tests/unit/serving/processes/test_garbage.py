@@ -23,6 +23,15 @@ from raw_requests import POST
 THREADS = replace(BOUNDS, inline_row_seconds=1e-12)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _of_this_file() -> Iterator[None]:
+    """What was there before is not looked through again and again."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
 def no_collector() -> Iterator[None]:
     """Whatever leads back to itself stays."""
