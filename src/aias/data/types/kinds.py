@@ -1,6 +1,8 @@
 """What a column of texts holds: numbers, times, categories or free text, and why we think so."""
 
+import re
 from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 import polars as pl
@@ -15,6 +17,16 @@ from aias.data.types.spellings import AMONG_AMOUNTS, SPELLINGS
 from aias.data.types.times_in_texts import times_in_texts
 
 _WORD: Final = r"\p{L}{3,}"
+_ODD_WORD: Final = re.compile(r"[^\W\d_][^\d]*[^\W\d_].?")
+"""Of two letters or more, without a digit."""
+_WORDS_MAX: Final = 5
+_LOOKED_MAX: Final = _WORDS_MAX + 20
+"""Some of them may be among those that mean missing."""
+_WORDS_SHARE: Final = 0.1
+"""Of the rows; of more, what the words say may be as much as what the numbers say."""
+_AMOUNTS_MIN: Final = 20
+"""Different ones: fewer may be grades or sizes, and are known one by one."""
+
 _SHARED_MIN: Final = 5
 _SHARED_SHARE: Final = 0.02
 """Of the values that hold a word: letters that stand together in hexadecimal codes come to less."""
@@ -36,6 +48,7 @@ def guess(column: pl.Series, spellings: frozenset[str] = SPELLINGS) -> Guess:
     return (
         _amounts(found, is_target=is_target)
         or _with_gaps(bare, found, is_target=is_target)
+        or (None if is_target else _with_words(bare, found))
         or _words(found, is_target=is_target)
     )
 
@@ -61,10 +74,33 @@ def _with_gaps(bare: pl.Series, words: Counted, *, is_target: bool) -> Guess | N
     if guess is None:
         return None
     said = [text for text in guess.missing if text not in words.missing]
-    gaps = words.rows - found.rows
-    rows = "1 row says" if gaps == 1 else f"{gaps:,} rows say"
-    reason = f"{guess.reason}; {rows} {', '.join(map(shown, said[:3]))}, read as missing"
-    return replace(guess, reason=reason)
+    return replace(guess, reason=f"{guess.reason}{_gaps(said, words.rows - found.rows)}")
+
+
+def _with_words(bare: pl.Series, every: Counted) -> Guess | None:
+    """The guess that a column holds numbers or times, and a few words that say why there is none: `refused`."""
+    if sum(1 for _ in islice(filter(_ODD_WORD.fullmatch, every.values), _LOOKED_MAX)) in {0, _LOOKED_MAX}:
+        return None
+    found = counted(bare, AMONG_AMOUNTS)
+    pairs = list(zip(found.values, found.counts, strict=True))
+    words = [(text, count) for text, count in pairs if _ODD_WORD.fullmatch(text)]
+    rest = [(text, count) for text, count in pairs if not _ODD_WORD.fullmatch(text)]
+    rows = sum(count for _, count in words)
+    if not 0 < len(words) <= _WORDS_MAX or rows > _WORDS_SHARE * found.rows or len(rest) < _AMOUNTS_MIN:
+        return None
+    guess = _amounts(Counted([text for text, _ in rest], [count for _, count in rest], found.missing), is_target=False)
+    if guess is None or guess.kind not in {"number", "time"}:
+        return None
+    share = 1 - (rows + sum(count for _, count in guess.odd)) / found.rows
+    said = [text for text in guess.missing if text not in every.missing]
+    reason = f"{share:.2%} of the values are {guess.kind}s, the others a few words{_gaps(said, every.rows - found.rows)}"
+    return replace(guess, reason=reason, odd=(*words, *guess.odd))
+
+
+def _gaps(said: list[str], rows: int) -> str:
+    """What is told of spellings that mean "missing" here."""
+    who = "1 row says" if rows == 1 else f"{rows:,} rows say"
+    return f"; {who} {', '.join(map(shown, said[:3]))}, read as missing" if rows else ""
 
 
 def _words(found: Counted, *, is_target: bool) -> Guess:
