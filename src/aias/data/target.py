@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Final, cast
 from unicodedata import normalize
 
@@ -295,7 +296,7 @@ def _blank_notes(classes: tuple[str, ...], target: str) -> tuple[Event, ...]:
 def _alike_notes(classes: tuple[str, ...], target: str) -> tuple[Event, ...]:
     """Labels that a person would take for one."""
     found: dict[str, list[str]] = {}
-    spelled = {label: " ".join(normalize("NFKC", label).casefold().split()) for label in classes}
+    spelled = {label: _spelled(label) for label in classes}
     either = set(spelled.values()) <= TRUTHS.keys()
     for label, key in spelled.items():
         found.setdefault(TRUTHS[key] if either else key, []).append(label)
@@ -305,6 +306,15 @@ def _alike_notes(classes: tuple[str, ...], target: str) -> tuple[Event, ...]:
     named = "; ".join(", ".join(map(_told_apart(labels), labels)) for labels in alike[:5])
     message = f"`{target}`: labels that differ in case, blanks or spelling only count as different classes: {named}"
     return (Event("data.labels-alike", message, "warning", {"labels": cast("list[object]", alike[:20])}),)
+
+
+def _spelled(label: str) -> str:
+    """As a person reads it: of a number its amount."""
+    said = " ".join(normalize("NFKC", label).casefold().split())
+    try:
+        return str(Decimal(said).normalize()) if said[-1:].isdigit() else said
+    except InvalidOperation:
+        return said
 
 
 def _told_apart(labels: list[str]) -> Callable[[str], str]:

@@ -56,6 +56,13 @@ def test_yes_and_y_are_told_of_where_labels_are_spelled_in_several_ways():
     assert labels_of(["yes", "n"] * 10).notes == ()
 
 
+def test_numbers_that_are_written_in_several_ways_are_told_as_one_label() -> None:
+    labels = labels_of(["1", "01", "1.0", "0", "v1"] * 10)
+    (told,) = [note for note in labels.notes if note.name == "data.labels-alike"]
+    assert told.message.endswith(": '01', '1'")  # 1.0 is read as 1
+    assert labels_of(["9007199254740993", "9007199254740992", "v"] * 10).notes == ()
+
+
 def test_labels_of_one_look_are_told_of_however_they_are_encoded():
     (told,) = labels_of(["caf\u00e9", "cafe\u0301", "bar"] * 10).notes
 

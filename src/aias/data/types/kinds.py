@@ -93,7 +93,8 @@ def _with_words(bare: pl.Series, every: Counted) -> Guess | None:
         return None
     share = 1 - (rows + sum(count for _, count in guess.odd)) / found.rows
     said = [text for text in guess.missing if text not in every.missing]
-    reason = f"{share:.2%} of the values are {guess.kind}s, the others a few words{_gaps(said, every.rows - found.rows)}"
+    gaps = _gaps(said, every.rows - found.rows)
+    reason = f"{share:.2%} of the values are {guess.kind}s, the others a few words{gaps}"
     return replace(guess, reason=reason, odd=(*words, *guess.odd))
 
 
