@@ -7,12 +7,12 @@ BUSY_SECONDS = 1.0
 
 
 def busy_share() -> float:
-    """What share of all cores others are using now; work that gives way to everybody (`nice`) does not count."""
+    """What share of all cores others are using now, at whatever priority: that counts within a session only."""
     before = _ticks()
     time.sleep(BUSY_SECONDS)
     spent = [after - then for after, then in zip(_ticks(), before, strict=True)]
-    user, _, system, *_ = spent
-    return (user + system) / max(sum(spent), 1)
+    user, nice, system, *_ = spent
+    return (user + nice + system) / max(sum(spent), 1)
 
 
 def _ticks() -> list[int]:
