@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+from functools import cache
 from typing import Final
 
 from aias.artifact.manifest import Candidate
@@ -18,6 +19,7 @@ def libraries_of(leaderboard: tuple[Candidate, ...]) -> dict[str, str]:
     return found | {"python": platform.python_version()}
 
 
+@cache
 def _version(module: str) -> str:
     """A distribution may have another name than its module (`xgboost-cpu`)."""
     try:

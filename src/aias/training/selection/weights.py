@@ -78,6 +78,8 @@ def greedy(
     `samples`: of the rows, that choose; together they may want more than can be paid, and then all rows choose once.
     Rows where the answer is missing must have been left out; a member with a NaN is never chosen.
     """
+    if len(members) == 1:
+        return np.ones(1)
     losses = _losses(y, members, task=task, seed=seed)
     each = np.zeros(len(members)) if costs is None else np.asarray(costs, np.float64)
     limit = np.inf if cost_max is None else max(cost_max, float(each.min()))
