@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from page import BEGIN, Block, Shell, blocks, commands
+from page import BEGINS, SECONDS_MAX, Block, Shell, begun_home, blocks, commands, in_short
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -25,11 +25,13 @@ def runnable(page: Path) -> list[Block]:
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Where to find what the beginning of many pages has made."""
-    folder = tmp_path_factory.mktemp("begun")
-    page = folder / "begin.md"
-    page.write_text(f"```console\n$ {BEGIN}\n```\n")
-    run(page, folder)
-    return {"BEGUN": str(folder / ".aias")}
+    begun = tmp_path_factory.mktemp("begun")
+    for command in BEGINS:
+        folder = begun_home(begun, command).parent
+        folder.mkdir()
+        (folder / "begin.md").write_text(f"```console\n$ {command}\n```\n")
+        run(folder / "begin.md", folder)
+    return {"BEGUN": str(begun)}
 
 
 def run(page: Path, folder: Path, **more: str) -> None:
@@ -67,6 +69,12 @@ def test_a_console_block_is_cut_into_commands_and_what_they_show() -> None:
     block = Block("console", None, "$ one \\\n  two\nshown\nmore\n$ three\n", 1)
 
     assert list(commands(block)) == [("one \\\n  two", "shown\nmore"), ("three", "")]
+
+
+def test_no_page_takes_longer_than_its_test_has_time_for() -> None:
+    assert in_short('aias train a.csv --time 90s && f(time="9s", bedtime="9s") --time 1s') == (
+        f'aias train a.csv --time {SECONDS_MAX}s && f(time="{SECONDS_MAX}s", bedtime="9s") --time 1s'
+    )
 
 
 def test_a_shell_remembers_from_command_to_command_and_tells_how_each_ended() -> None:

@@ -30,13 +30,13 @@ def random_forest(
     mode = rng.choice(modes, trees * nodes).astype(np.uint8)
     threshold = rng.choice([*rng.normal(size=20), *(value for value in ODD if np.isfinite(value))], trees * nodes)
     sizes = np.where(mode == MEMBER, rng.integers(1, 9, trees * nodes), 0)
-    sets = [rng.choice(45, size, replace=False).astype(float) for size in sizes]
+    sets = [rng.choice(45, size, replace=False).astype(float) for size in sizes if size]
     feature = np.where(mode == MEMBER, rng.integers(0, 2, trees * nodes), rng.integers(0, width, trees * nodes))
     return Forest(
         feature, threshold, mode, rng.random(trees * nodes) < 0.5,
         children[:, 0], children[:, 1], is_leaf[:, 0], is_leaf[:, 1],
         rng.normal(size=trees * leaves), rng.integers(0, outputs, trees * leaves), np.arange(trees) * nodes,
-        np.cumsum(sizes), np.concatenate(sets), rng.normal(size=outputs),
+        np.cumsum(sizes), np.concatenate([np.zeros(0), *sets]), rng.normal(size=outputs),
     )  # fmt: skip
 
 
