@@ -177,7 +177,7 @@ def rows(draw: Callable[..., Any]) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("learner", "task"), [(a, b) for a, b, columns in CASES if columns == "mixed"])
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(batch=st.lists(rows(), min_size=1, max_size=12))
 @example(batch=[{"title": "STRA", "job": "0", "fare": -13.0, "note": None, "age": None}])
 def test_any_rows_are_answered_alike_alone_and_in_any_batch(

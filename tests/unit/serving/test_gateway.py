@@ -40,7 +40,10 @@ def unserved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for word in each
     ]
     for _ in range(2):
-        train(pl.DataFrame(rows), target="mood", name="moods", learners=("linear",), time=600, home=home, inline=True)
+        train(
+            pl.DataFrame(rows), target="mood", name="moods", learners=("linear",), search=False, time=600, home=home,
+            inline=True,
+        )  # fmt: skip
     with Registry.open(home) as registry:
         registry.deploy("moods", Ref("moods", 1))
     return home

@@ -12,9 +12,8 @@ from aias.training import finish
 from aias.training.forms import NEAR_ENOUGH, STRETCHED, Forms
 from aias.training.train import Recipe, train
 
-RECIPE = Recipe(
-    target="y", name="m", seconds=600, learners=("boosted_trees", "extra_trees"), search=False, folds=3, latency_us=None
-)
+LEARNERS = {"boosted_trees": {"rounds": 60}, "extra_trees": {"trees": 30}}
+RECIPE = Recipe(target="y", name="m", seconds=600, learners=LEARNERS, search=False, folds=3, latency_us=None)
 
 
 def rows(count: int = 300) -> dict[str, list[object]]:
@@ -58,7 +57,8 @@ def test_a_graph_that_is_the_other_form_s_to_the_byte_is_proved_once(monkeypatch
         return prove(*given, **named)
 
     monkeypatch.setattr(finish, "_prove", noted)
-    found = train(read(rows(), target="y"), replace(RECIPE, learners=(learner,), latency_us=1e6), inline=True)
+    recipe = replace(RECIPE, learners={learner: LEARNERS[learner]}, latency_us=1e6)
+    found = train(read(rows(), target="y"), recipe, inline=True)
     quality, serving = found.quality, found.serving
     assert len(proved) == proofs
     assert (quality.files["model.onnx"] == serving.files["model.onnx"]) == (proofs == 1)
