@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from aias.core.cpus import cpus
+
 LOOK_SECONDS: Final = 1.0
 """Between two looks; each reads a file for every thread."""
 
@@ -33,10 +35,13 @@ class Load:
     pids: Callable[[], Iterable[int]] = tuple
     clock: Callable[[], float] = time.monotonic
     read: Callable[[int], dict[int, Seconds]] = field(default_factory=lambda: threads)
+    cores: int = field(default_factory=cpus)
     _known: dict[int, Seconds] = field(default_factory=dict)
     _looks: deque[tuple[float, float, float]] = field(default_factory=deque)
     """When, and how much all had run and waited by then."""
     _stretch: float = 1.0
+    _runnable: float = 0.0
+    """How many threads ran or waited, in the mean."""
 
     def __post_init__(self) -> None:
         self._look()
@@ -47,6 +52,11 @@ class Load:
         if self.clock() - self._looks[-1][0] >= LOOK_SECONDS:
             self._look()
         return self._stretch
+
+    def stretch_of(self, threads: int) -> float:
+        """The same when only so many threads of ours are left: the others waited for each other, too. So it is where
+        all threads have equal shares; where each group of them has, these have more."""
+        return max(1.0, self.stretch - max(0.0, self._runnable - threads) / self.cores)
 
     def _look(self) -> None:
         now, (_, ran, waited) = self.clock(), self._looks[-1] if self._looks else (0.0, 0.0, 0.0)
@@ -61,9 +71,10 @@ class Load:
         self._looks.append((now, ran, waited))
         while len(self._looks) > 2 and now - self._looks[1][0] >= WINDOW_SECONDS:
             self._looks.popleft()
-        _, ran_then, waited_then = self._looks[0]
+        then, ran_then, waited_then = self._looks[0]
         if ran - ran_then >= RAN_SECONDS_MIN:
             self._stretch = 1.0 + (waited - waited_then) / (ran - ran_then)
+            self._runnable = (ran - ran_then + waited - waited_then) / (now - then)
 
 
 def family() -> list[int]:

@@ -15,7 +15,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.now, self.said = 100.0, {1: (50.0, 400.0)}
-        self.load = Load(lambda: (7,), lambda: self.now, self.read)
+        self.load = Load(lambda: (7,), lambda: self.now, self.read, cores=2)
 
     def read(self, pid: int) -> dict[int, Seconds]:
         assert pid == 7
@@ -31,6 +31,17 @@ class Machine:
 def test_who_waits_two_seconds_for_each_of_work_takes_three_times_as_long() -> None:
     machine = Machine()  # what was before anybody looked does not count
     assert machine.after(3, ran=1.0, waited=2.0) == 3.0
+
+
+def test_who_is_left_alone_does_not_wait_for_who_was_of_its_own() -> None:
+    machine = Machine()
+    assert machine.after(2, ran=4.0, waited=2.0) == 1.5  # three of ours on two processors, and nobody else
+    assert (machine.load.stretch_of(1), machine.load.stretch_of(3)) == (1.0, 1.5)
+    machine.now += WINDOW_SECONDS
+    assert machine.after(2, ran=24.0, waited=0.0) == 1.0
+    others = Machine()
+    assert others.after(2, ran=1.0, waited=5.0) == 6.0  # three of ours, beside nine
+    assert (others.load.stretch_of(1), others.load.stretch_of(2), others.load.stretch_of(4)) == (5.0, 5.5, 6.0)
 
 
 def test_threads_that_come_and_go_are_each_counted_while_they_are_there() -> None:

@@ -259,7 +259,7 @@ class Leaderboard:
         each = sum(fits * self.timed[place].seconds for place, fits in self._serving.items())
         tested = self._tested_seconds(sum(fits * self.timed[place].row_us for place, fits in self._serving.items()))
         alone = self._ending.serving(self._form_seconds(), used=self._used_seconds(), each=each) + tested
-        return self.load.stretch * alone + self._shared_seconds(self._serving)
+        return self.load.stretch_of(1 + self.forms.beside) * alone + self._shared_seconds(self._serving)
 
     def _form_seconds(self) -> float:
         folds = len(np.unique(self.folds))
@@ -356,7 +356,8 @@ class Leaderboard:
         counts = self._quality_counts()
         tested = self._tested_seconds(float(counts @ [each.row_us - each.shared_us for each in self.timed]))
         alone = self._ending.quality(self._form_seconds(), used=self._used_seconds(), beside=self.forms.beside) + tested
-        return self.load.stretch * alone + self._shared_seconds(np.flatnonzero(counts).tolist())
+        shared = self._shared_seconds(np.flatnonzero(counts).tolist())
+        return self.load.stretch_of(1 + self.forms.beside) * alone + shared
 
     def _used_seconds(self) -> float:
         """What all that is in the quality form took, one by one, to compile, prove and time."""
