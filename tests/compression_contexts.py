@@ -1,16 +1,22 @@
 """The context of a version, as `aias compress` opens it, where the time stands still: no fit is cut, however slow."""
 
+import random
 import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+import pytest
 
 import aias
 from aias.compress.context import Context, open_context
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
+from aias.core.schema import Field
 from aias.data.read import read
+from aias.encoders.rows import RowEncoder
+from aias.graph.sentences import SentenceEncoder
 from aias.training.ledger import Ledger
 from aias.training.parent import Parent
 from aias.training.prepare import Prepared
@@ -18,6 +24,8 @@ from aias.training.processes.memory import Memory
 from aias.training.processes.workers import InlineWorkers
 from aias.training.selection.plan import Plan
 from aias.training.unit import UnitFitter
+
+NOTES = 220
 
 
 def standing(*, left: float, of: float) -> Deadline:
@@ -31,6 +39,27 @@ def opened(model: aias.Model, frame: pl.DataFrame, home: Path) -> Context:
     parent = Parent(model.ref, model.manifest, model.runtime)
     dataset = read(frame, target=model.task.target)
     return _of(parent, parent.prepared(dataset, None, ledger=None, seconds=600, watch=nobody), home)
+
+
+def reading(folder: Path, home: Path) -> Context:
+    """Of a version with a sentence encoder, of which two folds judge: notes whose mood is what the encoder's vectors
+    say, and words do not."""
+    from tiny_encoder import encoder_into
+
+    rng = random.Random(0)
+    notes = [" ".join(rng.choices("abcdefgh", k=6)) for _ in range(NOTES)]
+    notes[0] = "k a k b k k"  # no other has a k
+    encoder = SentenceEncoder.read(str(encoder_into(folder, "bert")), texts=1)
+    fitted = RowEncoder.fit([Field("note", "text")], {"note": notes}).with_subwords(encoder.subwords)
+    vectors = encoder.embedded(fitted.columns({"note": notes}, NOTES)).vectors
+    frame = pl.DataFrame({"note": notes, "mood": np.where(vectors[:, 0] > np.median(vectors[:, 0]), "good", "bad")})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("aias.training.selection.leaderboard.PATIENCE", (1, 1))
+        model = aias.train(
+            frame, target="mood", name="m", time="600s", folds=2, learners=("linear",), inline=True, home=home,
+            encoder=folder,
+        ).quality  # fmt: skip
+    return opened(model, frame, home)
 
 
 def taught(model: aias.Model, frame: pl.DataFrame, home: Path) -> Context:

@@ -1,17 +1,13 @@
 """What the techniques for a version with a sentence encoder promise: what they make can be served and is proved."""
 
-import random
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 
 pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
 pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
-import aias
 from aias.compress.cascading import DeferralRule, fair
 from aias.compress.context import Context
 from aias.compress.fitting import fitted
@@ -24,10 +20,8 @@ from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.catalog import member
 from aias.core.errors import UserError
 from aias.core.events import nobody
-from aias.core.schema import Field
-from aias.encoders.rows import Encoded, RowEncoder
+from aias.encoders.rows import Encoded
 from aias.graph.parity import prove
-from aias.graph.sentences import SentenceEncoder
 from aias.learners.linear import Linear
 from aias.training.finish import compiled
 from aias.training.ledger import Ledger
@@ -35,39 +29,18 @@ from aias.training.parent import NoTime
 from aias.training.pipeline import LinearPipeline
 from aias.training.prepare import encoded_of
 from aias.training.selection.configuration import ALL, Configuration
-from compression_contexts import opened, standing
-from tiny_encoder import encoder_into
+from compression_contexts import NOTES, reading, standing
 
 TECHNIQUES = (
     "int8", "fewer_layers", "narrower_layers", "static_embeddings", "static_windows", "encoder_vocabulary",
 )  # fmt: skip
 
-ROWS = 220
-
-
-def rows(folder: Path) -> pl.DataFrame:
-    """Notes whose mood is what the encoder's vectors say; words do not."""
-    rng = random.Random(0)
-    notes = [" ".join(rng.choices("abcdefgh", k=6)) for _ in range(ROWS)]
-    notes[0] = "k a k b k k"  # no other has a k
-    encoder = SentenceEncoder.read(str(folder), texts=1)
-    fitted = RowEncoder.fit([Field("note", "text")], {"note": notes}).with_subwords(encoder.subwords)
-    vectors = encoder.embedded(fitted.columns({"note": notes}, ROWS)).vectors
-    return pl.DataFrame({"note": notes, "mood": np.where(vectors[:, 0] > np.median(vectors[:, 0]), "good", "bad")})
+ROWS = NOTES
 
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory) -> Context:
-    folder, home = tmp_path_factory.mktemp("encoder"), tmp_path_factory.mktemp("home")
-    encoder_into(folder, "bert")
-    frame = rows(folder)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("aias.training.selection.leaderboard.PATIENCE", (1, 1))
-        model = aias.train(
-            frame, target="mood", name="m", time="600s", folds=2, learners=("linear",), inline=True, home=home,
-            encoder=folder,
-        ).quality  # fmt: skip
-    return opened(model, frame, home)
+    return reading(tmp_path_factory.mktemp("encoder"), tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(autouse=True)
@@ -252,6 +225,21 @@ def test_what_an_encoder_read_is_not_read_again(context, monkeypatch):
     candidate.make(0)
     monkeypatch.setattr("aias.compress.context.embedded", lambda *_, **__: pytest.fail("it was read again"))
     candidate.make(1)
+
+
+def test_only_the_rows_that_are_judged_are_read_by_who_answers_with_the_heads_as_they_were(context, monkeypatch):
+    late = replace(context, memo={}, _read={})
+    (candidate,) = member("compress.techniques", "int8")(late)
+    made, rows, asked = candidate.make(0), context.prepared.table.outside(0), []
+
+    def read(_self: Context, embedding: object, rows: np.ndarray) -> Encoded:
+        asked.append(rows)
+        return whole.take(rows)
+
+    whole = context.encoded(np.arange(ROWS), made.encoder, made.embedding)
+    monkeypatch.setattr(Context, "_read_now", read)
+    assert np.array_equal(late.encoded(rows, made.encoder, made.embedding).vectors, whole.vectors[rows])
+    assert np.array_equal(np.concatenate(asked), rows)
 
 
 @pytest.mark.parametrize("large", ["the parent", "int8"])

@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from math import isclose
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -142,9 +143,9 @@ class Context:
         it was chosen."""
         return Deadline.after(FIT_SHARE * self.deadline.seconds, self.deadline.clock)
 
-    def inside(self, fold: int) -> Ints:
-        """The rows of the table that may be fitted on."""
-        return self.prepared.table.inside(fold)
+    def inside(self, *folds: int) -> Ints:
+        """The rows of the table that may be fitted on, where all these folds judge."""
+        return reduce(np.intersect1d, map(self.prepared.table.inside, folds))
 
     def some(self, count: int) -> Ints:
         """Rows to choose by, spread over the table."""
@@ -166,7 +167,7 @@ class Context:
     def encoded(self, rows: Ints, encoder: RowEncoder | None = None, embedding: Embedding | None = None) -> Encoded:
         """Rows of the table, as the parent's encoder reads them or as another does, or another sentence encoder."""
         if embedding is not None:
-            return self.read(embedding).take(rows)
+            return self._read_of(embedding, rows)
         if encoder is None or encoder is self.encoder:
             return self.prepared.table.whole.encoded.take(rows)
         return encoded_of(self.prepared.dataset.take(rows), encoder)
@@ -180,11 +181,21 @@ class Context:
         if embedding is self.prepared.embedding:
             return self.prepared.table.whole.encoded
         if isinstance(sentences, EncoderPair):
-            first, second = sentences.first, sentences.second
-            return EncoderPair.into(*(self._read_by(embedding, each) for each in (first, second)))
+            parts = (self._by(embedding, each) for each in (sentences.first, sentences.second))
+            return EncoderPair.into(*map(self.read, parts))
         if sentences.graph_digest not in self._read:
             self._read[sentences.graph_digest] = self._read_now(embedding, np.arange(self.prepared.dataset.rows))
         return self._read[sentences.graph_digest]
+
+    def _read_of(self, embedding: Embedding, rows: Ints) -> Encoded:
+        """Some rows of the table; no others are read for them."""
+        sentences = embedding.sentences
+        if isinstance(sentences, EncoderPair):
+            parts = (self._by(embedding, each) for each in (sentences.first, sentences.second))
+            return EncoderPair.into(*(self._read_of(each, rows) for each in parts))
+        if embedding is self.prepared.embedding or sentences.graph_digest in self._read:
+            return self.read(embedding).take(rows)
+        return self._read_now(embedding, rows)
 
     def _read_now(self, embedding: Embedding, rows: Ints) -> Encoded:
         """Rows of the table, in their order."""
@@ -197,10 +208,10 @@ class Context:
             raise NoTime("there was no time to read the texts again", hint="give more time")
         return without_tokens(found)
 
-    def _read_by(self, embedding: Embedding, sentences: SentenceEncoder) -> Encoded:
+    def _by(self, embedding: Embedding, sentences: SentenceEncoder) -> Embedding:
+        """Of two that read one row, one."""
         ours = self.prepared.embedding
-        same = ours is not None and ours.sentences is sentences
-        return self.read(ours if ours is not None and same else replace(embedding, sentences=sentences))
+        return ours if ours is not None and ours.sentences is sentences else replace(embedding, sentences=sentences)
 
     def some_texts(self, subwords: Subwords, count: int = SOME_ROWS) -> Encoded:
         """A few rows that certify nothing, with their tokens."""

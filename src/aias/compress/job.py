@@ -312,7 +312,7 @@ class Job:
                     trial, self.judged, self.rows, callers=self.wanted.callers, scales=self.scales, seconds=seconds,
                     watch=self._hear,
                 )  # fmt: skip
-                self._make_for_last(trial)
+                self._ask_before_last(trial)
             except (ParityBroken, Damaged) as fault:
                 trial.reason = f"its graph is not what was fitted: {fault.message}"
                 continue
@@ -325,11 +325,11 @@ class Job:
             ready += [] if trial.reason else [found]
         return ready
 
-    def _make_for_last(self, trial: Trial) -> None:
-        """Make it without each certifying fold, before these rows are opened: if that fails, only it is rejected."""
+    def _ask_before_last(self, trial: Trial) -> None:
+        """Make it without each certifying fold, and ask it about that, before these rows are opened: if that fails,
+        only it is rejected."""
         if trial.candidate.scores is None:
-            for fold in np.unique(self.judged.folds[self.held.held]):
-                trial.at(int(fold))
+            trial.scores(self.judged, np.flatnonzero(self.held.held))
 
     def _late(self, trial: Trial) -> str:
         """Why there is no time to certify it; empty if there is time."""

@@ -180,7 +180,7 @@ class Trial:
     known: dict[int, Floats] = field(default_factory=dict)
     """What it says of all rows that judge in a fold, by the fold: (rows of the fold, outputs)."""
     make_seconds: float = 0.0
-    """To make it for one fold, the last time."""
+    """To make it for one fold and ask it about that, the last time."""
     milder_than: "tuple[Trial, int] | None" = None
     """What it is a milder form of, and its place among those, the harshest first."""
     pooled: float | None = None
@@ -248,9 +248,10 @@ class Trial:
 
     def _of_fold(self, judged: Judged, fold: int) -> Floats:
         if fold not in self.known:
-            made, own = self.at(fold), np.flatnonzero(judged.folds == fold)
+            made, own, began = self.at(fold), np.flatnonzero(judged.folds == fold), time.monotonic()
             encoded = judged.context.encoded(judged.context.prepared.table.judged[own], made.encoder, made.embedding)
             self.known[fold] = np.asarray(made.pipeline.scores(encoded))
+            self.make_seconds += time.monotonic() - began
         return self.known[fold]
 
     def search(self, judged: Judged, rows: Ints, *, margin: float, risk: float) -> None:
