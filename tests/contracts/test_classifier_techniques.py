@@ -107,7 +107,7 @@ def test_of_fewer_layers_the_head_is_fitted_to_the_mean_of_all_tokens(context: C
 
 def test_windows_learn_what_the_classifier_says_of_texts_without_some_of_their_words(context: Context) -> None:
     found = reader(context)
-    examples, _, _ = static_windows._examples(context, found, 0)
+    examples = static_windows._examples(context, found, 0)[0].examples
 
     assert examples.rows > len(context.inside(0))
     real = found.teacher(0).scores(found.all_rows().take(context.inside(0)))

@@ -1,5 +1,6 @@
 """What the techniques for a version with a sentence encoder promise: what they make can be served and is proved."""
 
+import importlib.util
 from dataclasses import replace
 
 import numpy as np
@@ -31,8 +32,9 @@ from aias.training.prepare import encoded_of
 from aias.training.selection.configuration import ALL, Configuration
 from compression_contexts import NOTES, reading, standing
 
+TUNED = ("fine_tune",) if importlib.util.find_spec("torch") else ()
 TECHNIQUES = (
-    "int8", "fewer_layers", "narrower_layers", "static_embeddings", "static_windows", "encoder_vocabulary",
+    "int8", "fewer_layers", "narrower_layers", "static_embeddings", "static_windows", "encoder_vocabulary", *TUNED,
 )  # fmt: skip
 
 ROWS = NOTES
@@ -177,7 +179,8 @@ def test_windows_learn_from_synthetic_texts_too_but_not_from_those_of_rows_that_
     assert 0.6 < found.encoded.token_mask.sum() / whole.token_mask.sum() < 0.9
     for fold in (0, 1):
         inside = context.inside(fold)
-        examples, epochs, _ = static_windows._examples(context, reader(context), fold)
+        wanted, epochs = static_windows._examples(context, reader(context), fold)
+        examples = wanted.examples
         others, rows = found.of(inside)
         assert np.array_equal(rows, inside)
         assert examples.rows == 2 * len(inside) and epochs == 7
@@ -197,7 +200,7 @@ def test_windows_begin_with_what_words_say_of_rows_that_they_do_not_know(context
         assert 1 / (1 + np.exp(-said[own, 0])) == pytest.approx(alone)
         others = np.flatnonzero(beside.parts != part)
         assert 0 < len(others) < len(inside)
-    examples, _, _ = static_windows._examples(context, reader(context), 0)
+    examples = static_windows._examples(context, reader(context), 0)[0].examples
     assert np.array_equal(examples.known[: len(inside)][::3, 1:] - examples.known[: len(inside)][::3, :1], 0.5 * said)
 
 
@@ -215,7 +218,8 @@ def test_what_is_nominated_may_read_texts_in_the_time_kept_free_for_it(context):
 def test_where_there_is_no_time_windows_learn_from_real_texts_alone(context, monkeypatch):
     monkeypatch.setitem(context.memo, "synthetic texts", None)
     monkeypatch.delitem(context.memo, ("windows' examples", 0), raising=False)
-    examples, epochs, _ = static_windows._examples(context, reader(context), 0)
+    wanted, epochs = static_windows._examples(context, reader(context), 0)
+    examples = wanted.examples
     assert len(examples.tokens) == examples.rows == len(context.inside(0)) and epochs == 12
     del context.memo["windows' examples", 0]
 

@@ -341,7 +341,8 @@ class Job:
         parent."""
         fits, tested = 1, self.held.prepared.test.rows
         if trial.candidate.scores is None:
-            fits += len(set(self.judged.folds[self.held.held].tolist()) - trial.known.keys())
+            asked = set(self.judged.folds[self.held.held].tolist()) - trial.known.keys()
+            fits += len(set(map(trial.candidate.alike, asked)))
         assert trial.alone is not None
         row_us = trial.alone.first.p50.value + trial.alone.second.p50.value
         return fits * (trial.sole_seconds or self.make_seconds[trial.technique]) + 1e-6 * row_us * tested

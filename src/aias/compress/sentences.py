@@ -110,9 +110,10 @@ class Reader:
         """Of what all else says by itself, beside what was learned from sentences with it."""
         return HEARD if self.context.task.classes else 1.0
 
-    def beside(self, fold: int) -> "Beside | None":
-        """What it reads besides sentences, as a linear model by itself; None where there is nothing."""
-        return self.context.once(("beside", fold), lambda: self._beside(self.context.inside(fold)))
+    def beside(self, *folds: int) -> "Beside | None":
+        """What it reads besides sentences, as a linear model by itself, without the rows of these folds; None where
+        there is nothing."""
+        return self.context.once(("beside", *folds), lambda: self._beside(self.context.inside(*folds)))
 
     def _beside(self, rows: Ints) -> "Beside | None":
         features = self._read(self.embedding)
@@ -123,9 +124,9 @@ class Reader:
         apart = [self._head(x, rows[parts != part]) for part in range(APART)]
         return Beside(features.some(names), self._head(x, rows), rows, parts, apart)
 
-    def read_beside(self, embedding: Embedding, fold: int, *, weights: Floats, intercept: Floats) -> Made:
+    def read_beside(self, embedding: Embedding, *folds: int, weights: Floats, intercept: Floats) -> Made:
         """Vectors whose weights are known, (width, outputs), and added to that what all else says by itself."""
-        others, task = self.beside(fold), self.context.task
+        others, task = self.beside(*folds), self.context.task
         features: list[Any] = [Sentences(np.zeros(len(weights)), 1.0)]
         if others is not None:
             features += others.features

@@ -78,12 +78,12 @@ def learned(
         np.zeros((examples.texts * filters, outputs), np.float32), np.zeros(outputs, np.float32),
     ]  # fmt: skip
     moments = [[np.zeros_like(each) for each in state] for _ in BETAS]
-    batches = list(_batches(examples, max(epochs, ceil(STEPS_MIN * BATCH / examples.rows)), rng))
-    for step, rows in enumerate(batches):
+    order = list(batches(examples, max(epochs, ceil(STEPS_MIN * BATCH / examples.rows)), rng))
+    for step, rows in enumerate(order):
         if deadline.passed:
             break
         gradients = _gradients(state, examples.some(rows), vectors, classes=classes, rng=rng)
-        rate = RATE * (1 - step / len(batches))
+        rate = RATE * (1 - step / len(order))
         rate *= np.sqrt(1 - BETAS[1] ** (step + 1)) / (1 - BETAS[0] ** (step + 1))
         for place, gradient in enumerate(gradients):
             first, second = (
@@ -95,12 +95,12 @@ def learned(
     return Kernel(*state)
 
 
-def _batches(examples: Examples, epochs: int, rng: np.random.Generator) -> Iterator[Ints]:
+def batches(examples: Examples, epochs: int, rng: np.random.Generator, *, rows: int = BATCH) -> Iterator[Ints]:
     """Rows whose texts are about as long together, or most of a batch would be padding."""
     lengths = examples.mask.sum(axis=1).reshape(examples.rows, examples.texts).max(axis=1)
     for _ in range(epochs):
         order = np.argsort(lengths + rng.uniform(0, 3, len(lengths)), kind="stable")
-        parts = np.array_split(order, max(1, round(len(order) / BATCH)))
+        parts = np.array_split(order, max(1, round(len(order) / rows)))
         yield from (parts[i] for i in rng.permutation(len(parts)))
 
 

@@ -20,7 +20,7 @@ class Tensors:
         self._dropped_below, self._generator = round(dropout * BYTES), generator
         self._kinds: dict[Any, Any] = {np.float32: torch.float32, np.float64: torch.float64, np.int64: torch.int64}
 
-    def _dropped(self, a: Any) -> Any:
+    def dropped(self, a: Any) -> Any:
         if not self._dropped_below or self._generator is None:
             return a
         chance = np.frombuffer(self._generator.bytes(a.numel()), np.uint8).reshape(a.shape)
@@ -57,10 +57,10 @@ class Tensors:
         return self._torch.cos(a)
 
     def relu(self, a: Any) -> Any:
-        return self._dropped(self._torch.relu(a))
+        return self.dropped(self._torch.relu(a))
 
     def silu(self, a: Any) -> Any:
-        return self._dropped(self._torch.nn.functional.silu(a))
+        return self.dropped(self._torch.nn.functional.silu(a))
 
     def sigmoid(self, a: Any) -> Any:
         return self._torch.sigmoid(a)

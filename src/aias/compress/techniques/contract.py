@@ -48,7 +48,8 @@ class Candidate:
     what all folds left, and is so much slower and larger than for one: it is timed as it would be published. `sent`:
     the share of rows that go a longer way through it: what a row takes on average decides, and not its median. `timed`:
     as slow and as large as it would be published, and made sooner. `chosen`: by what was found out, which its name does
-    not say: with others it is another candidate of that name."""
+    not say: with others it is another candidate of that name. `alike`: folds for which it gives the same are made
+    once."""
 
     name: str
     make: Callable[[int], Made]
@@ -58,6 +59,7 @@ class Candidate:
     sent: float = 0.0
     timed: Callable[[], Made] | None = None
     chosen: tuple[object, ...] = ()
+    alike: Callable[[int], object] = int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,11 +19,12 @@ from threadpoolctl import threadpool_limits
 
 from aias.compress.context import Context, check_whole
 from aias.compress.distillation import own_answers
+from aias.compress.sentence_targets import Wanted
 from aias.compress.sentences import Reader, reader, with_tokens
 from aias.compress.synthetic_texts import SyntheticTexts, planned, synthetic_texts
 from aias.compress.techniques.contract import Candidate, Made, NotApplicable
-from aias.compress.windows import EPOCHS, Examples, Kernel, learned
-from aias.core.arrays import Floats, Floats32
+from aias.compress.windows import EPOCHS, Kernel, learned
+from aias.core.arrays import Floats32
 from aias.core.deadline import Deadline
 from aias.encoders.rows import Encoded
 from aias.graph.static import narrow, read_first
@@ -86,22 +87,10 @@ def _make(context: Context, found: Reader, vectors: Floats32, filters: int, time
     windows = Windows(table, found.sentences.whole.length_max)
     embedding = replace(found.embedding, sentences=replace(found.sentences, transformer=windows))
     heads = np.stack([each.head.reshape(-1, filters, each.head.shape[1]) for each in kernels], axis=1)
-    weights = _as_added(context, heads.reshape(-1, heads.shape[3]).astype(np.float64) / times)
-    intercept = _as_added(context, np.mean([each.intercept for each in kernels], axis=0, dtype=np.float64))
-    _, _, (middle, spread) = _examples(context, found, fold)
-    start = spread * intercept + (middle if found.beside(fold) is None else 0.0)
-    made = found.read_beside(embedding, fold, weights=spread * weights, intercept=start)
+    head = heads.reshape(-1, heads.shape[3]).astype(np.float64) / times
+    intercept = np.asarray(np.mean([each.intercept for each in kernels], axis=0, dtype=np.float64))
+    made = _examples(context, found, fold)[0].answered(found, embedding, fold, head=head, intercept=intercept)
     return replace(made, seconds=known + time.monotonic() - began)
-
-
-def _as_added(context: Context, said: Floats) -> Floats:
-    """Of two classes what speaks for the second: (…, outputs)."""
-    return said[..., 1:] - said[..., :1] if len(context.task.classes) == 2 else said
-
-
-def _of_all(context: Context, added: Floats) -> Floats:
-    """The other way round."""
-    return np.hstack([np.zeros_like(added), added]) if len(context.task.classes) == 2 else added
 
 
 def _kernel(
@@ -112,11 +101,11 @@ def _kernel(
     learned_before = key in context.memo
     if not learned_before:
         began = time.monotonic()
-        examples, epochs, _ = _examples(context, found, fold)
+        wanted, epochs = _examples(context, found, fold)
         with threadpool_limits(THREADS, "blas"):
             kernel = learned(
-                examples, vectors, filters=filters, classes=bool(context.task.classes), seed=context.seed + number,
-                deadline=until, epochs=epochs,
+                wanted.examples, vectors, filters=filters, classes=bool(context.task.classes),
+                seed=context.seed + number, deadline=until, epochs=epochs,
             )  # fmt: skip
         check_whole(until.seconds, left=until.left, less=until.passed)
         context.memo[key] = kernel, time.monotonic() - began
@@ -129,12 +118,12 @@ def _synthetic_texts(context: Context, found: Reader) -> SyntheticTexts | None:
     return synthetic_texts(context, found.embedding) if context.task.outputs < MANY else None
 
 
-def _examples(context: Context, found: Reader, fold: int) -> tuple[Examples, int, tuple[float, float]]:
-    """How often all are read, and by what amounts were standardised: mean and spread, of classes 0 and 1."""
+def _examples(context: Context, found: Reader, fold: int) -> tuple[Wanted, int]:
+    """And how often all are read."""
     return context.once(("windows' examples", fold), lambda: _made_examples(context, found, fold))
 
 
-def _made_examples(context: Context, found: Reader, fold: int) -> tuple[Examples, int, tuple[float, float]]:
+def _made_examples(context: Context, found: Reader, fold: int) -> tuple[Wanted, int]:
     rows, more, said = context.inside(fold), _synthetic_texts(context, found), found.teacher(fold).scores
     real, beside = found.all_rows().take(rows), found.beside(fold)
     targets, epochs = [TRUTH * own_answers(context, rows) + (1 - TRUTH) * said(real)], EPOCHS
@@ -146,10 +135,4 @@ def _made_examples(context: Context, found: Reader, fold: int) -> tuple[Examples
         known += [] if beside is None else [found.share * beside.of(others, made_of)]
         texts = Encoded.join([texts, replace(others, vectors=None)])
         epochs = ceil(EPOCHS * len(rows) / (len(rows) + others.rows)) + 1
-    wanted = np.vstack(targets)
-    begun = _of_all(context, np.vstack(known)) if known else np.zeros_like(wanted)
-    middle, spread = 0.0, 1.0
-    if not context.task.classes:
-        middle, spread = float(wanted.mean()), float(wanted.std()) or 1.0
-        wanted, begun = (wanted - middle) / spread, (begun - middle) / spread if known else begun
-    return Examples(texts.tokens, texts.token_mask, wanted, begun), epochs, (middle, spread)
+    return Wanted.of(texts, np.vstack(targets), np.vstack(known) if known else None, task=context.task), epochs

@@ -1,0 +1,131 @@
+"""`compress/fine_tuning.py`: layers of an encoder go on learning, and stay what the graph writes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the extra `deep` is not installed")
+pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
+pytest.importorskip("safetensors", reason="the extra `text` is not installed")
+
+from aias.compress.fine_tuning import FineTuned, fine_tuned
+from aias.compress.windows import Examples
+from aias.core.deadline import Deadline
+from aias.core.schema import Field
+from aias.encoders.rows import Encoded, RowEncoder
+from aias.graph.sentences import SentenceEncoder
+from aias.graph.transformer import Transformer
+from tiny_encoder import CONFIGS, encoder_into
+
+RNG = np.random.default_rng(0)
+TEXTS = [" ".join(RNG.choice(list("abcdefgh"), 2 + at % 6)) for at in range(240)]
+Y = np.array([text.index("a") < text.index("b") if "a" in text and "b" in text else "c" in text for text in TEXTS])
+
+
+def encoder(folder: Path, kind: str = "bert") -> SentenceEncoder:
+    found = SentenceEncoder.read(str(encoder_into(folder, kind)), texts=1)
+    return replace(found, transformer=replace(found.whole, normalised=True))
+
+
+def encoded(encoder: SentenceEncoder) -> Encoded:
+    fitted = RowEncoder.fit([Field("note", "text")], {"note": TEXTS}).with_subwords(encoder.subwords)
+    return fitted.columns({"note": TEXTS}, len(TEXTS))
+
+
+def examples(encoder: SentenceEncoder, *, known: float = 0.0) -> Examples:
+    texts = encoded(encoder)
+    assert texts.tokens is not None and texts.token_mask is not None
+    return Examples(texts.tokens, texts.token_mask, np.eye(2)[Y.astype(int)], known * np.eye(2)[Y.astype(int)])
+
+
+def learned(
+    encoder: SentenceEncoder, *, seed: int = 0, seconds: float = 600, epochs: int = 3, **more: float
+) -> FineTuned:
+    return fine_tuned(
+        encoder.whole, examples(encoder, **more), encoder.embedded(encoded(encoder)).vectors, classes=True,
+        epochs=epochs, seed=seed, deadline=Deadline.after(seconds), count=1,
+    )  # fmt: skip
+
+
+def said(encoder: SentenceEncoder, found: FineTuned) -> np.ndarray:
+    """By the nodes of the graph."""
+    vectors = replace(encoder, transformer=found.transformer).embedded(encoded(encoder)).vectors
+    return np.asarray(vectors @ found.head + found.intercept)
+
+
+def log_loss(scores: np.ndarray) -> float:
+    return float((np.logaddexp.reduce(scores, axis=1) - scores[np.arange(len(Y)), Y.astype(int)]).mean())
+
+
+@pytest.mark.parametrize("kind", list(CONFIGS))
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_what_it_learns_with_is_what_the_graph_computes(tmp_path: Path, kind: str, pooling: str, monkeypatch) -> None:
+    """Where all that moves is the head, it is the one that is best for the vectors of the graph."""
+    monkeypatch.setattr("aias.compress.fine_tuning.DROPPED", 0.0)
+    tiny = encoder(tmp_path, kind)
+    tiny = replace(tiny, transformer=replace(tiny.whole, pooling=pooling))
+    heard: list[np.ndarray] = []
+    whole = fine_tuned.__globals__["_vectors"]
+
+    def heard_too(*args):
+        heard.append(whole(*args))
+        return heard[-1]
+
+    monkeypatch.setattr("aias.compress.fine_tuning._vectors", heard_too)
+    monkeypatch.setattr("aias.compress.fine_tuning.BATCH_ROWS", len(TEXTS))
+    monkeypatch.setattr("aias.compress.fine_tuning.RATE", 0.0)
+    learned(tiny, epochs=1)
+
+    expected = tiny.embedded(encoded(tiny)).vectors
+    (found,) = (each.detach().numpy() for each in heard)
+    assert np.abs(np.sort(found, axis=0) - np.sort(expected, axis=0)).max() < 1e-5
+
+
+def test_it_learns_what_is_asked_of_the_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than any head could make of what the vectors were."""
+    for name, value in (("RATE", 3e-3), ("REACH", 10.0), ("LIKE", 0.0)):
+        monkeypatch.setattr(f"aias.compress.fine_tuning.{name}", value)
+    tiny = encoder(tmp_path)
+    assert log_loss(said(tiny, learned(tiny, epochs=40))) < 0.8 * _head_alone(tiny)
+
+
+def _head_alone(tiny: SentenceEncoder) -> float:
+    from sklearn.linear_model import LogisticRegression
+
+    vectors = tiny.embedded(encoded(tiny)).vectors
+    return log_loss(
+        LogisticRegression(C=1e4, max_iter=5_000).fit(vectors, Y).decision_function(vectors)[:, None] * [-0.5, 0.5]
+    )
+
+
+def test_the_tables_stay_and_the_layers_do_not(tmp_path: Path) -> None:
+    tiny = encoder(tmp_path)
+    found = learned(tiny).transformer
+    assert isinstance(found, Transformer)
+    assert found.words is tiny.whole.words and found.positions is tiny.whole.positions
+    for before, after in zip(tiny.whole.layers, found.layers, strict=True):
+        for name in ("query", "value", "wider", "narrower"):
+            assert not np.array_equal(getattr(before, name).weight, getattr(after, name).weight)
+
+
+def test_the_seed_decides(tmp_path: Path) -> None:
+    tiny = encoder(tmp_path)
+    first, again, other = (learned(tiny, seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(first.head, again.head) and not np.array_equal(first.head, other.head)
+    weights = (each.transformer.layers[0].wider.weight for each in (first, again))
+    assert np.array_equal(*weights)
+
+
+def test_when_the_time_is_over_it_is_what_it_had_learned(tmp_path: Path) -> None:
+    tiny = encoder(tmp_path)
+    found = learned(tiny, seconds=0.0)
+    assert not found.head.any()
+    assert np.array_equal(found.transformer.layers[0].wider.weight, tiny.whole.layers[0].wider.weight)
+
+
+def test_what_others_say_is_not_learned_again(tmp_path: Path) -> None:
+    tiny = encoder(tmp_path)
+    alone, beside = (np.ptp(said(tiny, learned(tiny, known=known)), axis=1).mean() for known in (0.0, 20.0))
+    assert beside < 0.1 * alone
