@@ -56,7 +56,7 @@ def test_an_encoder_is_fine_tuned_as_often_as_there_is_time_for(context, monkeyp
         (candidate,) = member("compress.techniques", "fine_tune")(of(row_seconds))
         return candidate.chosen
 
-    assert epochs(1e-4) == (4,) and epochs(0.07) == (3,)
+    assert epochs(1e-4) == (4,) and epochs(0.06) == (3,)
     with pytest.raises(NotApplicable, match="a fit may take"):
         epochs(1.0)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)

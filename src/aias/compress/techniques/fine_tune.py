@@ -39,8 +39,8 @@ EPOCHS_MIN: Final = 2
 TIME_SHARE: Final = 0.2
 """Of the whole time, for one fit; it is planned for half of that, as the machine may be busy."""
 
-BACK: Final = 3.5
-"""Times as long as to read it takes to learn from a text."""
+BACK: Final = 4.0
+"""Times as long as to read it takes to learn from a text (docs/log.md)."""
 
 ROWS_MIN: Final = 200
 NEURONS_MIN: Final = 8
@@ -102,7 +102,7 @@ def _made(found: Reader, count: int, share: float, epochs: int, folds: tuple[int
         _smaller(found, count, share), wanted.examples, _said(found, folds), classes=bool(context.task.classes),
         epochs=epochs, seed=context.seed, deadline=until, count=context.threads,
     )  # fmt: skip
-    check_whole(until.seconds, left=until.left, less=until.passed)
+    check_whole(until.seconds, left=until.left, less=until.passed, share=TIME_SHARE)
     ranges = activation_ranges(learned.transformer, context.some_texts(sentences.subwords))
     embedding = replace(found.embedding, sentences=replace(sentences, transformer=Int8(learned.transformer, ranges)))
     made = wanted.answered(
