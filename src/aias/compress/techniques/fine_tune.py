@@ -1,4 +1,4 @@
-"""A smaller sentence encoder in int8, its layers fine-tuned to the labels (`compress.fine_tuning`).
+"""A smaller sentence encoder in int8, its layers fine-tuned to the labels (`networks.fine_tuning`).
 
 The lower layers, with fewer neurons (`graph.narrower`), lose what a frozen encoder had to say of texts of any kind;
 trained on they learn what is asked of these. They answer by the head that they learned with, beside words, as windows
@@ -16,17 +16,18 @@ import numpy as np
 
 from aias.compress.context import Context, check_whole
 from aias.compress.distillation import own_answers
-from aias.compress.fine_tuning import fine_tuned
 from aias.compress.fold_groups import together
 from aias.compress.sentence_targets import Wanted
 from aias.compress.sentences import Reader, reader, with_tokens
 from aias.compress.techniques.contract import Candidate, Made, NotApplicable
+from aias.compress.windows import batches
 from aias.core.arrays import Floats32
 from aias.core.deadline import Deadline
 from aias.graph.activation_ranges import activation_ranges
 from aias.graph.int8 import Int8
 from aias.graph.narrower import narrowed, neurons_of
 from aias.graph.transformer import Transformer
+from aias.networks.fine_tuning import fine_tuned
 
 __all__ = ["fine_tune"]
 
@@ -34,6 +35,7 @@ FORMS: Final = ((1 / 2, 1 / 2), (1 / 2, 3 / 4), (2 / 3, 1 / 2))
 """Of the layers, the lower ones, and of their neurons; the harshest first."""
 
 EPOCHS: Final = 4
+BATCH_ROWS: Final = 32
 EPOCHS_MIN: Final = 2
 
 TIME_SHARE: Final = 0.2
@@ -98,9 +100,10 @@ def _made(found: Reader, count: int, share: float, epochs: int, folds: tuple[int
     context, sentences, began = found.context, found.sentences, time.monotonic()
     wanted = _wanted(found, folds)
     until = Deadline.after(TIME_SHARE * context.deadline.seconds, context.deadline.clock)
+    order = batches(wanted.examples, epochs, np.random.default_rng(context.seed), rows=BATCH_ROWS)
     learned = fine_tuned(
-        _smaller(found, count, share), wanted.examples, _said(found, folds), classes=bool(context.task.classes),
-        epochs=epochs, seed=context.seed, deadline=until, count=context.threads,
+        _smaller(found, count, share), wanted.examples, _said(found, folds), list(order),
+        classes=bool(context.task.classes), seed=context.seed, deadline=until, count=context.threads,
     )  # fmt: skip
     check_whole(until.seconds, left=until.left, less=until.passed, share=TIME_SHARE)
     ranges = activation_ranges(learned.transformer, context.some_texts(sentences.subwords))

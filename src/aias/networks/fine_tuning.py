@@ -10,27 +10,24 @@ or tokens that these texts do not have would be left behind. By AdamW (Loshchilo
 layer adds dropped; texts that are about as long stand together.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
-from aias.compress.windows import Examples, batches
-from aias.core.arrays import Floats32
+from aias.core.arrays import Flags, Floats, Floats32, Ints
 from aias.core.deadline import Deadline
-from aias.graph.transformer import Affine, Norm, Transformer
 from aias.networks.optimizers import GRADIENT_MAX, AdamW
 from aias.networks.schedule import Schedule
 from aias.networks.tensors import Tensors, threads
 
-BATCH_ROWS: Final = 32
-"""docs/log.md, 2026-11-30, has what this and the next were chosen by."""
-
 RATE: Final = 3e-4
 LIKE: Final = 1.7
 DROPPED: Final = 0.1
+"""docs/log.md, 2026-11-30."""
+
 DECAY: Final = 0.01
 """How fast weights shrink by themselves, of the rate."""
 
@@ -41,9 +38,27 @@ REACH: Final = 100.0
 """How much farther a step moves the head, which begins at nothing."""
 
 
+class Examples(Protocol):
+    """Texts, those of one row after another, with what is wanted of the row and what is known of it."""
+
+    @property
+    def tokens(self) -> Ints: ...  # (rows * texts, length)
+    @property
+    def mask(self) -> Flags: ...
+    @property
+    def targets(self) -> Floats: ...  # (rows, outputs)
+    @property
+    def known(self) -> Floats: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def texts(self) -> int: ...
+    def some(self, rows: Ints, /) -> "Examples": ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FineTuned:
-    transformer: Transformer
+    transformer: Any
     head: Floats32  # (texts * width, outputs)
     intercept: Floats32  # (outputs,)
 
@@ -60,11 +75,12 @@ class _Weights:
 
 
 def fine_tuned(
-    transformer: Transformer, examples: Examples, vectors: Floats32, *, classes: bool, epochs: int, seed: int,
+    transformer: Any, examples: Examples, vectors: Floats32, batches: Sequence[Ints], *, classes: bool, seed: int,
     deadline: Deadline, count: int,
 ) -> FineTuned:  # fmt: skip
-    """`vectors`: what the whole encoder says, (rows * texts, numbers); `count`: of threads. Where the deadline passes,
-    what was learned by then."""
+    """`transformer`: a `graph.transformer.Transformer`; `vectors`: what the whole encoder says, (rows * texts,
+    numbers); `batches`: the rows of each step; `count`: of threads. Where the deadline passes, what was learned by
+    then."""
     import torch
 
     arrays = _begun(transformer, examples, vectors.shape[1])
@@ -72,12 +88,10 @@ def fine_tuned(
     gradient, tables = torch.zeros_like(flat), [torch.from_numpy(each) for each in _tables(transformer)]
     weights = _over(arrays, flat, gradient)
     like = LIKE / max(float(vectors.var(axis=0).sum()), TINY)
-    rng = np.random.default_rng(seed)
-    do = Tensors(dropout=DROPPED, generator=rng)
-    order = list(batches(examples, epochs, rng, rows=BATCH_ROWS))
-    schedule, optimizer = Schedule("cosine", len(order)), AdamW(flat, torch.full_like(flat, DECAY))
+    do = Tensors(dropout=DROPPED, generator=np.random.default_rng(seed))
+    schedule, optimizer = Schedule("cosine", len(batches)), AdamW(flat, torch.full_like(flat, DECAY))
     with threads(count):
-        for step, rows in enumerate(order):
+        for step, rows in enumerate(batches):
             if deadline.passed:
                 break
             gradient.zero_()
@@ -92,7 +106,7 @@ def fine_tuned(
     return FineTuned(layers, REACH * found.head, REACH * found.intercept)
 
 
-def _begun(transformer: Transformer, examples: Examples, numbers: int) -> _Weights:
+def _begun(transformer: Any, examples: Examples, numbers: int) -> _Weights:
     """A head that says nothing; vectors that are taken for the whole encoder's, and for those of its middle."""
     outputs, width = examples.targets.shape[1], transformer.width
     head, towards = np.zeros((examples.texts * width, outputs)), np.tile(np.eye(width), ceil(numbers / width))
@@ -136,11 +150,11 @@ def _vectors(of: Any, x: Any, mask: Any, do: Tensors) -> Any:
     return functional.normalize(pooled, dim=1) if of.normalised else pooled
 
 
-def _affine(x: Any, affine: Affine) -> Any:
+def _affine(x: Any, affine: Any) -> Any:
     return x @ affine.weight + affine.bias
 
 
-def _norm(of: Any, x: Any, norm: Norm) -> Any:
+def _norm(of: Any, x: Any, norm: Any) -> Any:
     import torch
 
     return torch.nn.functional.layer_norm(x, x.shape[-1:], norm.scale, norm.bias, of.epsilon)
@@ -154,11 +168,11 @@ def _active(of: Any, wide: Any) -> Any:
     return torch.nn.functional.gelu(wide, approximate="none" if of.activation == "gelu" else "tanh")
 
 
-def _tables(transformer: Transformer) -> list[Any]:
+def _tables(transformer: Any) -> list[Any]:
     return [np.ascontiguousarray(each) for each in (transformer.words, transformer.positions)]
 
 
-def _bare(transformer: Transformer) -> Transformer:
+def _bare(transformer: Any) -> Any:
     """Without its tables."""
     nothing = np.zeros((0, 0), np.float32)
     return replace(transformer, words=nothing, positions=nothing)

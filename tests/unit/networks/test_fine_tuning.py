@@ -1,7 +1,8 @@
-"""`compress/fine_tuning.py`: layers of an encoder go on learning, and stay what the graph writes."""
+"""`networks/fine_tuning.py`: layers of an encoder go on learning, and stay what the graph writes."""
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +11,14 @@ pytest.importorskip("torch", reason="the extra `deep` is not installed")
 pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
 pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
-from aias.compress.fine_tuning import FineTuned, fine_tuned
-from aias.compress.windows import Examples
+from aias.compress.windows import Examples, batches
 from aias.core.deadline import Deadline
 from aias.core.schema import Field
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.graph.sentences import SentenceEncoder
 from aias.graph.transformer import Transformer
+from aias.networks import fine_tuning
+from aias.networks.fine_tuning import FineTuned, fine_tuned
 from tiny_encoder import CONFIGS, encoder_into
 
 RNG = np.random.default_rng(0)
@@ -43,10 +45,15 @@ def examples(encoder: SentenceEncoder, *, known: float = 0.0) -> Examples:
 def learned(
     encoder: SentenceEncoder, *, seed: int = 0, seconds: float = 600, epochs: int = 3, **more: float
 ) -> FineTuned:
+    rows = examples(encoder, **more)
+    return of(encoder, rows, list(batches(rows, epochs, np.random.default_rng(seed), rows=32)), seed, seconds)
+
+
+def of(encoder: SentenceEncoder, rows: Examples, order: list[np.ndarray], seed: int, seconds: float) -> FineTuned:
+    vectors = encoder.embedded(encoded(encoder)).vectors
     return fine_tuned(
-        encoder.whole, examples(encoder, **more), encoder.embedded(encoded(encoder)).vectors, classes=True,
-        epochs=epochs, seed=seed, deadline=Deadline.after(seconds), count=1,
-    )  # fmt: skip
+        encoder.whole, rows, vectors, order, classes=True, seed=seed, deadline=Deadline.after(seconds), count=1
+    )
 
 
 def said(encoder: SentenceEncoder, found: FineTuned) -> np.ndarray:
@@ -62,31 +69,32 @@ def log_loss(scores: np.ndarray) -> float:
 @pytest.mark.parametrize("kind", list(CONFIGS))
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_what_it_learns_with_is_what_the_graph_computes(tmp_path: Path, kind: str, pooling: str, monkeypatch) -> None:
-    """Where all that moves is the head, it is the one that is best for the vectors of the graph."""
-    monkeypatch.setattr("aias.compress.fine_tuning.DROPPED", 0.0)
+    monkeypatch.setattr("aias.networks.fine_tuning.DROPPED", 0.0)
     tiny = encoder(tmp_path, kind)
     tiny = replace(tiny, transformer=replace(tiny.whole, pooling=pooling))
-    heard: list[np.ndarray] = []
-    whole = fine_tuned.__globals__["_vectors"]
-
-    def heard_too(*args):
-        heard.append(whole(*args))
-        return heard[-1]
-
-    monkeypatch.setattr("aias.compress.fine_tuning._vectors", heard_too)
-    monkeypatch.setattr("aias.compress.fine_tuning.BATCH_ROWS", len(TEXTS))
-    monkeypatch.setattr("aias.compress.fine_tuning.RATE", 0.0)
-    learned(tiny, epochs=1)
+    heard: list[Any] = []
+    written = fine_tuning._vectors
+    monkeypatch.setattr(fine_tuning, "_vectors", lambda *args: heard.append(written(*args)) or heard[-1])
+    of(tiny, examples(tiny), [np.arange(len(TEXTS))], 0, 600)
 
     expected = tiny.embedded(encoded(tiny)).vectors
     (found,) = (each.detach().numpy() for each in heard)
-    assert np.abs(np.sort(found, axis=0) - np.sort(expected, axis=0)).max() < 1e-5
+    assert np.abs(found - expected).max() < 1e-5
+
+
+def test_a_row_of_two_texts_has_the_weights_of_both(tmp_path: Path) -> None:
+    tiny = encoder(tmp_path)
+    each = examples(tiny)
+    half = len(TEXTS) // 2
+    pairs = Examples(each.tokens, each.mask, each.targets[:half], each.known[:half])
+    found = of(tiny, pairs, [np.arange(half)] * 3, 0, 600)
+    assert found.head.shape == (2 * tiny.width, 2) and found.head[: tiny.width].any() and found.head[tiny.width :].any()
 
 
 def test_it_learns_what_is_asked_of_the_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than any head could make of what the vectors were."""
-    for name, value in (("RATE", 3e-3), ("REACH", 10.0), ("LIKE", 0.0)):
-        monkeypatch.setattr(f"aias.compress.fine_tuning.{name}", value)
+    for name, value in (("RATE", 1e-2), ("REACH", 10.0), ("LIKE", 0.0), ("DROPPED", 0.0)):
+        monkeypatch.setattr(f"aias.networks.fine_tuning.{name}", value)
     tiny = encoder(tmp_path)
     assert log_loss(said(tiny, learned(tiny, epochs=40))) < 0.8 * _head_alone(tiny)
 
