@@ -31,7 +31,8 @@ from aias.learners.contract import FLAG, Examples, Fit, Kind, Number, State
 
 __all__ = ["Linear"]
 
-STRENGTHS: Final = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+STRENGTHS: Final = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+"""Below 0.03 where columns are many and each says little; below 0.003 few rows choose worse (docs/log.md)."""
 USUAL: Final = 1.0
 COARSE_FROM: Final = 3_000_000
 """Stored values times outputs from which a pass over the data costs so much that every second C must do."""

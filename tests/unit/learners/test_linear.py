@@ -55,6 +55,19 @@ def test_without_rows_that_judge_nothing_is_told() -> None:
     assert told == []
 
 
+def test_of_many_columns_that_each_say_little_nearly_all_is_held_back() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 300))
+    y = x @ rng.normal(size=300) / 300**0.5 + rng.normal(size=300)
+    parts = [Examples(sparse.csr_matrix(x[rows]), y[rows]) for rows in (slice(200), slice(200, 300))]
+    found = Linear.fit(*parts, how(0))
+    errors = [y[200:] - Ridge(alpha=alpha).fit(x[:200], y[:200]).predict(x[200:]) for alpha in np.logspace(0, 5, 21)]
+    assert np.sqrt(np.mean((found.scores(x[200:])[:, 0] - y[200:]) ** 2)) < 1.01 * min(
+        np.sqrt(np.mean(error**2)) for error in errors
+    )
+    assert found.settings["C"] < 0.03
+
+
 @pytest.mark.parametrize(
     ("first", "tried"), [(1.0, [1, 3, 0.3, 0.1, 0.03]), (10.0, [10, 30, 3, 1, 0.3, 0.1, 0.03]), (20.0, [20, 30, 10, 3])]
 )
