@@ -17,8 +17,12 @@ from aias.data.types.spellings import AMONG_AMOUNTS, SPELLINGS
 from aias.data.types.times_in_texts import times_in_texts
 
 _WORD: Final = r"\p{L}{3,}"
-_ODD_WORD: Final = re.compile(r"[^\W\d_][^\d]*[^\W\d_].?")
+_ODD_WORD: Final = re.compile(r"[^\W\d_][^\d]{0,60}[^\W\d_].?")
 """Of two letters or more, without a digit."""
+_AMOUNT_CHARS: Final = 40
+"""Of an amount or a time, at most."""
+_LOOKED: Final = 100
+"""Of the most frequent values, of which half at least have no more: of texts all would take a second."""
 _WORDS_MAX: Final = 5
 _LOOKED_MAX: Final = _WORDS_MAX + 20
 """Some of them may be among those that mean missing."""
@@ -79,6 +83,9 @@ def _with_gaps(bare: pl.Series, words: Counted, *, is_target: bool) -> Guess | N
 
 def _with_words(bare: pl.Series, every: Counted) -> Guess | None:
     """The guess that a column holds numbers or times, and a few words that say why there is none: `refused`."""
+    some = every.values[:_LOOKED]
+    if sum(len(text) > _AMOUNT_CHARS for text in some) * 2 > len(some):
+        return None
     if sum(1 for _ in islice(filter(_ODD_WORD.fullmatch, every.values), _LOOKED_MAX)) in {0, _LOOKED_MAX}:
         return None
     found = counted(bare, AMONG_AMOUNTS)
