@@ -77,7 +77,7 @@ def test_a_process_that_stops_amid_its_answer_is_ended_at_the_deadline_and_the_n
     begun(asked)
 
     with pytest.raises(TooLate):
-        asked.ask(5.0).result(PATIENCE)
+        asked.ask(2.0).result(PATIENCE)
 
     assert asked.ask(PATIENCE).result(PATIENCE) == ["yes"]
 
@@ -94,7 +94,7 @@ def test_a_process_that_does_not_read_a_large_question_is_ended_at_the_deadline(
     begun(asked)
 
     with pytest.raises(TooLate):
-        asked.ask(5.0, bytes_=1 << 20).result(PATIENCE)
+        asked.ask(2.0, bytes_=1 << 20).result(PATIENCE)
 
     assert asked.ask(PATIENCE, bytes_=1 << 20).result(PATIENCE) == ["yes"]
 

@@ -32,7 +32,7 @@ lines = st.lists(st.sampled_from(LINES.replace("\n", "|").replace("\\t", "\t").s
 contents = st.one_of(st.binary(max_size=200), lines, st.text(max_size=200).map(lambda text: text.encode("utf-16")))
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(contents, st.sampled_from(SUFFIXES))
 def test_any_file_is_read_or_refused(tmp_path_factory, data, suffix):
     path = tmp_path_factory.getbasetemp() / f"any{suffix}"

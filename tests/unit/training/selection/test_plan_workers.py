@@ -9,6 +9,7 @@ import pytest
 
 from aias.core.events import Event
 from aias.training.ledger import Ledger
+from aias.training.processes.timeouts import START_SECONDS
 from aias.training.processes.workers import InlineWorkers, Worker, Workers
 from aias.training.selection.configuration import Configuration, Unit
 from aias.training.selection.plan import Plan
@@ -46,7 +47,7 @@ def overdue_soon(made: Plan) -> Plan:
     def hurried(worker: Worker, trial: Trial, unit: Unit) -> None:
         made._order = order  # type: ignore[method-assign]
         order(worker, trial, unit)
-        made._due[id(worker)] = time.monotonic()
+        made._due[id(worker)] = time.monotonic() - START_SECONDS
 
     made._order = hurried  # type: ignore[method-assign]
     return made
@@ -93,7 +94,7 @@ def test_a_fit_that_hangs_in_the_middle_is_killed_and_what_it_had_kept_is_used(
                 time.sleep(0.02)
             stopped.append(workers.all[0].process.pid)
             os.kill(stopped[0], signal.SIGSTOP)
-            made._due = dict.fromkeys(made._due, time.monotonic())
+            made._due = dict.fromkeys(made._due, time.monotonic() - START_SECONDS)
 
         made = plan(held, workers, tmp_path, [], seconds=600)
         threading.Thread(target=stop_when_something_is_kept, daemon=True).start()
