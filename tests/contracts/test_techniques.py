@@ -2,16 +2,13 @@
 
 import importlib.util
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
 import aias
-from aias.compress import distillation
 from aias.compress.fitting import fitted_when_asked
-from aias.compress.techniques import distill_network
 from aias.compress.techniques.contract import Candidate, Ladder, NotApplicable
 from aias.compress.trial import Trial
 from aias.core.catalog import member, members
@@ -25,7 +22,7 @@ from aias.training.finish import compiled
 from aias.training.parent import NoTime
 from aias.training.selection.configuration import ALL, Configuration
 from aias.training.selection.members import Member
-from compression_contexts import opened
+from compression_contexts import opened, soon
 
 WORDS = ("good", "bad", "fine", "poor", "film", "plot", "actor", "scene", "end", "music", "light", "voice")
 
@@ -67,9 +64,7 @@ TREES = {"boosted_trees": {"rounds": 60}, "extra_trees": {"trees": 50}}
 @pytest.fixture(scope="module", autouse=True)
 def _few_epochs():
     """Where time stands still there is enough for 60, and for twenty times as many synthetic rows as there are."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(distillation, "AMOUNTS", replace(distillation.AMOUNTS, times=4))
-        patched.setattr(distill_network, "EPOCHS", (10, 10))
+    with soon():
         yield
 
 

@@ -1,5 +1,6 @@
 """A model that was trained elsewhere becomes a version, and a smaller one that is proved no worse."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from aias.core.schema import Schema
 from aias.data.read import read
 from aias.teaching.seen import seen
 from aias.training.parent import Parent, rows_of
+from compression_contexts import soon
 
 lightgbm: Any = pytest.importorskip("lightgbm")
 
@@ -21,6 +23,12 @@ def rows(count: int = 1_500) -> tuple[dict[str, Any], Any]:
     a, b = rng.uniform(-1, 1, (2, count))
     y = 2.0 * (a * b > 0) + (a > 0.5) + rng.normal(size=count) / 3
     return {"a": a.tolist(), "b": b.tolist(), "y": y.tolist()}, np.column_stack([a, b])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _soon() -> Iterator[None]:
+    with soon():
+        yield
 
 
 @pytest.fixture(scope="module")

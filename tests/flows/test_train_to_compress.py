@@ -18,10 +18,10 @@ from aias.cli import version
 from aias.cli.main import aias as command_line
 from aias.cli.version import draw
 from aias.client import compress as client
-from aias.compress import distillation, job
+from aias.compress import job
 from aias.compress.frontier import read_frontier
 from aias.compress.nomination import Assurance
-from aias.compress.techniques import distill, distill_network
+from aias.compress.techniques import distill
 from aias.core.errors import NotFound, StorageFailed, UserError
 from aias.core.events import Event
 from aias.core.host import host
@@ -34,6 +34,7 @@ from aias.runtimes.golden import GOLDEN, ROWS
 from aias.serving.versions.loading import made_from
 from aias.teaching.seen import seen
 from aias.training.parent import NoTime, Parent
+from compression_contexts import soon
 
 
 def amounts(rows: int = 1_500) -> pl.DataFrame:
@@ -47,14 +48,9 @@ def amounts(rows: int = 1_500) -> pl.DataFrame:
 
 @pytest.fixture(scope="module", autouse=True)
 def _soon() -> Iterator[None]:
-    """Taught on four times as many synthetic rows as there are, in place of twenty, for ten epochs at most; timed for a
-    tenth as long; of trees there are 300 at most."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(distillation, "AMOUNTS", replace(distillation.AMOUNTS, times=4))
-        patched.setattr(distill_network, "EPOCHS", (10, 10))
+    """Of trees there are 300 at most."""
+    with soon() as patched:
         patched.setattr(boosted_trees, "ROUNDS_MAX", 300)
-        patched.setattr(job, "TIMED_SECONDS", job.TIMED_SECONDS / 10)
-        patched.setattr(job, "TIMED_AGAIN_SECONDS", job.TIMED_AGAIN_SECONDS / 10)
         yield
 
 
