@@ -77,7 +77,7 @@ class Plan:
         was told (`lead.lead`). `alone`: nothing is begun beside the first.
         """
         opening, others, self._narrow, self._through = list(opening), list(others), narrow, False
-        self._coming, self._alone, self._lead = chain(opening, others, configurations), alone, lead
+        self._coming, self._alone, self._lead, self._begun = chain(opening, others, configurations), alone, lead, []
         if self.table.fold_count > 1:
             now = time.monotonic()
             self._stage, self._opening_ends_at = Stage.OPENING, now + OPENING_SHARE * (self.fit_ends_at() - now)
@@ -116,8 +116,8 @@ class Plan:
 
     def _unended(self, ended: set[str]) -> list[Trial]:
         """What has only its first folds, where there is nothing else or it is far ahead: from then on these judge."""
-        lead = self._lead or (lambda _: 0.0)
-        found = unended(self._begun, ended, lambda each: lead(self._member(each, folds=each.through)))
+        lead = self._lead if self._narrow and self.table.blocks is None else None
+        found = unended(self._begun, ended, lead and (lambda each: lead(self._member(each, folds=each.through))))
         return found if found and self._judge_by(found[0].through, "the others were not through in time") else []
 
     def _whole(self) -> list[Trial]:

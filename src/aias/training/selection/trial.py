@@ -97,12 +97,14 @@ def left_before(
             yield trial
 
 
-def unended(trials: Iterable[Trial], ended: Collection[str], lead: Callable[[Trial], float]) -> list[Trial]:
+def unended(trials: Iterable[Trial], ended: Collection[str], lead: Callable[[Trial], float] | None) -> list[Trial]:
     """Those with some folds only that are to be used: the furthest, where none has `ended`; else the one that leads
     by most, if by far, and those of which the same folds are through."""
     some = [each for each in trials if each.through and each.configuration.name not in ended]
     if not ended or not some:
         return sorted(some, key=lambda each: -each.through)[:1]
+    if lead is None:
+        return []
     leads = [lead(each) for each in some]
     best = max(range(len(some)), key=leads.__getitem__)
     others = [each for each in some if each is not some[best] and each.through >= some[best].through]

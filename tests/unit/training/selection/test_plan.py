@@ -142,6 +142,8 @@ def test_where_time_is_up_what_is_far_ahead_on_its_first_folds_is_used_too(
         made.run([LINEAR, STRONG], lambda member: not members.append(member), narrow=narrowed.append, lead=leads)
     assert [each.name for each in members] == used
     assert asked == [(240 / 5, 2)]
+    made.fit_ends_at = lambda: 0.0
+    made.run((), lambda member: not members.append(member), narrow=narrowed.append, lead=leads)  # what is over, is over
     assert narrowed == [1] * (len(used) - 1)
     assert [len(each.units) for each in members] == [5, 1][: len(used)]
 
