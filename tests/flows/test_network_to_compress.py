@@ -1,12 +1,21 @@
 """A network that was trained elsewhere becomes a version, and a smaller one of fewer bits behind the same gate."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 from onnx import helper
 
 import aias
+from compression_contexts import soon
 from foreign import LABELS, saved, tensor, value
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _soon() -> Iterator[None]:
+    with soon():
+        yield
 
 
 def test_an_imported_network_is_made_smaller_by_fewer_bits(tmp_path: Path) -> None:

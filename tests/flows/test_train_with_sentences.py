@@ -20,6 +20,7 @@ from aias.core.events import Event
 from aias.core.schema import Field
 from aias.encoders.rows import RowEncoder
 from aias.graph.sentences import SentenceEncoder, Texts
+from compression_contexts import soon
 from tiny_encoder import encoder_into
 
 ROWS = 160
@@ -43,7 +44,7 @@ def frame(folder: Path, *, texts: int = 1) -> pl.DataFrame:
 @pytest.fixture(scope="module", autouse=True)
 def _impatient() -> Iterator[None]:
     """The search has nothing to find here; what the portfolio begins with is enough."""
-    with pytest.MonkeyPatch.context() as patched:
+    with soon() as patched:
         patched.setattr("aias.training.selection.leaderboard.PATIENCE", (3, 3))
         yield
 
