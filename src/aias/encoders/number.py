@@ -5,6 +5,7 @@ import numbers
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import ClassVar, Final
 
@@ -61,6 +62,7 @@ _NOT_FINITE: Final = {"nan": math.nan, "inf": math.inf, "infinity": math.inf}
 _SIGNS: Final = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " "})
 _ARABIC: Final = str.maketrans({"\u066b": ".", "\u066c": ",", "\u066a": "%"})
 _CURRENCIES: Final = "$€£¥₹%"
+_SECOND: Final = timedelta(seconds=1)
 _CHARS_MAX: Final = 400
 """A float of 1e308 written out has 309 digits; longer is no number."""
 
@@ -106,6 +108,13 @@ class Number:
             return self._parse(value)
         if isinstance(value, numbers.Real | np.number | Decimal) and not isinstance(value, np.timedelta64):
             return float(value)
+        if isinstance(value, datetime | np.timedelta64) and value != value:  # NaT
+            return math.nan
+        # As columns of durations, and of times of day, are read (`data.types.columns`).
+        if isinstance(value, timedelta | np.timedelta64):
+            return float(value / _SECOND) / (3600 if self._format in _TIMES else 1)
+        if isinstance(value, time):
+            return value.hour + (value.minute + (value.second + value.microsecond / 1e6) / 60) / 60
         raise self._refusal(value)
 
     def column(self, values: Sequence[object] | Floats) -> Floats:

@@ -1,12 +1,16 @@
 import math
+from datetime import time, timedelta
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aias.core.errors import BadValue, Damaged
 from aias.core.schema import Field
+from aias.data.types.columns import simple
 from aias.encoders.number import Number
 
 PLAIN = Number(Field("price", "number", missing=("?", "n/a")))
@@ -48,7 +52,26 @@ def test_a_number_is_read_however_people_write_it(raw, number):
     assert PLAIN.encode(raw) == number
 
 
-@pytest.mark.parametrize("raw", [None, float("nan"), "", "  ", "?", " n/a ", "nan"])
+@pytest.mark.parametrize(
+    ("raw", "seconds"),
+    [
+        (timedelta(days=-1, seconds=3), -86_397.0),
+        (pd.Timedelta("90s"), 90.0),
+        (np.timedelta64(1_500, "ms"), 1.5),
+        (time(17, 45, 36), 17.76),
+    ],
+)
+def test_durations_and_times_of_day_are_read_as_their_columns_are(raw, seconds):
+    assert PLAIN.encode(raw) == pytest.approx(seconds)
+    column = pl.Series("d", np.array([raw]) if isinstance(raw, np.generic) else [raw])
+    assert PLAIN.column([raw, None])[0, 0] == pytest.approx(simple(column)[0][0]) == pytest.approx(seconds)
+
+
+def test_durations_beside_texts_of_hours_are_hours():
+    assert Number(Field("took", "number", format="duration")).encode(timedelta(hours=30)) == 30.0
+
+
+@pytest.mark.parametrize("raw", [None, float("nan"), "", "  ", "?", " n/a ", "nan", pd.NaT, np.timedelta64("NaT")])
 def test_what_means_missing_is_nan(raw):
     assert math.isnan(PLAIN.encode(raw))
 
