@@ -12,6 +12,7 @@ pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 from aias.compress.context import Context
 from aias.compress.techniques.contract import NotApplicable
 from aias.core.catalog import member
+from aias.training.parent import NoTime
 from compression_contexts import NOTES, reading
 
 
@@ -59,6 +60,10 @@ def test_an_encoder_is_fine_tuned_as_often_as_there_is_time_for(context, monkeyp
     assert epochs(1e-4) == (4,) and epochs(0.06) == (3,)
     with pytest.raises(NotApplicable, match="a fit may take"):
         epochs(1.0)
+    (candidate,) = member("compress.techniques", "fine_tune")(of(0.1))
+    assert [each.chosen for each in (candidate, *candidate.milder())] == [(2,), (0,), (0,)]
+    with pytest.raises(NoTime, match="once through the texts takes"):
+        candidate.milder()[0].make(0)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(NotApplicable, match="aias\\[deep\\]"):
         epochs(1e-4)

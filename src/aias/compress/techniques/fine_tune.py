@@ -28,6 +28,7 @@ from aias.graph.int8 import Int8
 from aias.graph.narrower import narrowed, neurons_of
 from aias.graph.transformer import Transformer
 from aias.networks.fine_tuning import fine_tuned
+from aias.training.parent import NoTime
 
 __all__ = ["fine_tune"]
 
@@ -60,20 +61,20 @@ def fine_tune(context: Context) -> Iterator[Candidate]:
         raise NotApplicable("its layers are as narrow as they can be")
     first, *others = FORMS
     if not _epochs(found, *first):
-        raise NotApplicable(
-            f"once through the texts takes about {_pass_seconds(found, *first):.0f} s, and a fit may take "
-            f"{TIME_SHARE * context.deadline.seconds:.0f} s"
-        )
+        raise NotApplicable(_too_long(found, *first))
     yield replace(_candidate(found, *first), milder=lambda: [_candidate(found, *each) for each in others])
 
 
 def _candidate(found: Reader, counted: float, share: float) -> Candidate:
     layers, epochs = len(found.sentences.whole.layers), _epochs(found, counted, share)
-    count = max(1, round(counted * layers))
-    name = f"{count} of {layers} layers, {100 * share:g} % of their neurons, fine-tuned, in int8"
+    name = f"{_layers(found, counted)} of {layers} layers, {100 * share:g} % of their neurons, fine-tuned, in int8"
     return Candidate(
-        name, partial(_make, found, count, share, epochs), chosen=(epochs,), alike=partial(together, found.context)
+        name, partial(_make, found, counted, share, epochs), chosen=(epochs,), alike=partial(together, found.context)
     )
+
+
+def _layers(found: Reader, counted: float) -> int:
+    return max(1, round(counted * len(found.sentences.whole.layers)))
 
 
 def _pass_seconds(found: Reader, counted: float, share: float) -> float:
@@ -88,7 +89,15 @@ def _epochs(found: Reader, counted: float, share: float) -> int:
     return min(EPOCHS, int(planned)) if planned >= EPOCHS_MIN else 0
 
 
-def _make(found: Reader, count: int, share: float, epochs: int, fold: int) -> Made:
+def _too_long(found: Reader, counted: float, share: float) -> str:
+    once, most = _pass_seconds(found, counted, share), TIME_SHARE * found.context.deadline.seconds
+    return f"once through the texts takes about {once:.0f} s, and a fit may take {most:.0f} s"
+
+
+def _make(found: Reader, counted: float, share: float, epochs: int, fold: int) -> Made:
+    if not epochs:
+        raise NoTime(_too_long(found, counted, share), hint="give more time")
+    count = _layers(found, counted)
     context, folds = found.context, together(found.context, fold)
     key = ("fine-tuned", count, share, epochs, *folds)
     made: Made = context.once(key, lambda: _made(found, count, share, epochs, folds))
