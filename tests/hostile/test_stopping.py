@@ -44,6 +44,24 @@ def test_stopping_finishes_what_has_begun() -> None:
         assert not server.thread.is_alive()
 
 
+def test_who_is_cut_since_the_time_for_stopping_is_over_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    gate, shelf = threading.Event(), Shelf()
+    gate.set()
+    slow = Rule(gate=gate)
+    shelf.deploy("churn", 1, slow)
+    with live_server(shelf, bounds=replace(BOUNDS, drain_seconds=0.2)) as server, server.socket() as asking:
+        for _ in range(5):
+            assert slow.started.acquire(timeout=PATIENCE)  # the trials at loading
+        gate.clear()
+        csv = b"age\n50\n"
+        asking.sendall(HEAD + b"Content-Type: text/csv\r\nContent-Length: %d\r\n\r\n" % len(csv) + csv)
+        assert slow.started.acquire(timeout=PATIENCE)
+
+        server.gateway.stop()
+        eventually(lambda: "1 not answered in the time for stopping" in caplog.text)
+        gate.set()
+
+
 def test_stopping_waits_for_the_rest_of_a_body_that_is_answered_as_soon_as_it_is_there() -> None:
     with live_server(bounds=replace(BOUNDS, give_way_seconds=PATIENCE)) as server, server.socket() as sending:
         sending.sendall(HEAD + b"Content-Type: application/json\r\nContent-Length: 13\r\n\r\n" + BODY[:3])

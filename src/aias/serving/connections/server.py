@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Final, Protocol
 
 from uvicorn import Config, Server
+from uvicorn.server import logger
 
 from aias.serving.connections.accepting import Accepting, Limit
 from aias.serving.connections.timeouts import Sweep
@@ -112,6 +113,8 @@ class LoopServer(Server):
                         connection.shutdown()
                     told |= state.connections
                     await asyncio.sleep(_LOOK_SECONDS)
+        if state.tasks:
+            logger.error("%d not answered in the time for stopping, and cut", len(state.tasks))
         for task in state.tasks:
             task.cancel()
 
