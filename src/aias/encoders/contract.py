@@ -24,7 +24,7 @@ class ColumnEncoder(Protocol):
 
     @classmethod
     def fit(cls, field: Field, values: Sequence[object]) -> "ColumnEncoder":
-        """Learn the tables (categories) from the training rows. Numbers and times have nothing to learn."""
+        """Learn the tables (categories) from the training rows. Numbers have nothing to learn."""
 
     @classmethod
     def load(cls, field: Field, table: Mapping[str, object]) -> "ColumnEncoder":

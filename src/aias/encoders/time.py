@@ -18,7 +18,11 @@ from aias.encoders.month_names import month_of
 __all__ = ["Time"]
 
 PARTS: Final = ("days", "year", "month", "day", "weekday", "day_of_year", "hour")
-"""The numbers one time becomes: days since 1970 with fraction, ..., weekday 0 = Monday, hour with fraction."""
+"""The numbers one time becomes: days since 1970 with fraction, ..., weekday 0 = Monday, hour with fraction; and
+`minute` of the hour with fraction, where the training rows have different ones."""
+
+LOOKED_MAX: Final = 10_000
+"""Times, evenly spread, that are asked for their minute."""
 
 ISO: Final = re.compile(
     r"(?P<Y>[0-9]{4})-(?P<m>[0-9]{2})-(?P<d>[0-9]{2})"
@@ -56,7 +60,6 @@ _DIRECTIVES: Final = {
     "N": r"(?P<N>[0-9]{1,6}(?:\.[0-9]{1,12})?)",
     "%": "%",
 }
-_NOTHING: Final = (math.nan,) * len(PARTS)
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _WHOLE: Final = re.compile(r"([0-9]+)\.0+")
 """Whole numbers as programs write them that have no others."""
@@ -66,7 +69,9 @@ _DIGITS_MAX: Final = 1e15
 
 
 class Time:
-    """One point in time as the numbers of `PARTS`. Times with a zone are taken to UTC; others are left as they are.
+    """One point in time as the numbers of `PARTS`, and its minute where `minute`.
+
+    Times with a zone are taken to UTC; others are left as they are.
 
     `field.format` holds one pattern of `strptime` directives, or several divided by `|`, tried in order after ISO.
     Besides those of Python there are `%q` (a quarter), `%s` and `%Q` (seconds and milliseconds since 1970), `%N` (days
@@ -75,10 +80,13 @@ class Time:
     """
 
     kind: ClassVar[Kind] = "time"
-    version: ClassVar[int] = 2
-    width = len(PARTS)
+    version: ClassVar[int] = 3
+    reads: ClassVar[tuple[int, ...]] = (2, 3)
+    """Versions whose tables mean the same here."""
 
-    def __init__(self, field: Field) -> None:
+    def __init__(self, field: Field, *, minute: bool = False) -> None:
+        self.width = len(PARTS) + minute
+        self._minute, self._nothing = minute, (math.nan,) * self.width
         self._missing = frozenset(field.missing) | {""}
         given = tuple(pattern_of(part) for part in (field.format or "").split("|") if part)
         self._patterns = (ISO, *given)
@@ -86,21 +94,22 @@ class Time:
         self._example = field.example if isinstance(field.example, str) else "2026-11-23 14:30:00"
 
     @classmethod
-    def fit(cls, field: Field, values: Sequence[object]) -> "Time":  # noqa: ARG003 the promise of every encoder
-        return cls(field)
+    def fit(cls, field: Field, values: Sequence[object]) -> "Time":
+        some = cls(field).moments(values[:: max(1, len(values) // LOOKED_MAX)])
+        return cls(field, minute=len({moment.minute for moment in some if moment is not None}) > 1)
 
     @classmethod
     def load(cls, field: Field, table: Mapping[str, object]) -> "Time":
-        if table:
-            raise Damaged(f"the table of the time `{field.name}` should be empty")
-        return cls(field)
+        if table not in ({}, {"minute": True}) or table.get("minute", True) is not True:
+            raise Damaged(f'the table of the time `{field.name}` should be empty, or {{"minute": true}}')
+        return cls(field, minute=bool(table))
 
     def table(self) -> dict[str, object]:
-        return {}
+        return {"minute": True} if self._minute else {}
 
     def encode(self, value: object) -> tuple[float, ...]:
         moment = self.moment(value)
-        return _NOTHING if moment is None else _parts(moment)
+        return self._nothing if moment is None else _parts(moment, minute=self._minute)
 
     def moment(self, value: object) -> datetime | None:
         """What a value means, in UTC when it names a zone; None when it is missing. Raises `BadValue`."""
@@ -129,7 +138,7 @@ class Time:
     def column(self, values: Sequence[object] | Floats) -> Floats:
         out = np.empty((len(values), self.width))  # (rows, width)
         for row, moment in enumerate(self.moments(values)):
-            out[row] = _NOTHING if moment is None else _parts(moment)
+            out[row] = self._nothing if moment is None else _parts(moment, minute=self._minute)
         return out
 
     def moments(self, values: Sequence[object] | Floats) -> list[datetime | None]:
@@ -269,11 +278,12 @@ def _offset(zone: str | None) -> timedelta:
     return timedelta(minutes=-minutes if zone[0] == "-" else minutes)
 
 
-def _parts(moment: datetime) -> tuple[float, ...]:
-    hours = moment.hour + moment.minute / 60 + (moment.second + moment.microsecond / 1e6) / 3600
+def _parts(moment: datetime, *, minute: bool) -> tuple[float, ...]:
+    seconds = moment.second + moment.microsecond / 1e6
+    hours = moment.hour + moment.minute / 60 + seconds / 3600
     ordinal = moment.toordinal()
     first = date(moment.year, 1, 1).toordinal()
-    return (
+    parts = (
         ordinal - _EPOCH + hours / 24,
         float(moment.year),
         float(moment.month),
@@ -282,3 +292,4 @@ def _parts(moment: datetime) -> tuple[float, ...]:
         float(ordinal - first + 1),
         hours,
     )
+    return (*parts, moment.minute + seconds / 60) if minute else parts

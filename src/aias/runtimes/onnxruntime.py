@@ -291,8 +291,9 @@ def _encoder_of(files: Mapping[str, bytes], manifest: Manifest) -> RowEncoder:
     if len(shared) > 1:
         raise ValueError("there are several tokenizers")
     for entry in manifest.encoders:
-        ours = member("encoders", entry.kind).version
-        if entry.version != ours:
+        encoder = member("encoders", entry.kind)
+        ours = encoder.version
+        if entry.version not in getattr(encoder, "reads", (ours,)):
             raise Damaged(
                 f"`{entry.field}` was read by version {entry.version} of the {entry.kind} encoder; here is {ours}",
                 hint="train or import again, or serve it with the Aias that made it",

@@ -173,11 +173,28 @@ def test_a_column_names_the_row_it_cannot_take():
     assert caught.value.row == 1
 
 
-def test_a_time_has_no_table():
+@pytest.mark.parametrize("values", [[], ["2024-01-01", None], ["2024-01-01 08:30", "2024-01-02 17:30:59"]])
+def test_times_of_the_same_minute_have_no_table(values):
     field = Field("at", "time")
-    assert Time.load(field, Time.fit(field, []).table()).width == 7
+    fitted = Time.fit(field, values)
+    assert (fitted.table(), fitted.width, Time.load(field, {}).width) == ({}, 7, 7)
+
+
+def test_times_of_different_minutes_tell_their_minute():
+    field = Field("at", "time")
+    fitted = Time.fit(field, ["2024-01-01 08:30", "", "2024-01-02 17:45"])
+    again = Time.load(field, fitted.table())
+
+    for time in (fitted, again):
+        assert time.encode("1970-01-01 12:45:30") == (*ISO.encode("1970-01-01 12:45:30"), 45.5)
+        assert np.isnan(time.encode(None)).all()
+        assert time.column(["1970-01-01 12:00", None]).shape == (2, 8) == (2, time.width)
+
+
+@pytest.mark.parametrize("table", [{"first": "2024"}, {"minute": False}, {"minute": 1}, {"minute": True, "hour": True}])
+def test_a_table_of_a_time_that_nothing_wrote_is_damaged(table):
     with pytest.raises(Damaged):
-        Time.load(field, {"first": "2024"})
+        Time.load(Field("at", "time"), table)
 
 
 @pytest.mark.parametrize("name", ["jui", "ma", "foo", "junk", "marzipan"])

@@ -77,6 +77,19 @@ def test_files_that_do_not_fit_together_are_damaged(model: aias.Model) -> None:
         OnnxRuntime.from_files(files | {"model.onnx": b"nothing"}, model.manifest)
 
 
+def test_times_that_the_encoder_before_read_are_read_alike(tmp_path: Path) -> None:
+    rows = {"day": [f"2024-{1 + i % 12:02}-03" for i in range(60)], "y": [float(i % 12) for i in range(60)]}
+    model = aias.train(rows, target="y", name="m", time=600, learners=["linear"], home=tmp_path, inline=True)
+    files = {entry.path: (model.folder / entry.path).read_bytes() for entry in model.manifest.files}
+    before = tuple(replace(entry, version=2) for entry in model.manifest.encoders)
+
+    found = OnnxRuntime.from_files(files, replace(model.manifest, encoders=before))
+
+    assert [entry.version for entry in model.manifest.encoders] == [3]
+    row = {"day": "2024-05-01"}
+    assert found.run(found.encoder.one(row)) == model.runtime.run(model.runtime.encoder.one(row))
+
+
 def test_what_another_version_of_an_encoder_read_is_not_served(model: aias.Model) -> None:
     files = {entry.path: (model.folder / entry.path).read_bytes() for entry in model.manifest.files}
     older = tuple(replace(entry, version=entry.version - 1) for entry in model.manifest.encoders)
