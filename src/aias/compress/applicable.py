@@ -13,6 +13,9 @@ BY_TEACHER: Final = (
 )  # fmt: skip
 """Techniques that need only the parent's answers or its graph, and no member of it."""
 
+MINUTES: Final = ("fine_tune",)
+"""Techniques that are tried when all others were: one fit takes a tenth of the time."""
+
 LAST: Final = ("cascade",)
 """Techniques that combine what the search has found."""
 

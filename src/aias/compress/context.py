@@ -55,16 +55,15 @@ SOME_ROWS: Final = 64
 """Enough to see what an encoder does to texts."""
 
 
-def check_whole(seconds: float, *, left: float, less: bool, share: float = FIT_SHARE) -> None:
-    """Of a fit that had so many `seconds`, a `share` of the time, of which some were `left`; `less`: whether it is less
-    than was asked for.
+def check_whole(seconds: float, *, left: float, less: bool) -> None:
+    """Of a fit that had so many `seconds`, of which some were `left`; `less`: whether it is less than was asked for.
 
     What the time cuts is cut elsewhere in each fold and again on all rows: what is certified would not be what is
     published. Raises `NoTime`.
     """
     if less and left < seconds / 2:  # else there was no more to learn
         said = f"there was no time to fit it whole: {seconds:.3g} s are too few"
-        raise NoTime(said, hint=f"give more time: a fit may take {100 * share:.0f} % of it")
+        raise NoTime(said, hint=f"give more time: a fit may take {100 * FIT_SHARE:.0f} % of it")
 
 
 class Teacher(Protocol):

@@ -23,7 +23,7 @@ def together(context: Context, fold: int) -> tuple[int, ...]:
     if fold == ALL:
         return (ALL,)
     table = context.prepared.table
-    certify = np.unique(table.folds[context.certifying]).tolist()
+    certify = certifying(context)
     search = [each for each in range(table.fold_count) if each not in certify]
     most = max(1, int(UNKNOWN_MAX * table.fold_count))
     for kind in (certify, search[:FOLDS_MAX], search[FOLDS_MAX:]):
@@ -31,3 +31,9 @@ def together(context: Context, fold: int) -> tuple[int, ...]:
             parts = np.array_split(kind, ceil(len(kind) / most))
             return next(tuple(part.tolist()) for part in parts if fold in part)
     return (fold,)
+
+
+def certifying(context: Context) -> list[int]:
+    """The folds that certify."""
+    found: list[int] = np.unique(context.prepared.table.folds[context.certifying]).tolist()
+    return found

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import is_served
-from aias.compress.applicable import BY_BASE, BY_TEACHER, COMPRESSED, LAST, NOT_KNOWN, SECONDS
+from aias.compress.applicable import BY_BASE, BY_TEACHER, COMPRESSED, LAST, MINUTES, NOT_KNOWN, SECONDS
 from aias.compress.cascading import fair
 from aias.compress.certification import Certification, Finished, by_other_engine, finish, served_bytes
 from aias.compress.checkpoint import Checkpoint
@@ -169,7 +169,11 @@ class Job:
         for each in trials:
             self.kept.restore(each)
         self.spent_before = self.deadline.seconds - self.deadline.left
-        Halving(self.judged, self._tried, lambda: self._over, self.assurance.promise).run(trials)
+        soon = [each for each in trials if each.technique not in MINUTES]
+        Halving(self.judged, self._tried, lambda: self._over, self.assurance.promise).run(soon)
+        for each in trials:
+            if each.technique in MINUTES:
+                self._tried_whole(each)
         for name in LAST:  # before repairs, which take far longer
             trials += self._going_on(name, trials) if name in able else []
         trials += repaired(trials, self.assurance, attempt=self._tried_whole, over=lambda: self._over)
@@ -300,10 +304,11 @@ class Job:
     # Certifying
 
     def _finished(self, nominated: list[Trial]) -> list[Finished]:
-        """Finish them in their served form and time them again; leave out those that turn out not to be worth it."""
+        """Finish them in their served form and time them again; leave out those that turn out not to be worth it. Those
+        first that take least: they are lost to nobody's want of time."""
         ready: list[Finished] = []
         seconds = min(TIMED_AGAIN_SECONDS, 0.05 * self.deadline.seconds)
-        for trial in nominated:
+        for trial in sorted(nominated, key=self._needed):
             if late := self._late(trial):
                 trial.reason = late
                 continue
@@ -323,7 +328,7 @@ class Job:
             trial.smaller = self.parent_bytes / max(found.size_bytes, 1)
             trial.reason = self._unwanted(trial)
             ready += [] if trial.reason else [found]
-        return ready
+        return sorted(ready, key=lambda each: next(at for at, one in enumerate(nominated) if one is each.trial))
 
     def _ask_before_last(self, trial: Trial) -> None:
         """Make it without each certifying fold, and ask it about that, before these rows are opened: if that fails,

@@ -7,7 +7,8 @@ w is what the whole encoder said of the text: some thousand labels say less of i
 texts taught is so not forgotten (Romero et al. 2015; P and b, since v has fewer numbers). From a transformer to one of
 the same shape: what is written into the graph is written as ever. Its tables of words and positions stay as they are,
 or tokens that these texts do not have would be left behind. By AdamW (Loshchilov and Hutter 2019), a share of what each
-layer adds dropped; texts that are about as long stand together.
+layer adds dropped; texts that are about as long stand together. By the speed of the steps so far the rate falls to
+nothing when the time is over, and not when all is read that was meant to be.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,12 @@ DECAY: Final = 0.01
 
 TINY: Final = 1e-9
 """Stands for 0 where something is divided by it."""
+
+PACED_STEPS: Final = 8
+"""After each so many it is planned anew, by the speed of all but the first, which finds nothing ready."""
+
+SPARE: Final = 0.05
+"""Of the time left, kept when steps are planned: their speed varies."""
 
 REACH: Final = 100.0
 """How much farther a step moves the head, which begins at nothing."""
@@ -61,6 +68,8 @@ class FineTuned:
     transformer: Any
     head: Floats32  # (texts * width, outputs)
     intercept: Floats32  # (outputs,)
+    steps: int
+    """That were made; fewer than `steps_min` where there was no time for so many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,11 +85,12 @@ class _Weights:
 
 def fine_tuned(
     transformer: Any, examples: Examples, vectors: Floats32, batches: Sequence[Ints], *, classes: bool, seed: int,
-    deadline: Deadline, count: int,
+    planned: Deadline, deadline: Deadline, steps_min: int, count: int,
 ) -> FineTuned:  # fmt: skip
     """`transformer`: a `graph.transformer.Transformer`; `vectors`: what the whole encoder says, (rows * texts,
-    numbers); `batches`: the rows of each step; `count`: of threads. Where the deadline passes, what was learned by
-    then."""
+    numbers); `batches`: the rows of each step, as many as are wanted; `count`: of threads. There are as many steps as
+    end when it is `planned`; where that is less than `steps_min`, so many until the `deadline`. As soon as it shows
+    that these do not, it is what was learned by then."""
     import torch
 
     arrays = _begun(transformer, examples, vectors.shape[1])
@@ -90,10 +100,10 @@ def fine_tuned(
     like = LIKE / max(float(vectors.var(axis=0).sum()), TINY)
     do = Tensors(dropout=DROPPED, generator=np.random.default_rng(seed))
     schedule, optimizer = Schedule("cosine", len(batches)), AdamW(flat, torch.full_like(flat, DECAY))
+    pace, step = _Pace(planned, deadline, steps_min), 0
     with threads(count):
-        for step, rows in enumerate(batches):
-            if deadline.passed:
-                break
+        while step < schedule.total and not deadline.passed:
+            rows = batches[step]
             gradient.zero_()
             own = (rows[:, None] * examples.texts + np.arange(examples.texts)).ravel()
             loss, said = _loss(weights, tables, examples.some(rows), do, classes=classes)
@@ -101,9 +111,33 @@ def fine_tuned(
             (loss + like * (off * off).sum(dim=1).mean()).backward()
             gradient.mul_(min(1.0, GRADIENT_MAX / max(float(gradient.norm()), 1e-12)))
             optimizer.step(gradient, RATE * schedule.rate(step))
+            step += 1
+            schedule.fit(pace.steps(step, schedule.total), step)
+            if schedule.total < min(steps_min, len(batches)):
+                break
     found = _mapped(weights, lambda each: each.detach().numpy().copy())
     layers = replace(transformer, norm=found.transformer.norm, layers=found.transformer.layers)
-    return FineTuned(layers, REACH * found.head, REACH * found.intercept)
+    return FineTuned(layers, REACH * found.head, REACH * found.intercept, step)
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How many steps there is time for, by those so far."""
+
+    planned: Deadline
+    deadline: Deadline
+    steps_min: int
+    began: float = 0.0
+
+    def steps(self, made: int, meant: int) -> int:
+        """`made` by now, of so many that are `meant`."""
+        if made == 1:
+            self.began = self.planned.clock()
+        if made % PACED_STEPS:
+            return meant
+        each = max((self.planned.clock() - self.began) / (made - 1), TINY)
+        soon, late = (made + int((1 - SPARE) * until.left / each) for until in (self.planned, self.deadline))
+        return max(soon, min(self.steps_min, late))
 
 
 def _begun(transformer: Any, examples: Examples, numbers: int) -> _Weights:

@@ -1,5 +1,6 @@
 """`compress/job.py`: how a compression begins."""
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -49,3 +50,46 @@ def test_folds_that_are_judged_by_one_fit_take_the_time_of_one() -> None:
 
     assert needed() == 4 * 10 + 3
     assert needed(alike=lambda fold: fold // 2) == 3 * 10 + 3
+
+
+def test_what_takes_minutes_is_tried_when_all_else_was_on_all_its_rows() -> None:
+    tried: list[tuple[str, int]] = []
+    one: Any = SimpleNamespace(
+        techniques=("fine_tune", "int8", "fewer_layers"), parent=SimpleNamespace(imported=False), chain=(),
+        _proposals=lambda name: [Candidate(name, lambda _: None)],  # type: ignore[arg-type, return-value]
+        _fitted=lambda *_: (), judged=SimpleNamespace(samples=lambda: [np.arange(2), np.arange(8)]),
+        kept=SimpleNamespace(restore=lambda _: False), deadline=Deadline.after(9), _over=False, make_seconds={},
+        assurance=SimpleNamespace(promise=lambda _: 1.0, likely=lambda _: True),
+        _tried=lambda trial, rows: tried.append((trial.name, len(rows))),
+    )  # fmt: skip
+    one._tried_whole = partial(job.Job._tried_whole, one)
+
+    job.Job._search(one, SimpleNamespace())  # type: ignore[arg-type]
+
+    assert tried[-2:] == [("fine_tune", 2), ("fine_tune", 8)]
+    assert sorted(tried[:-2]) == sorted((name, rows) for name in ("int8", "fewer_layers") for rows in (2, 8))
+
+
+def test_what_takes_least_is_finished_first_and_all_are_judged_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is left no time to be certified then takes it from nobody."""
+    needed, left = {"slow": 90.0, "quick": 5.0, "usual": 20.0}, [100.0]
+
+    def finish(trial: Trial, *_: Any, **__: Any) -> Any:
+        left[0] -= needed[trial.name]
+        return SimpleNamespace(trial=trial, alone=None, together=None, size_bytes=1)
+
+    monkeypatch.setattr(job, "finish", finish)
+    one: Any = SimpleNamespace(
+        deadline=SimpleNamespace(seconds=100.0), judged=None, rows=(), wanted=SimpleNamespace(callers=1), scales=None,
+        _hear=None, parent_bytes=1, _ask_before_last=lambda _: None, _unwanted=lambda _: "",
+        _needed=lambda trial: needed[trial.name],
+        _late=lambda trial: "there was no time left" if needed[trial.name] > left[0] else "",
+    )  # fmt: skip
+    trials = [Trial(Candidate(name, lambda _: None), "") for name in needed]  # type: ignore[arg-type, return-value]
+
+    ready = job.Job._finished(one, trials)
+
+    assert [each.trial.name for each in ready] == ["quick", "usual"]
+    assert trials[0].reason == "there was no time left"
+    left[0] = 200.0
+    assert [each.trial.name for each in job.Job._finished(one, trials)] == list(needed)

@@ -1,5 +1,6 @@
 """`networks/fine_tuning.py`: layers of an encoder go on learning, and stay what the graph writes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,11 @@ def learned(
 
 def of(encoder: SentenceEncoder, rows: Examples, order: list[np.ndarray], seed: int, seconds: float) -> FineTuned:
     vectors = encoder.embedded(encoded(encoder)).vectors
+    until = Deadline.after(seconds)
     return fine_tuned(
-        encoder.whole, rows, vectors, order, classes=True, seed=seed, deadline=Deadline.after(seconds), count=1
-    )
+        encoder.whole, rows, vectors, order, classes=True, seed=seed, planned=until, deadline=until, steps_min=1,
+        count=1,
+    )  # fmt: skip
 
 
 def said(encoder: SentenceEncoder, found: FineTuned) -> np.ndarray:
@@ -129,7 +132,7 @@ def test_the_seed_decides(tmp_path: Path) -> None:
 def test_when_the_time_is_over_it_is_what_it_had_learned(tmp_path: Path) -> None:
     tiny = encoder(tmp_path)
     found = learned(tiny, seconds=0.0)
-    assert not found.head.any()
+    assert found.steps == 0 and not found.head.any()
     assert np.array_equal(found.transformer.layers[0].wider.weight, tiny.whole.layers[0].wider.weight)
 
 
@@ -137,3 +140,57 @@ def test_what_others_say_is_not_learned_again(tmp_path: Path) -> None:
     tiny = encoder(tmp_path)
     alone, beside = (np.ptp(said(tiny, learned(tiny, known=known)), axis=1).mean() for known in (0.0, 20.0))
     assert beside < 0.1 * alone
+
+
+class Slow:
+    """A machine on which each step takes so many seconds, and nothing else any."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int], float]) -> None:
+        self.now, self.rates, made = 0.0, list[float](), fine_tuning.AdamW.step
+
+        def step(optimizer: fine_tuning.AdamW, gradient: Any, rate: float) -> None:
+            self.now += seconds(len(self.rates))
+            self.rates.append(rate)
+            made(optimizer, gradient, rate)
+
+        monkeypatch.setattr(fine_tuning.AdamW, "step", step)
+
+    def fits(self, encoder: SentenceEncoder, *, planned: float, seconds: float, steps_min: int) -> FineTuned:
+        """Of eighty steps."""
+        until, last = (Deadline.after(each, lambda: self.now) for each in (planned, seconds))
+        order = [np.arange(8)] * 80
+        vectors = encoder.embedded(encoded(encoder)).vectors
+        return fine_tuned(
+            encoder.whole, examples(encoder), vectors, order, classes=True, seed=0, planned=until, deadline=last,
+            steps_min=steps_min, count=1,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seconds", "least", "most"),
+    [(lambda _: 0.1, 80, 80), (lambda _: 1.0, 36, 40), (lambda step: 0.5 if step < 40 else 2.0, 48, 54),
+     (lambda step: 2.0 if step < 10 else 0.5, 45, 53)],
+)  # fmt: skip
+def test_the_rate_falls_to_nothing_when_the_time_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int], float], least: int, most: int
+) -> None:
+    """Of eighty steps as many as there are in forty seconds, however fast they are, or become."""
+    slow = Slow(monkeypatch, seconds)
+    found = slow.fits(encoder(tmp_path), planned=40.0, seconds=80.0, steps_min=20)
+    assert found.steps == len(slow.rates) and least <= found.steps <= most
+    assert slow.rates[-1] < 0.05 * max(slow.rates)
+
+
+def test_so_much_is_learned_as_has_to_be_while_there_is_time_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(monkeypatch, lambda _: 1.0)
+    assert slow.fits(encoder(tmp_path), planned=30.0, seconds=80.0, steps_min=60).steps == 60
+    assert slow.rates[-1] < 0.05 * max(slow.rates)
+
+
+def test_what_is_too_slow_to_learn_enough_ends_as_soon_as_that_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(monkeypatch, lambda _: 1.0)
+    assert slow.fits(encoder(tmp_path), planned=30.0, seconds=50.0, steps_min=60).steps < 10
