@@ -32,6 +32,10 @@ _ROWS_MIN: Final = 50
 _ROWS_EACH: Final = 10
 """A category must have this many rows a value on average, or it knows each row's answer by heart."""
 
+_SCREENING_ROWS: Final = 50_000
+_SCREENING_ROOM: Final = 0.1
+"""Of AUC or R², below what is worth a look: what some rows say of a column is nearer than that to what all say."""
+
 _SUM_COLUMNS_MAX: Final = 200
 _SUM_ROWS: Final = 200
 _MEND: Final = "leave out what is not known when predicting, or set its role to ignored in the schema"
@@ -67,7 +71,26 @@ def leaks(dataset: Dataset, y: Labels1d, task: Task) -> tuple[Event, ...]:
     assert len(y) == dataset.rows
     if dataset.rows < _ROWS_MIN:
         return ()
-    return tuple(note for field in dataset.schema.inputs if (note := _leak(dataset, field, y, task)))
+    some = _screening(y, task)
+    columns = ((field, dataset.column(field.name)) for field in dataset.schema.inputs)
+    suspected = ((field, column) for field, column in columns if some is None or _may_leak(column, some, y, task))
+    return tuple(note for field, column in suspected if (note := _leak(field, column, y, task)))
+
+
+def _screening(y: Labels1d, task: Task) -> Ints | None:
+    """Rows by which columns that tell little are known already; None for all, where they are few or a label is rare."""
+    some = evenly(len(y), _SCREENING_ROWS)
+    if len(y) < 2 * len(some):
+        return None
+    return some if task.type == "regression" or np.bincount(y[some].astype(np.int64)).min() >= _ROWS_MIN else None
+
+
+def _may_leak(column: pl.Series, some: Ints, y: Labels1d, task: Task) -> bool:
+    part = column[some]
+    if part.n_unique() * _ROWS_EACH > len(part) and column.n_unique() * _ROWS_EACH <= len(column):
+        return True  # its values repeat among all rows only
+    filled = _by_value(part.is_null().cast(pl.Float64), y[some], task)
+    return max(_knowledge(part, y[some], task), filled) >= STRONG - _SCREENING_ROOM
 
 
 def _column(field: Field, column: pl.Series) -> Column:
@@ -76,8 +99,8 @@ def _column(field: Field, column: pl.Series) -> Column:
     return Column(field.name, field.kind, field.role, missing, distinct, field.example, field.reason)
 
 
-def _leak(dataset: Dataset, field: Field, y: Labels1d, task: Task) -> Event | None:
-    column, said = dataset.column(field.name), f"`{field.name}` alone"
+def _leak(field: Field, column: pl.Series, y: Labels1d, task: Task) -> Event | None:
+    said = f"`{field.name}` alone"
     known, filled = _knowledge(column, y, task), _by_value(column.is_null().cast(pl.Float64), y, task)
     simple = column.n_unique() == 2
     if known < CERTAIN and filled >= STRONG:

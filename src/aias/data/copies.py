@@ -28,7 +28,7 @@ def keys_of(dataset: Dataset, fields: Sequence[Field] | None = None) -> pl.Serie
 def copies(dataset: Dataset) -> Ints:
     """For each row the number of its group of copies, in order of appearance; rows alike by chance are no copies."""
     keys = keys_of(dataset)
-    if keys is None or alike_by_chance(dataset):
+    if keys is None or keys.n_unique() == dataset.rows or alike_by_chance(dataset):
         return np.arange(dataset.rows)
     return numbered(keys.to_numpy())
 

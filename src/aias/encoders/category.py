@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import NoneType
 from typing import ClassVar, Final
 
 import numpy as np
@@ -46,7 +47,10 @@ class Category:
     @classmethod
     def fit(cls, field: Field, values: Sequence[object]) -> "Category":
         missing = frozenset(field.missing) | {""}
-        counts = Counter(text for value in values if (text := text_of(value)) not in missing)
+        counts = Counter[str]()
+        for value, count in _counted(values):
+            if (text := text_of(value)) not in missing:
+                counts[text] += count
         least = RARE_BELOW if len(values) >= RARE_FROM_ROWS else 1
         common = sorted((-count, text) for text, count in counts.items() if count >= least)
         return cls(field, [text for _, text in common[:CATEGORIES_MAX]])
@@ -72,17 +76,16 @@ class Category:
         return self._codes.get(text_of(value), OTHER)
 
     def column(self, values: Sequence[object] | Floats) -> Floats:
-        memo: dict[str, float] = dict(self._codes)
-        out = np.empty(len(values))  # (rows,)
-        for row, value in enumerate(values.tolist() if isinstance(values, np.ndarray) else values):
-            if type(value) is not str:
-                try:
-                    out[row] = self.encode(value)
-                except BadValue as bad:
-                    raise BadValue(bad.message, row=row, hint=bad.hint) from None
-                continue
-            code = memo.get(value)
-            out[row] = memo.setdefault(value, self.encode(value)) if code is None else code
+        held: Sequence[object] = values.tolist() if isinstance(values, np.ndarray) else values
+        if _of_texts(held):
+            codes = {value: self.encode(value) for value in set(held)}
+            return np.fromiter(map(codes.__getitem__, held), np.float64, len(held)).reshape(-1, 1)
+        out = np.empty(len(held))  # (rows,)
+        for row, value in enumerate(held):
+            try:
+                out[row] = self.encode(value)
+            except BadValue as bad:
+                raise BadValue(bad.message, row=row, hint=bad.hint) from None
         return out.reshape(-1, 1)  # (rows, 1)
 
     def _boolean(self, *spellings: str) -> float:
@@ -90,6 +93,16 @@ class Category:
         code = next((self._codes[spelling] for spelling in spellings if spelling in self._codes), OTHER)
         self._codes |= {spelling: self._codes.get(spelling, code) for spelling in spellings}
         return code
+
+
+def _counted(values: Sequence[object]) -> Iterable[tuple[object, int]]:
+    """Different values, and how often each stands; one by one where `True`, `1` and `1.0` could be counted as one."""
+    return Counter(values).items() if _of_texts(values) else ((value, 1) for value in values)
+
+
+def _of_texts(values: Sequence[object]) -> bool:
+    """Whether there is nothing but texts and missing values."""
+    return set(map(type, values)) <= {str, NoneType}
 
 
 def text_of(value: object) -> str:

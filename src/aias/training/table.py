@@ -20,6 +20,8 @@ from aias.learners.contract import Examples
 from aias.training.ledger import not_written
 from aias.training.selection.configuration import ALL
 
+NEARLY_ALL: Final = 0.95
+
 _META: Final = "table.json"
 _PARTED: Final = ("folds", "blocks", "clusters")
 
@@ -131,6 +133,11 @@ class Table:
         if self.blocks is None:
             return self.rows - len(self.judged) / self.fold_count
         return float(np.mean([(self.blocks <= fold).sum() for fold in range(self.fold_count)]))
+
+    @property
+    def seen_whole(self) -> bool:
+        """Whether the only fold is fitted on nearly all rows: to fit again on all of them gains nothing."""
+        return self.fold_count == 1 and self.blocks is None and self.inside_rows >= NEARLY_ALL * self.rows
 
     @property
     def together(self) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from aias.data import check
 from aias.data.check import findings, leaks, report
 from aias.data.read import read
 from aias.data.target import task_for
@@ -33,6 +34,22 @@ def test_a_column_that_knows_the_label_is_a_leak(column):
     assert len(messages) == 1
     assert "`spy`" in messages[0]
     assert "leave out what is not known when predicting" in messages[0]
+
+
+def test_of_many_rows_some_say_which_columns_are_looked_at_in_all(monkeypatch) -> None:
+    monkeypatch.setattr(check, "_SCREENING_ROWS", 150)
+    looked: list[str] = []
+    before = check._leak
+    monkeypatch.setattr(check, "_leak", lambda field, *rest: looked.append(field.name) or before(field, *rest))
+    forty = [f"{'ab'[label == 'yes']}{at % 20}" for at, label in enumerate(LABEL)]  # of which some have four rows
+    late = [n if label == "yes" else None for n, label in zip(NOISE, LABEL, strict=True)]
+    weak = [label if place % 2 else "no" for place, label in enumerate(LABEL)]
+    found = told({"forty": forty, "late": late, "weak": weak}, LABEL)
+    assert looked == ["forty", "late"] and len(found) == 2
+    looked.clear()
+    assert "`spy`" in told({"spy": [3 - 2 * y for y in AMOUNT]}, AMOUNT)[0] and looked == ["spy"]
+    rare = ["rare" if place % 8 == 0 else "no" for place in range(N)]  # too few of them in the sample
+    assert "`spy`" in told({"spy": [float(each == "rare") for each in rare]}, rare)[0] and len(looked) == 3
 
 
 def test_one_that_nearly_knows_it_by_a_yes_or_no_is_a_leak_too_and_no_other() -> None:

@@ -36,6 +36,14 @@ def test_under_time_it_is_fitted_on_what_came_before() -> None:
     assert held.inside_rows == 4 and held.together == (1,)
 
 
+def test_a_holdout_of_few_of_many_rows_has_seen_nearly_all() -> None:
+    held = table(None)
+    large = replace(held, folds=np.repeat([-1, 0], [95, 5]).astype(np.int16))
+    assert large.seen_whole and not replace(large, blocks=np.repeat([0, 1], [95, 5]).astype(np.int16)).seen_whole
+    assert not replace(held, folds=np.repeat([-1, 0], [90, 10]).astype(np.int16)).seen_whole
+    assert not replace(held, folds=(np.arange(40) % 20).astype(np.int16)).seen_whole  # of which a row has seen 19
+
+
 def test_a_table_that_was_stored_is_the_same(tmp_path: Path) -> None:
     for place, blocks in enumerate((None, BLOCKS)):
         held = table(blocks)

@@ -1,9 +1,10 @@
 """How long a fold should take: by what its learner took before, or else by what trees took."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from aias.training.selection.configuration import Configuration
-from aias.training.selection.trial import STRETCH
+from aias.training.selection.trial import STRETCH, Trial, paced, reserved
 
 UNIT_SECONDS_MIN: Final = 1.0
 """In less a unit cannot even start its libraries; what is taken for its time while nothing is known."""
@@ -11,14 +12,22 @@ UNIT_SECONDS_MIN: Final = 1.0
 FIRST_SHARE: Final = 0.5
 """Of the time left that the folds of one configuration may take while others wait."""
 
+ALONE_SHARE: Final = 0.7
+"""The same where one fit that is through is worth more than two that are cut."""
+
 LAST_SHARE: Final = 0.9
 """Of the time left that the folds of one configuration may take at most, those still waiting to be begun included."""
 
 
-def allowed(left: float, *, turns: int, estimate: float) -> float:
+def allowed(
+    trial: Trial, trials: Iterable[Trial], left: float, *, turns: int, workers: int, estimate: float,
+    seen_whole: bool = False,
+) -> float:  # fmt: skip
     """Seconds of a fold, by those left, how often folds of its configuration have to follow one another, and what it
-    should take."""
-    wanted = max(FIRST_SHARE * left / turns, STRETCH * estimate, UNIT_SECONDS_MIN)
+    should take. `seen_whole`: as in `Table`, of which a fit is the model."""
+    left -= reserved(trial, trials, left=left, workers=workers)
+    share = ALONE_SHARE if seen_whole and not paced(trial.configuration) else FIRST_SHARE
+    wanted = max(share * left / turns, STRETCH * estimate, UNIT_SECONDS_MIN)
     return min(left if turns == 1 else LAST_SHARE * left / turns, wanted)
 
 

@@ -236,7 +236,7 @@ class Leaderboard:
         """The places of members to be fitted again on all rows."""
         if self.forward:
             return list(dict.fromkeys([*self._serving, *np.flatnonzero(self.weights).tolist()]))
-        return [place for place in self._serving if not self.members[place].knows_all]
+        return [place for place in self._serving if not (self.members[place].knows_all or self.table.seen_whole)]
 
     def _after_seconds(self, *, refits: bool = True) -> float:
         """For all that comes after the folds."""

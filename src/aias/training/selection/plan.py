@@ -23,7 +23,7 @@ from aias.training.selection.configuration import ALL, Configuration, Unit
 from aias.training.selection.fit_seconds import FitSeconds, allowed
 from aias.training.selection.members import Member, member_of
 from aias.training.selection.screening import Stage, by_promise, judging_folds
-from aias.training.selection.trial import Trial, is_whole, left_before, patience, reserved, shared_settings, unended
+from aias.training.selection.trial import Trial, is_whole, left_before, patience, shared_settings, unended
 from aias.training.table import Table
 
 START_SECONDS_MIN: Final = 0.2
@@ -171,9 +171,9 @@ class Plan:
         if unit.fold == ALL:
             return left
         left = max(left - self._again(unit.configuration), left / 2)
-        turns = -(-(len(trial.waiting) + self._running(trial)) // len(self.workers.all))  # this unit already runs
-        left -= reserved(trial, self._trials, left=left, workers=len(self.workers.all))
-        return allowed(left, turns=turns, estimate=self._estimate(unit.configuration))
+        workers, estimate, whole = len(self.workers.all), self._estimate(unit.configuration), self.table.seen_whole
+        turns = -(-(len(trial.waiting) + self._running(trial)) // workers)  # this unit already runs
+        return allowed(trial, self._trials, left, turns=turns, workers=workers, estimate=estimate, seen_whole=whole)
 
     def _next_trial(self) -> Trial | None:
         if time.monotonic() + START_SECONDS_MIN > self.fit_ends_at():
@@ -300,7 +300,7 @@ class Plan:
 
     def _again(self, configuration: Configuration) -> float:
         """Seconds to keep free: if it becomes a member, it may have to be fitted once more, on all rows."""
-        return self._estimate(configuration) if self._paces else 0.0
+        return self._estimate(configuration) if self._paces and not self.table.seen_whole else 0.0
 
     def _estimate(self, configuration: Configuration) -> float:
         """Seconds of a fold, beside what else the machine does now."""

@@ -38,6 +38,11 @@ HOLDOUT_ROWS: Final = 5_000
 FEW_ROWS: Final = 10_000
 """Up to which a network and extremely random trees cost little; beyond, they learn slowly beside boosters."""
 
+MANY_ROWS: Final = 100_000
+EACH_MIN: Final = 100
+"""Of so many rows, which leave time for one booster, it knows what answers the values of categories have that are
+numbers to it otherwise, where they have that many rows each: of 800 values of 500,000 rows RMSE .834 → .728."""
+
 SENTENCES_COST: Final = 1.5
 """Of a linear learner that reads sentences too, for one that reads words."""
 
@@ -156,6 +161,9 @@ def _ordered(shape: Shape) -> list[Configuration]:
         network("mlp plain", PLAIN),
     ]
     plain = replace(trees("", 1.0, {"learning_rate": 0.1 if many_classes else 0.05}), features=())
+    large_codes = any(CODES_MAX < each <= shape.rows / EACH_MIN for each in shape.layout.category_sizes)
+    if shape.rows >= MANY_ROWS and large_codes:
+        plain = replace(plain, derived=crossed)
     extra = trees("extra", 1.2, {**EXTRA, **OF_CLASSES} if many_classes else EXTRA)
     log = [trees("log", 1.0, {"learning_rate": 0.05, **LOG})] if shape.skewed else []
     fine = [trees("fine", 2.0, FINE)] if shape.layout.categories and not few_rows else []

@@ -1,5 +1,8 @@
+from collections import deque
+
 from aias.training.selection.configuration import Configuration
-from aias.training.selection.fit_seconds import UNIT_SECONDS_MIN, FitSeconds
+from aias.training.selection.fit_seconds import UNIT_SECONDS_MIN, FitSeconds, allowed
+from aias.training.selection.trial import Trial
 
 PLAIN = Configuration("boosted_trees", "boosted_trees")
 DEEP = Configuration("boosted_trees deep", "boosted_trees", cost=2.5)
@@ -25,3 +28,13 @@ def test_what_reads_derived_columns_has_a_pace_of_its_own() -> None:
     paces.learn(crossed, 6.0)
     paces.learn(PLAIN, 2.0)
     assert paces.estimate(crossed) == 6.0 and paces.estimate(PLAIN) == 2.0
+
+
+def test_where_one_fit_is_the_model_it_has_more_of_the_time_than_one_of_many() -> None:
+    def seconds(configuration: Configuration, estimate: float, *, seen_whole: bool) -> float:
+        trial = Trial(configuration, deque())
+        return allowed(trial, [], 40.0, turns=1, workers=2, estimate=estimate, seen_whole=seen_whole)
+
+    assert seconds(PLAIN, 1.0, seen_whole=False) == 20.0 and seconds(PLAIN, 1.0, seen_whole=True) == 28.0
+    assert seconds(PLAIN, 50.0, seen_whole=True) == 40.0
+    assert seconds(MLP, 1.0, seen_whole=True) == 20.0  # it would take whatever it is given

@@ -269,6 +269,16 @@ def test_boosters_are_given_less_time_to_be_fitted_again_than_what_looks_for_not
     assert 6.0 < ends[0] - ends[1] < 10.0
 
 
+def test_what_has_seen_nearly_all_rows_is_not_fitted_again() -> None:
+    for judging, again in ((10, []), (100, [0])):
+        made = board([], seconds=60, finishing={"a": 0.01})
+        folds = np.where(np.arange(ROWS) < judging, 0, -1).astype(np.int16)
+        made._judge_by(replace(made.table, folds=folds))
+        one = member("a", noise=1.5, seconds=10.0)
+        made.add(replace(one, units=one.units[:1], scores=one.scores[:judging]))
+        assert made.again() == again
+
+
 def test_a_holdout_is_parted_so_that_no_group_helps_to_weigh_its_own_answers():
     several, one = np.arange(ROWS) // 3, np.zeros(ROWS, np.int64)
     alone = board([], seconds=60, finishing={}).table

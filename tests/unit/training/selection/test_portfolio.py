@@ -66,6 +66,15 @@ def test_categories_are_told_apart_finely_where_there_are_many_rows() -> None:
         assert there == ("boosted_trees fine" in [each.name for each in portfolio(Shape(LABELS, rows, layout))])
 
 
+def test_of_very_many_rows_the_first_trees_know_what_each_of_many_values_answered() -> None:
+    def derived(rows: int, codes: int) -> tuple[str, ...]:
+        shape = Shape(AMOUNTS, rows, Layout(2, (0,), (1,), (codes,), 0, 0))
+        return next(each for each in portfolio(shape) if each.name == "boosted_trees").derived
+
+    assert derived(500_000, 800) == ("target_means",)
+    assert derived(90_000, 800) == derived(500_000, 40) == derived(500_000, 40_000) == ()
+
+
 def test_of_several_classes_trees_of_drawn_thresholds_come_first_only_where_rows_are_few() -> None:
     classes = Task("y", "multiclass", "log_loss", ("a", "b", "c"))
     for rows, first in ((2_000, True), (20_000, False)):
