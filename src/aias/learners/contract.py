@@ -100,6 +100,9 @@ class Examples:
     weight: Floats | None = None
     """How much each row counts, (rows,), of mean 1; None counts all alike."""
 
+    def take(self, rows: Any) -> "Examples":
+        return Examples(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:
@@ -124,6 +127,8 @@ class Fit:
     """Call it now and then with how to make the best state so far; a fit that has to be killed is then not lost."""
     start: State | None = None
     """A state fitted on the same rows to go on from, where the learner can (`boosted_trees`, `mlp`, `text_mlp`)."""
+    folds: Ints | None = None
+    """Where few rows judge, the part of each row of `train`, (rows,): left out in turn, they judge a choice, too."""
     cuts: list[str] = field(default_factory=list)
     """Whoever ends early so as not to be late adds its name: with more time the fit would be another."""
 

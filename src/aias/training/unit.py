@@ -1,7 +1,7 @@
 """One fit of one configuration on one fold: made in a worker, kept in the ledger, made again into a pipeline."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -40,6 +40,12 @@ KEEP_SHARE_MAX: Final = 0.03
 BLOCK_SHARE: Final = 0.4
 """Of what is left of a unit's time for each block of derived columns."""
 
+
+CHOOSING_FOLDS: Final = 5
+CHOOSING_ROWS_MAX: Final = 1_000
+CHOOSING_VALUES_MAX: Final = 200_000
+"""Of a matrix, times outputs, up to which what one fold chooses for all others is chosen by inner folds too. Of more
+rows one fold knows enough, and of more values it takes seconds."""
 
 START_SHARE: Final = 0.6
 """Of a unit's time for what it goes on from, where that is no longer there."""
@@ -110,6 +116,8 @@ class UnitFitter:
             part, judging = (replace(each, y=logs.to(each.y)) for each in (part, judging))
         if table.whole.said is not None:
             part = learned(table.task, part, table.whole.said[rows], costs=table.class_costs)
+        if self._chooses(learner, settings, rows, train):
+            how = replace(how, folds=table.inner_folds(rows, count=CHOOSING_FOLDS, seed=seed))
         handed = [part]
         del train, part  # a learner that makes its own form of them need not hold both
         fitted = learner.fit(handed.pop(), judging if len(judges) else None, how)
@@ -141,6 +149,12 @@ class UnitFitter:
         label = self.table.whole.y[rows] if self.table.task.classes else np.zeros(len(rows))
         parts = [rows[label == each] for each in np.unique(label)]
         return np.sort(np.concatenate([part[: max(1, round(share * len(part)))] for part in parts]))
+
+    def _chooses(self, learner: Any, settings: Mapping[str, Any], rows: Ints, x: Any) -> bool:
+        """Whether something is left to be chosen for all folds, and few rows would judge it."""
+        wanted, outputs = set(getattr(learner, "shared", ())) - settings.keys(), self.table.task.outputs
+        few = len(rows) <= CHOOSING_ROWS_MAX and _stored(x) * outputs <= CHOOSING_VALUES_MAX
+        return bool(wanted) and few and self.table.blocks is None and self.table.whole.said is None
 
     def _columns(self, unit: Unit, rows: Any, judges: Any, how: Fit) -> tuple[Any, Any, list[Block], Fit]:
         """The encoded columns of both parts, with the derived ones beside them."""
@@ -227,6 +241,10 @@ class UnitFitter:
             spent += last - now
 
         return keep
+
+
+def _stored(x: Any) -> int:
+    return int(x.nnz if hasattr(x, "nnz") else x.size)
 
 
 def _of(columns: Floats, rows: Ints) -> Floats:

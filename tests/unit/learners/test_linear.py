@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -47,6 +49,20 @@ def test_the_strength_is_chosen_by_validation_and_told(classes: int) -> None:
     losses = {event.facts["C"]: event.facts["validation_loss"] for event in told}
     assert model.settings["C"] == min(losses, key=lambda c: losses[c])
     assert {"round", "rows_per_second", "seconds_left"} <= told[0].facts.keys()
+
+
+@pytest.mark.parametrize("classes", [0, 2])
+def test_of_few_rows_those_that_are_fitted_on_judge_the_strength_too(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 80)), rng.normal(size=60)
+    train = Examples(sparse.csr_matrix(x), y if classes == 0 else (y > 0).astype(np.int64))
+    known = train.take(np.arange(4))  # as if by luck: the better they are learned by heart, the better
+
+    alone = Linear.fit(train, known, how(classes))
+    together = Linear.fit(train, known, replace(how(classes), folds=np.arange(60) % 5))
+
+    assert alone.settings["C"] == 100
+    assert together.settings["C"] <= 0.01
 
 
 def test_without_rows_that_judge_nothing_is_told() -> None:

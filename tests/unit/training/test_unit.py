@@ -141,6 +141,33 @@ def test_rows_of_which_columns_are_hidden_are_a_copy(fitter, monkeypatch):
     np.testing.assert_array_equal(fitter.table.whole.encoded.columns, before)
 
 
+class Choosing:
+    """A learner of which one setting is chosen for all folds."""
+
+    sparse = False
+    shared = ("C",)
+
+    def fit(self, _train, _valid, how):
+        self.folds = how.folds
+        raise ValueError("it fits nothing")
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows_max", "parts"), [({}, 1_000, 5), ({"C": 1.0}, 1_000, 0), ({}, 100, 0)], ids=["few", "set", "all"]
+)
+def test_what_one_fold_chooses_for_all_is_chosen_by_inner_folds_of_few_rows(
+    fitter, monkeypatch, settings, rows_max, parts
+):
+    learner = Choosing()
+    monkeypatch.setattr("aias.training.unit.member", lambda *_: learner)
+    monkeypatch.setattr("aias.training.unit.CHOOSING_ROWS_MAX", rows_max)
+
+    with pytest.raises(ValueError, match="nothing"):
+        fit(fitter, settings, learner="linear")
+
+    assert (0 if learner.folds is None else len(np.unique(learner.folds))) == parts
+
+
 @pytest.mark.parametrize("learner", ["boosted_trees", "linear", "nearest"])
 def test_every_learner_learns_from_a_teachers_doubts(tmp_path, learner):
     """Whose likeliest label is the same for every row, so that labels alone would teach nothing."""
