@@ -74,11 +74,11 @@ class Encoded:
     @staticmethod
     def join(parts: "Sequence[Encoded]") -> "Encoded":
         """Encoded rows of one encoder, one part after the other: as if they had been encoded together."""
-        texts, count = parts[0].texts, sum(part.rows for part in parts)
+        texts = parts[0].texts
         columns = np.concatenate([part.columns for part in parts])
         if not texts:
             return Encoded(columns, parts[0].term_ids, parts[0].term_segments, 0)
-        before = np.cumsum([0, *(part.rows * texts for part in parts)])
+        count, before = len(columns), np.cumsum([0, *(part.rows * texts for part in parts)])
         segments = [part.term_segments + start for part, start in zip(parts, before, strict=False)]
         tokens: Any = None
         mask: Any = None

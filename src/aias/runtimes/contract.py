@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import msgspec
 import numpy as np
 
 from aias.artifact.manifest import Manifest
@@ -26,8 +27,7 @@ Text = str | Sequence[int]
 Column = Sequence[object] | Floats
 
 
-@dataclass(slots=True)
-class Answers:
+class Answers(msgspec.Struct):
     """`predictions`: a class label or a number for each row. `probabilities`: (rows, classes), None for regression.
     `intervals`: of a regression, from and to where the truth lies as often as the manifest says; None where none are
     known. Of an embedding there are no predictions but `vectors`. Nobody changes one: see `Encoded`."""

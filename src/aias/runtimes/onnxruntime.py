@@ -125,7 +125,7 @@ class OnnxRuntime:
     def __init__(
         self, manifest: Manifest, encoder: RowEncoder, model: bytes | Path, *, keep_as: Path | None = None
     ) -> None:
-        self.manifest, self.encoder = manifest, encoder
+        self.manifest, self.encoder, self.read = manifest, encoder, encoder.json
         self.mapped_bytes = weights_of(model).stat().st_size if isinstance(model, Path) else 0
         self._classes = list(manifest.task.classes)
         self._embeds = manifest.task.type == "embedding"
@@ -182,10 +182,6 @@ class OnnxRuntime:
         """Raises `BadValue`."""
         encoded = self.encoder.rows(rows)
         return self._marked(encoded, self._texts_of(rows)) if self._embeds else encoded
-
-    def read(self, body: bytes) -> Encoded | None:
-        """The only row of a JSON body, if it can be read without looking twice."""
-        return self.encoder.json(body)
 
     def encode_columns(self, columns: Mapping[str, Column], rows: int) -> Encoded:
         """Raises `BadValue`."""

@@ -28,7 +28,7 @@ from aias.serving.connections.last_words import LastWords
 from aias.serving.connections.transport import Headers, Repeated
 from aias.serving.http.bodies import Bodies, ClientGone, Receive, encoding_of, gone
 from aias.serving.http.conversations import reply_of, told
-from aias.serving.http.headers import read_headers, take_id
+from aias.serving.http.headers import given_id, read_headers
 from aias.serving.http.heads import Head, Heads
 from aias.serving.http.lengths import ELSEWHERE, LONG, Lengths
 from aias.serving.http.messages import FILES, Reply, Request, is_table
@@ -98,7 +98,7 @@ class Application:
             request.late_seconds = max(0.0, time.monotonic() - came_at)
         try:
             request.headers = read_headers(scope["headers"])
-            take_id(request)
+            request.id = given_id(request.headers) or request.id
             scope["id"] = request.id
             self.observing.begin(request, scope.get("via", "http"))
             reply = await self._answer(request, receive)
@@ -137,7 +137,8 @@ class Application:
             return None
         request = self.request(head, slot, body)
         try:
-            self.observing.begin(request)
+            if self.observing.traces:
+                self.observing.begin(request)
             joins = deliver is not None and self.together.wants(model)
             soon = length is not LONG
             self._access.let_in(head.route, request, model, row_too=soon, later=joins and soon)
@@ -158,7 +159,7 @@ class Application:
                 if not isinstance(found, Reply):
                     conversation, encoded = found
                     asked_at = time.perf_counter()
-                    self.together.add(Waiting(request, conversation, encoded, started, asked_at, more, deliver))
+                    self.together.add(model, Waiting(request, conversation, encoded, started, asked_at, more, deliver))
                     return b""
                 reply = found
         except Exception as fault:  # noqa: BLE001  as above
@@ -196,9 +197,7 @@ class Application:
 
     def request(self, head: Head, slot: Slot | None, body: bytes = b"") -> Request:
         """Of a caller of whom only the head is known so far."""
-        request = Request("POST", head.path, next(self._ids), head.headers, head.places, body, slot=slot)
-        take_id(request)
-        return request
+        return Request("POST", head.path, head.id or next(self._ids), head.headers, head.places, body, slot=slot)
 
     def refused(
         self, head: Head, request: Request, fault: Exception, *, more: Headers, started: float, ends: bool = False

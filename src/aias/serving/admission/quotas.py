@@ -16,6 +16,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+import msgspec
+
 from aias.access.accounts import Account, Spent, Usage, longest, take_of_all
 from aias.access.keys import Key
 from aias.access.ledger import Ledger, LedgerBusy
@@ -93,7 +95,7 @@ class Quotas:
             except LedgerBusy as fault:
                 raise _busy(fault) from None
             found = self._payers[key.id] = Payer(key, owed)
-        return Charge(found, slot)
+        return Charge(found) if slot is None else Charge(found, slot, slot.turn, *divmod(slot.prepaid, 1 << 32))
 
     def look(self, key: Key | None) -> None:
         """Whether a request of a key might enter. Raises as `charge`, and `QuotaSpent`."""
@@ -122,22 +124,19 @@ class Quotas:
         return self._ledger
 
 
-class Charge:
+class Charge(msgspec.Struct):
     """What one request has taken of its key's quotas, and of its tenant's: what is used, and what is ahead of that."""
 
-    __slots__ = (
-        "_left", "_requests", "_requests_ahead", "_rows", "_rows_ahead", "_slot", "_turn",
-        "is_due", "payer", "rows_due",
-    )  # fmt: skip
-
-    def __init__(self, payer: Payer, slot: Slot | None = None) -> None:
-        self.payer, self._slot = payer, slot
-        self._requests = self._rows = self._requests_ahead = self._rows_ahead = self.rows_due = self._turn = 0
-        self.is_due, self._left = False, b""
-        if slot is not None:
-            self._turn = slot.turn
-            if slot.prepaid:
-                self._requests_ahead, self._rows_ahead = slot.prepaid >> 32, slot.prepaid & 0xFFFFFFFF
+    payer: Payer
+    _slot: Slot | None = None
+    _turn: int = 0
+    _requests_ahead: int = 0
+    _rows_ahead: int = 0
+    _requests: int = 0
+    _rows: int = 0
+    _left: bytes = b""
+    rows_due: int = 0
+    is_due: bool = False
 
     def put_off(self) -> bool:
         """Leave it to `pay_together`, unless something is short; whether it is left to that."""
@@ -209,14 +208,9 @@ class Charge:
         self._rows_ahead, self._rows = self._rows_ahead + self._rows, 0
         self._tell()
 
-    @property
-    def policy(self) -> bytes:
-        """All quotas, as draft-ietf-httpapi-ratelimit-headers-11 has it."""
-        return self.payer.policy
-
     def settle(self) -> bytes:
         """It is answered: what is due is taken, if it is there, and what is ahead and was not used is given back.
-        What is left, as that draft has it."""
+        What is left, as draft-ietf-httpapi-ratelimit-headers-11 has it."""
         if self.is_due:
             with contextlib.suppress(QuotaSpent, Busy):
                 self.pay()

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import cast
 
 from aias.core.events import Event, Watch
 from aias.encoders.rows import Encoded
@@ -123,7 +122,7 @@ class OnLoop:
                 # What is due, before it is answered rather than after.
                 request.charge.rows(0)
             return ask
-        conversation = cast("Conversation", found)
+        conversation: Conversation = found  # type: ignore[assignment]  # else it would be a reply
         joins = request.asked.joins
         if ask.count != 1 or joins is None:
             return self._run(request, partial(answered, conversation, ask, request))

@@ -16,12 +16,15 @@ import math
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
 from itertools import chain
 from timeit import repeat
 from typing import Final
+
+import msgspec
 
 from aias.core.errors import AiasError
 from aias.serving.bounds import Bounds
@@ -148,7 +151,7 @@ class ResponseCache:
             reply = await run()
             outcome = EACH
             if reply.status == 200 and reply.stream is None:
-                outcome = replace(reply)
+                outcome = copy(reply)
                 self._keep(key, outcome, request.asked.version)
         except (ClientGone, TooLate):
             raise
@@ -186,7 +189,7 @@ class ResponseCache:
         counts[endpoint] += 1
         self._metrics.repeated(endpoint, request.asked.version, reply.rows)
         headers = (*reply.headers, (b"x-cache", how.encode()), (b"age", b"%d" % age))
-        return replace(reply, headers=headers, phases=None, queue=None, repeated=True)
+        return msgspec.structs.replace(reply, headers=headers, phases=None, queue=None, repeated=True)
 
     def _keep(self, key: bytes, reply: Reply, version: str) -> None:
         size = len(reply.body) + _ENTRY_BYTES

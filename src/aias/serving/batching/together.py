@@ -11,8 +11,9 @@ run in half the time of 32 runs, and is read into the processor's cache once and
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers
@@ -37,8 +38,7 @@ ALONE: Final = 16
 Deliver = Callable[[bytes], None]
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(msgspec.Struct):
     """A request that has come to ask for one row; `deliver` takes its response, which has the headers `more` too."""
 
     request: Request
@@ -76,8 +76,7 @@ class Together:
             return False
         return model.joins is not None and 2 * model.row_seconds <= SECONDS_MAX
 
-    def add(self, waiting: Waiting) -> None:
-        model = waiting.request.asked
+    def add(self, model: Model, waiting: Waiting) -> None:
         held = self._waiting.get(id(model))
         if held is None:
             held = self._waiting[id(model)] = []
@@ -116,26 +115,27 @@ class Together:
         if runs is not None:
             runs.begin_on_loop(model.version, *slots)
         started = time.perf_counter()
-        found = answers_to(held)
+        found, as_one = answers_to(held)
         seconds = time.perf_counter() - started
         if runs is not None:
             runs.end_on_loop(*slots)
-        rows = len(held) if len(held) > 1 and not any(isinstance(each, Exception) for each in found) else 0
+        rows = len(held) if as_one else 0
         self._took(held[0].request, model, seconds, rows)
         for waiting, answers in zip(held, found, strict=True):
             waiting.request.batch_rows = rows
             self._finish(waiting, answers, seconds)
 
 
-def answers_to(held: list[Waiting]) -> list[Answers | Exception]:
-    """The answer of each; where the run in common fails, whose fault it is shows when each runs alone."""
+def answers_to(held: list[Waiting]) -> tuple[list[Answers | Exception], bool]:
+    """The answer of each, and whether one run gave all; where it fails, whose fault that is shows when each runs
+    alone."""
     joins = held[0].request.asked.joins
     assert joins is not None
     if len(held) > 1:
         try:
             answers = joins.answer(Encoded.join([each.encoded for each in held]))
             if answers.rows == len(held):
-                return [answers.part(at, at + 1) for at in range(len(held))]
+                return [answers.part(at, at + 1) for at in range(len(held))], True
         except Exception:  # noqa: BLE001, S110  each is asked again
             pass
     found: list[Answers | Exception] = []
@@ -144,4 +144,4 @@ def answers_to(held: list[Waiting]) -> list[Answers | Exception]:
             found.append(joins.answer(each.encoded))
         except Exception as fault:  # noqa: BLE001  it goes to the caller whose row it was
             found.append(fault)
-    return found
+    return found, False

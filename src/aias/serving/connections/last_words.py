@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from aias.serving.connections.transport import NO_SNIFFING, Headers, lines, written
-from aias.serving.http.headers import take_id
+from aias.serving.http.headers import given_id
 from aias.serving.http.messages import JSON, Reply, Request
 from aias.serving.http.routes import Envelope, Envelopes
 from aias.serving.observability.recording import Recording
@@ -27,9 +27,7 @@ class LastWords:
     def request(self, method: bytes, url: bytes, headers: dict[bytes, bytes]) -> Request:
         """What is known of it."""
         path = url.partition(b"?")[0].decode("latin-1")
-        request = Request(method.decode("latin-1"), path, self._next_id(), headers, {})
-        take_id(request)
-        return request
+        return Request(method.decode("latin-1"), path, given_id(headers) or self._next_id(), headers, {})
 
     def count(self, request: Request, fault: Refusal, seconds: float) -> None:
         """Of a request that the application has not seen."""

@@ -29,11 +29,13 @@ class Repeated:
 
     def begun(self, headers: Headers, status: int, media_type: bytes, version: str) -> bytes:
         """Of an answer of a version, up to what is its own."""
-        more = self.lines(headers)
+        if headers is not self._headers:
+            self.lines(headers)
         found = self._begun.get((status, media_type, version))
         if found is None:
             own = ((b"content-type", media_type), NO_SNIFFING, (b"x-aias-version", version.encode()))
-            found = self._begun[status, media_type, version] = b"%b%b%b" % (STATUS_LINE[status], more, lines(own))
+            found = STATUS_LINE[status] + self._lines + lines(own)
+            self._begun[status, media_type, version] = found
         return found
 
 

@@ -4,7 +4,6 @@ import re
 from typing import Final
 
 from aias.serving.admission.urgency import DEADLINE, PRIORITY
-from aias.serving.http.messages import Request
 from aias.serving.refusals import BadRequest, NotSupported
 from aias.serving.rollout.split import STICKY
 
@@ -39,7 +38,7 @@ def read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
-def take_id(request: Request) -> None:
-    """The caller's own name for its request, if it can be shown in headers and logs."""
-    if (given := request.headers.get(b"x-request-id")) is not None and _REQUEST_ID.fullmatch(given):
-        request.id = given.decode()
+def given_id(headers: dict[bytes, bytes]) -> str:
+    """The caller's own name for its request, if it can be shown in headers and logs; else nothing."""
+    given = headers.get(b"x-request-id", b"")
+    return given.decode() if _REQUEST_ID.fullmatch(given) else ""

@@ -1,7 +1,6 @@
 """A request as handlers see it, and their reply."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
@@ -35,8 +34,7 @@ FILES: Final = (b"PAR1", b"ARRO")
 _TABLES: Final = (b"text/csv", b"text/tab", b"application/vnd.")
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """`headers` by lower-case name; `places` are the parts of the path that the route leaves open.
 
     `tenant`: which key it came with, and `key` the name of that; `payer`: who has a share of the time, the key or the
@@ -109,8 +107,7 @@ class Request:
         return None
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(msgspec.Struct):
     """`phases`: seconds of decoding, running and encoding, when a model has answered. `queue`: of the second, what was
     spent waiting for a thread. `pieces`: the body, where it comes piece by piece; they are made in the thread that
     answers, which keeps its turn until the last. `repeated`: it was made for an equal request, and not run again.

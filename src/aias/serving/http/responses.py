@@ -30,7 +30,7 @@ def headers_of(request: Request, reply: Reply) -> list[tuple[bytes, bytes]]:
     if request.model is not None:
         headers.append((b"x-aias-version", request.model.version.encode()))
     if request.charge is not None:
-        headers += (b"ratelimit-policy", request.charge.policy), (b"ratelimit", request.charge.settle())
+        headers += (b"ratelimit-policy", request.charge.payer.policy), (b"ratelimit", request.charge.settle())
     return headers
 
 
@@ -43,7 +43,7 @@ def response_of(request: Request, reply: Reply, more: Headers, repeated: Repeate
     begun = repeated.begun(more, reply.status, reply.media_type, model.version)
     charge, left = request.charge, b""
     if charge is not None:
-        left = b"ratelimit-policy: %b\r\nratelimit: %b\r\n" % (charge.policy, charge.settle())
+        left = b"ratelimit-policy: %b\r\nratelimit: %b\r\n" % (charge.payer.policy, charge.settle())
     parts = begun, left, request.id.encode(), len(body), body
     return b"%b%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b" % parts
 

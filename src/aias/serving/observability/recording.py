@@ -22,11 +22,7 @@ class Recording:
     """`spans` where requests are traced; `name_of` a key's id."""
 
     def __init__(self, metrics: Metrics, *, spans: "Spans | None" = None) -> None:
-        self._metrics, self._spans = metrics, spans
-
-    @property
-    def traces(self) -> bool:
-        return self._spans is not None
+        self._metrics, self._spans, self.traces = metrics, spans, spans is not None
 
     def begin(self, request: Request, via: str = "http") -> None:
         """As soon as the headers are known."""

@@ -65,7 +65,7 @@ class Native:
             return (yield from self._predict_table(request, media_type, answered))
         started = time.perf_counter()
         model, single = request.asked, media_type == JSON and request.body.lstrip()[:1] == b"{"
-        ask = self._asked(request, media_type, single=single)
+        ask = self._asked(request, model, media_type, single=single)
         decoded = time.perf_counter()
         answers = (yield ask) if ask.count else model.nothing()
         run = time.perf_counter()
@@ -90,9 +90,9 @@ class Native:
         }
         return Reply(msgspec.json.format(msgspec.json.encode(described), indent=2) + b"\n")
 
-    def _asked(self, request: Request, media_type: bytes, *, single: bool) -> Ask:
+    def _asked(self, request: Request, model: Model, media_type: bytes, *, single: bool) -> Ask:
         """What the rows of JSON or JSON Lines ask."""
-        body, reads = request.body, request.asked.reads
+        body, reads = request.body, model.reads
         if media_type != JSON:
             rows = read_lines(body, rows_max=self._rows_max)
         elif reads is not None and (encoded := reads.read(body)) is not None:

@@ -101,9 +101,10 @@ class KeptConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         at = self._at
-        text, at = (self._journal.beyond, 0) if self._slot is None or at >= TEXT_BYTES else (self._text, at)
-        self._at += nbytes
-        self.connection.data_received(bytes(text[at : at + nbytes]))
+        self._at = at + nbytes
+        kept = self._slot is not None and at < TEXT_BYTES
+        data = self._text[at : at + nbytes] if kept else self._journal.beyond[:nbytes]
+        self.connection.data_received(data.tobytes())
 
     def connection_lost(self, exc: Exception | None) -> None:
         # Before the descriptor is closed, and its number given to another file.

@@ -190,7 +190,8 @@ class Slot:
         self.turn += 1
         if self._pays:
             # First, or the next request would have paid.
-            self.pays(0, ahead=0)
+            self.prepaid = self._words[self._at + PAID] = 0
+            self._pays = False
         self.completed = self._words[self._at + COMPLETED] = self.completed + 1
         if self._running:
             self.runs_at(None)

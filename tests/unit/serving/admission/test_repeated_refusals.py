@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_a_refusal_is_said_again_under_another_name_and_counted() -> None:
 
 def test_a_key_with_quotas_of_which_it_takes_nothing_hears_it_again_too() -> None:
     scene = Scene()
-    scene.refuse(Overloaded(), charge=Charge.__new__(Charge))
+    scene.refuse(Overloaded(), charge=Charge(cast("Any", None)))
 
     assert scene.refusals.of(scene.head) == b"id: next2, body: next2"
 
@@ -130,7 +131,7 @@ def test_another_head_is_never_answered_with_it() -> None:
     [
         (NoKey("this needs a key"), {}),
         (Overloaded(), {"headers": {b"x-request-id": b"mine"}}),
-        (QuotaSpent(retry_seconds=1), {"charge": Charge.__new__(Charge)}),
+        (QuotaSpent(retry_seconds=1), {"charge": Charge(cast("Any", None))}),
         (Overloaded(), {"span": object()}),
     ],
 )

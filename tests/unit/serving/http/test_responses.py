@@ -44,7 +44,7 @@ def test_what_a_reply_or_a_bill_says_beside_is_never_anothers(own: str) -> None:
     if own == "headers":
         reply = Reply(b"[1]", headers=((b"retry-after", b"1"),))
     else:
-        asked.charge = cast("Charge", SimpleNamespace(policy=b"p", settle=lambda: b"x"))
+        asked.charge = cast("Charge", SimpleNamespace(payer=SimpleNamespace(policy=b"p"), settle=lambda: b"x"))
     more = parts(response_of(asked, reply, DATES[0], repeated))
 
     assert len(more[1]) == len(plain[1]) + (1 if own == "headers" else 2)
