@@ -84,7 +84,7 @@ def test_giving_back_never_makes_room_for_more_than_was_given(
 ASKING: str = """
 import sys
 from pathlib import Path
-from aias.access.ledger import Ledger
+from aias.access.ledger import Ledger, LedgerBusy
 from aias.access.quotas import Quota
 
 account = Ledger.open(Path(sys.argv[1])).account("shop", [Quota(1_000, "requests", "month")])

@@ -49,12 +49,15 @@ class Held:
         self._period = (0, 0, 0)
 
     def stands(self, word: int, now: int) -> int:
-        """The word as it is now: a bucket is empty at most, a count of this day or month, as a later one is."""
+        """The word as it is now: a bucket is empty at most, a count of this day or month, or of the next, if the clock
+        has been there already."""
         if self.step:
             full = now + self.room
             return now if word < now else min(full, word)
         _, _, number = self._period_at(now)
-        return number << 40 | (word & _COUNT if word >> 40 >= number else 0)
+        if word >> 40 > number + 1:
+            return number << 40 | word & _COUNT
+        return max(word, number << 40)
 
     def wait(self, after: int, now: int) -> int:
         """Nanoseconds for which the word cannot become this one; 0 or less where it can."""
@@ -62,19 +65,24 @@ class Held:
             return after - self.room - now
         if after & _COUNT <= self.quota.amount:
             return 0
-        return max(1, self._period_at(now)[1] - now)
+        return max(1, self._ends(after, now) - now)
 
     def left(self, word: int, now: int) -> tuple[int, int]:
         """What is left, and nanoseconds until all of it is there again."""
         stands = self.stands(word, now)
         if self.step:
             return self.once + (now - stands) // self.step, stands - now
-        return max(0, self.once - (stands & _COUNT)), self._period_at(now)[1] - now
+        return max(0, self.once - (stands & _COUNT)), self._ends(stands, now) - now
 
     def usage(self, word: int, now: int) -> Usage:
         left, until = self.left(word, now)
         used = self.quota.burst - left if self.step else self.stands(word, now) & _COUNT
         return Usage(self.quota, used, left, until / 1e9)
+
+    def _ends(self, word: int, now: int) -> int:
+        """When the day or month of a count is over."""
+        _, end, number = self._period_at(now)
+        return end if word >> 40 == number else _begin_ns(self.quota.per, number + 2)
 
     def _period_at(self, now: int) -> tuple[int, int, int]:
         """When the day or month of now begins and ends, and its number."""

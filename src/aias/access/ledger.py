@@ -10,7 +10,7 @@ Why it is right: whoever reads and then writes holds the record's lock, a lock o
 home, never decide on the same state. The kernel drops the lock of a holder that dies, and a word is stored whole, so
 a kill at any step leaves what was before or what was meant, of each quota for itself. Reading alone needs no lock.
 Time is the wall clock's, since the file outlives a restart: when it is set back, a bucket counts as empty at most and
-a day goes on with its count, so nobody is shut out for longer than one period; a day that begins twice is two.
+a day goes on with its count, also one that so begins twice; nobody is shut out for longer than two periods.
 """
 
 import fcntl

@@ -171,6 +171,21 @@ def test_a_clock_set_back_shuts_nobody_out_for_longer_than_a_period(ledger: Ledg
     assert passed(ledger, "2/day", 9) == 2
 
 
+@pytest.mark.parametrize(("quota", "days"), [("3/day", 1), ("3/month", 28)])
+def test_a_period_that_a_clock_begins_twice_is_one(ledger: Ledger, clock: Clock, quota: str, days: int) -> None:
+    account, seconds = ledger.account("shop", checked([quota])), days * 86_400
+    clock.pass_(43_200)
+    assert [account.take(requests=1) for _ in range(3)] == [None] * 3
+
+    clock.pass_(-2)
+    assert account.take(requests=1) == Spent(account.quotas[0], seconds + 2)
+    assert account.left() == [0, seconds + 2]
+    clock.pass_(2)
+    assert account.take(requests=1) == Spent(account.quotas[0], seconds)
+    clock.pass_(seconds)
+    assert account.take(requests=1) is None
+
+
 def test_a_foreign_file_is_called_damaged(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"no ledger at all" * 100)
 

@@ -154,8 +154,9 @@ class Charge(msgspec.Struct):
         short = None if row_too else self._short_of_rows(guess)
         only_look = only_look or short is not None
         refused = self.payer.take(0 if self._requests_ahead else 1, 1 if row_too else 0, only_look=only_look)
-        if refused is not None and row_too:
-            short = self._short_of_rows(guess)
+        if refused is not None:
+            # Who comes again wants the rows, too.
+            short = self._short_of_rows(guess, comes_again=True)
         if (refused or short) and (spent := longest(refused, short)):
             raise self._refusal(spent)
         if only_look:
@@ -227,10 +228,12 @@ class Charge(msgspec.Struct):
         self._requests = self._rows = self._requests_ahead = self._rows_ahead = 0
         self._tell()
 
-    def _short_of_rows(self, guess: Callable[[], int]) -> tuple[Account, Spent] | None:
-        """What has not a row left, and when it has so many as are guessed."""
+    def _short_of_rows(self, guess: Callable[[], int], *, comes_again: bool = False) -> tuple[Account, Spent] | None:
+        """What has not a row left, and when it has so many as are guessed; of who `comes_again` in any case."""
         payer = self.payer
-        if self._rows_ahead or not payer.counts_rows or (refused := payer.take(rows=1, only_look=True)) is None:
+        if self._rows_ahead or not payer.counts_rows:
+            return None
+        if (refused := payer.take(rows=1, only_look=True)) is None and not comes_again:
             return None
         # What would be more than ever passes at once may be a wrong guess.
         return payer.take(rows=min(guess(), payer.rows_once), only_look=True) or refused

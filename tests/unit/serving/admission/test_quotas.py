@@ -316,6 +316,26 @@ def test_who_is_answered_by_another_version_keeps_its_rows_meanwhile(tmp_path: P
     assert [each.used for _, each in quotas.used([key])] == [1, 0]
 
 
+@pytest.mark.parametrize("row_too", [False, True])
+def test_who_lacks_a_request_is_told_when_the_rows_are_there_too(
+    tmp_path: Path, clock: Clock, *, row_too: bool
+) -> None:
+    key = Key("some", "shop", frozenset(), "0000", datetime.now(UTC), quotas=checked(["2/minute", "60 rows/minute"]))
+    quotas = Quotas(partial(Ledger.open, tmp_path, clock=clock))
+    for rows in (29, 30):
+        charge = quotas.charge(key)
+        charge.enter()
+        charge.rows(rows)
+
+    with pytest.raises(QuotaSpent) as refused:
+        quotas.charge(key).enter(lambda: 50, row_too=row_too)
+    assert refused.value.retry_seconds == pytest.approx(49)
+    clock.now += 49 * 10**9
+    charge = quotas.charge(key)
+    charge.enter(lambda: 50, row_too=row_too)
+    charge.rows(50)
+
+
 def test_a_row_and_a_request_cost_one_lock(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     key, _, _ = one_a_day(tmp_path, clock)
     ledger, asked = Ledger.open(tmp_path, clock=clock), []
