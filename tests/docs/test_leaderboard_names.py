@@ -6,7 +6,7 @@ import pytest
 
 from aias.core.task import Task
 from aias.encoders.rows import Layout
-from aias.training.selection.portfolio import Shape, _ordered
+from aias.training.selection.portfolio import Shape, _clipped, _ordered
 
 TRAIN = Path(__file__).parents[2] / "docs/how-to/train.md"
 TASKS = (
@@ -27,3 +27,4 @@ def test_every_name_on_the_leaderboard_is_explained(task: Task, rows: int, texts
 
     assert len(names) > 10
     assert [name for name in names if f"`{name}`" not in page] == []
+    assert any(each.name.endswith(" clipped") for each in _clipped(_ordered(shape))) and "`… clipped`" in page

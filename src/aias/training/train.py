@@ -39,6 +39,7 @@ from aias.training.history import History, of_data
 from aias.training.ledger import Ledger
 from aias.training.ledger_folder import lock_of
 from aias.training.logarithms import is_skewed
+from aias.training.outliers import has_outliers
 from aias.training.prepare import Prepared, prepare
 from aias.training.processes.forkserver import ForkServer
 from aias.training.processes.memory import NO_MEMORY, Memory
@@ -211,8 +212,8 @@ class _Job:
                 memory=Memory(), watch=self._heed, load=self.load,
             )  # fmt: skip
             sentences = self.prepared.embedding is not None
-            skewed = is_skewed(table.task, table.whole.y)
-            shape = Shape(table.task, table.rows, table.encoder.layout, sentences, skewed)
+            skewed, outliers = is_skewed(table.task, table.whole.y), has_outliers(table.task, table.whole.y)
+            shape = Shape(table.task, table.rows, table.encoder.layout, sentences, skewed, outliers and not skewed)
             only = {name: self.recipe.learner_settings.get(name, {}) for name in self.recipe.learners}
             searching = searched(self.board, seed=self.recipe.seed) if self.recipe.search else ()
             _heed_names(only, shape, self.watch)

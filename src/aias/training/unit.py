@@ -15,6 +15,7 @@ from aias.core.events import Watch
 from aias.learners.contract import Fit, Fitted, State
 from aias.training.ledger import Entry, Ledger
 from aias.training.logarithms import Logarithms, LogPipeline
+from aias.training.outliers import Fences
 from aias.training.pipeline import (
     Block,
     ColumnsPipeline,
@@ -50,7 +51,7 @@ rows one fold knows enough, and of more values it takes seconds."""
 START_SHARE: Final = 0.6
 """Of a unit's time for what it goes on from, where that is no longer there."""
 
-OURS: Final = ("seed_shift", "start", "hidden", "rows_share", "log_target", "smear")
+OURS: Final = ("seed_shift", "start", "hidden", "rows_share", "log_target", "smear", "clip_target")
 """Settings for every learner, which do not get to see them.
 
 seed_shift   another seed, everything else alike
@@ -58,6 +59,7 @@ start        go on from what these settings came to: `asked` on a fold, `refit` 
 hidden       columns that learn nothing, for trees: they are constant while fitting, hence never asked for
 rows_share   fit on this share of the rows, drawn from each class alike
 log_target   learn the logarithms of the amounts (`training.logarithms`); `smear` is what came of it
+clip_target  learn amounts that lie far off as if they lay nearer (`training.outliers`)
 """
 
 SEED_STEP: Final = 1_000
@@ -114,6 +116,8 @@ class UnitFitter:
         part, judging = table.whole.examples(rows, train), table.whole.examples(judges, valid)
         if logs is not None:
             part, judging = (replace(each, y=logs.to(each.y)) for each in (part, judging))
+        if ours.get("clip_target"):
+            part, judging = (replace(each, y=self.fences.clip(each.y)) for each in (part, judging))
         if table.whole.said is not None:
             part = learned(table.task, part, table.whole.said[rows], costs=table.class_costs)
         if self._chooses(learner, settings, rows, train):
@@ -138,6 +142,10 @@ class UnitFitter:
     @cached_property
     def logarithms(self) -> Logarithms:
         return Logarithms.of(self.table.task, self.table.whole.y)
+
+    @cached_property
+    def fences(self) -> Fences:
+        return Fences.of(self.table.whole.y)
 
     def _inside(self, unit: Unit) -> Ints:
         """The rows to fit on, sorted: all of the fold's, or a share of each class and at least one row of it."""

@@ -7,7 +7,7 @@ benchmarks report; where one of them is named, it was looked at afterwards.
 """
 
 import importlib.util
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -62,6 +62,8 @@ class Shape:
     """Whether a sentence encoder has read the texts."""
     skewed: bool = False
     """Whether the amounts are worth learning as logarithms."""
+    outliers: bool = False
+    """Whether a few amounts lie so far off that others are hardly learned beside them."""
 
     @property
     def outputs(self) -> int:
@@ -94,7 +96,7 @@ def portfolio(shape: Shape, *, only: Mapping[str, Mapping[str, Any]] | None = No
     `only`: these learners; one that comes with settings is fitted with them, once.
     """
     only, done = only or {}, set[str]()
-    for each in _ordered(shape):
+    for each in _clipped(_ordered(shape)) if shape.outliers else _ordered(shape):
         if each.learner in done or not _takes_part(each.learner, shape, only):
             continue
         if settings := only.get(each.learner):
@@ -195,6 +197,16 @@ def _ordered(shape: Shape) -> list[Configuration]:
     ]
 
 
+def _clipped(configurations: Sequence[Configuration]) -> Iterator[Configuration]:
+    """After the first of each learner the same, which outliers among the amounts do not lead astray. Not before: those
+    that can be foretold are worth more than all else."""
+    first, _ = families(configurations)
+    for each in configurations:
+        yield each
+        if each in first:
+            yield replace(each, name=f"{each.name} clipped", settings={**each.settings, **CLIPPED})
+
+
 def _linear(shape: Shape, read: tuple[str, ...]) -> list[Configuration]:
     """What the sentence encoder's time was spent for comes first: the first is begun, however little time is left. Of
     many texts there may be time for one model only, and by ratios it is the better one."""
@@ -242,6 +254,7 @@ ALL: Final[dict[str, Any]] = {"max_features": 1.0}
 is 14.97, 78.1 and 2.25 for 15.26, 78.3 and 2.23, in twice the time (docs/log.md)."""
 
 LOG: Final[dict[str, Any]] = {"log_target": True}
+CLIPPED: Final[dict[str, Any]] = {"clip_target": True}
 WIDE: Final[dict[str, Any]] = {"width": 128, "members": 4}
 PLAIN: Final[dict[str, Any]] = {"expansion": "none", "width": 128, "members": 4}
 WAVES: Final[dict[str, Any]] = {"expansion": "waves", "width": 256, "members": 4}
