@@ -1,4 +1,5 @@
-"""Texts that only look like amounts or names: grades (`2-`, `3+`), and codes that begin alike (`F32.1`, `TX-204-B`)."""
+"""Texts that only look like amounts or names: grades (`2-`, `3+`), codes that begin alike (`F32.1`, `TX-204-B`), and
+lists (`drama;crime`)."""
 
 import re
 from itertools import takewhile
@@ -26,6 +27,15 @@ SHAPES_MAX: Final = 12
 SHAPED_SHARE: Final = 0.95
 """Of the codes have one of so few shapes, letters and digits being all alike; digests have thousands."""
 
+MARKS: Final = (";", "|", ",")
+"""Between the parts of a list."""
+
+LISTS_MIN: Final = 0.5
+"""Of the different values have several parts."""
+
+KNOWN_MIN: Final = 0.9
+"""Of all parts are in another value too: those of names and places are not."""
+
 
 def are_grades(values: list[str]) -> bool:
     """Whether a sign behind a number is a bit more or less of it, not a minus."""
@@ -48,3 +58,16 @@ def begin_alike(values: list[str]) -> bool:
     shapes = codes.str.replace_all(r"\p{L}+", "A").str.replace_all(r"[0-9]+", "0").value_counts(name="n")
     shaped = int(sum(sorted(shapes["n"].to_list())[-SHAPES_MAX:]))
     return min(like, shaped) >= SHAPED_SHARE * len(codes)
+
+
+def are_lists(values: list[str]) -> bool:
+    """Whether these are lists of a few things, each of which stands in many: `drama;crime`, `red|blue`."""
+    return len(values) >= CODES_MIN and any(_listed(pl.Series("v", values), mark) for mark in MARKS)
+
+
+def _listed(values: pl.Series, mark: str) -> bool:
+    if values.str.contains(mark, literal=True).sum() < LISTS_MIN * len(values):
+        return False
+    parts = values.str.split(mark).list.unique().explode().str.strip_chars()
+    counts = parts.value_counts(name="n")["n"]
+    return bool(int(counts.filter(counts > 1).sum()) >= KNOWN_MIN * len(parts) and len(counts) <= len(values) / 2)

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from aias.core.errors import shown
-from aias.data.types.codes import CODES_SHARE_MIN, are_grades, begin_alike
+from aias.data.types.codes import CODES_SHARE_MIN, are_grades, are_lists, begin_alike
 from aias.data.types.conform import is_plain
 from aias.data.types.counted import Counted, counted, is_spelled
 from aias.data.types.guesses import Guess
@@ -129,6 +129,8 @@ def _words(found: Counted, *, is_target: bool) -> Guess:
         return Guess("text", figures, found.missing)
     if not is_target and share >= CODES_SHARE_MIN and begin_alike(values.to_list()):
         return Guess("text", f"{figures}, codes of which many begin alike", found.missing)
+    if not is_target and share >= CODES_SHARE_MIN and are_lists(values.to_list()):
+        return Guess("text", f"{figures}, lists of which many have parts in common", found.missing)
     return Guess("category", figures, found.missing, id_like=unique)
 
 

@@ -3,10 +3,13 @@
 import hashlib
 
 import numpy as np
+import polars as pl
 import pytest
 
 from aias.core.schema import Field
 from aias.data.read import read
+from aias.data.types.codes import are_lists
+from aias.data.types.kinds import guess
 
 RNG = np.random.default_rng(0)
 CHAPTERS = RNG.choice(list("ABCDEFGHIJ"), 600)
@@ -56,3 +59,16 @@ def test_a_sign_behind_a_grade_is_no_minus(grades: list[str], target: bool) -> N
 )
 def test_a_minus_behind_an_amount_is_one(amounts: list[str]) -> None:
     assert field_of(amounts).kind == "number"
+
+
+@pytest.mark.parametrize("mark", [";", "|", ","])
+def test_lists_of_a_few_things_are_read_by_their_parts(mark: str) -> None:
+    names = ["drama", "crime", "war", "music", "horror", "family", "sport", "news"]
+    values = [mark.join(name for place, name in enumerate(names) if at >> place & 1) for at in range(1, 256)]
+    found = guess(pl.Series("v", values))
+    assert (found.kind, guess(pl.Series("v", values * 3)).kind) == ("text", "category")
+
+
+def test_pairs_of_which_each_part_stands_alone_are_no_lists() -> None:
+    assert not are_lists([f"{at:03x};{997 * at:05x}" for at in range(300)])
+    assert not are_lists([f"item{at}" for at in range(300)])
