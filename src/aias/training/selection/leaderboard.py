@@ -24,7 +24,7 @@ from aias.training.scoring import metrics
 from aias.training.scoring.cross_fitting import parted
 from aias.training.scoring.thresholds import decision_weights
 from aias.training.selection.chance import chance
-from aias.training.selection.finishing_time import TESTED_SHARE, FinishingTime
+from aias.training.selection.finishing_time import TESTED_SHARE, FinishingTime, refit_share
 from aias.training.selection.members import Member
 from aias.training.selection.weights import cross_fitted, greedy, mix, ranking, worth
 from aias.training.table import Table
@@ -40,11 +40,6 @@ HELPED: Final = 1e-4
 
 QUALITY_US_MAX: Final = 20_000.0
 """Of one row; a model slower than this is of no use to anybody who waits for it."""
-
-REFIT_SHARES: Final = {"boosted_trees": 0.75, "xgboost": 0.65, "mlp": 0.85, "text_mlp": 0.85}
-REFIT_SHARE: Final = 1.0
-"""Of what a fold takes, by rows, that fitting again may take: it looks for nothing and tries no round too many. Of 89
-such fits half took less than 0.7 times this; one that takes longer is not waited for."""
 
 SAVED_SHARE: Final = 0.5
 """Of what finishing would be late, that leaving out the sentence encoder has to save: a busy machine is late anyway."""
@@ -213,7 +208,7 @@ class Leaderboard:
         if not self.members:
             least = max(FIRST_SHARE * self.deadline.seconds, FIRST_SECONDS * self.load.stretch)
             return max(self.deadline.ends_at - self.serving_seconds(), self._began_at + least)
-        after = self._after_seconds()
+        after = self._after_seconds() + self._adding_seconds()
         if after > AFTER_SHARE_MAX * self.deadline.seconds:
             after = min(self._after_seconds(refits=False), AFTER_SHARE_MAX * self.deadline.seconds)
         return self.deadline.ends_at - after
@@ -243,8 +238,13 @@ class Leaderboard:
         folds, workers = self.table.fold_count, self.forms.workers
         more = self.table.rows / max(1.0, self.table.inside_rows)
         again = [self.members[place] for place in self.again() if refits]
-        fits = [each.seconds / folds * more * _refit_share(each) for each in again]
+        fits = [each.seconds / folds * more * refit_share(each.configuration.learner) for each in again]
         return max([0.0, *fits, sum(fits) / workers]) + self.forms_seconds()
+
+    def _adding_seconds(self) -> float:
+        """For members whose last fold is through when fitting is over, before any is fitted again."""
+        own = self._ending.judge_seconds + self._ending.weigh_seconds + max(each.seconds for each in self.timed)
+        return self.load.stretch * own if self.again() else 0.0
 
     def forms_seconds(self) -> float:
         """For both forms, after the last fit."""
@@ -394,7 +394,3 @@ class Leaderboard:
         used = "" if len(self.members) - 1 not in self._late else "; not used"
         message = f"{member.name}: {score.metric} {score.written}, {timed.row_us:.0f} µs a row{used}"
         self.watch(Event("train.candidate", message, facts=facts))
-
-
-def _refit_share(member: Member) -> float:
-    return REFIT_SHARES.get(member.configuration.learner, REFIT_SHARE)

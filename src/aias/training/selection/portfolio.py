@@ -166,13 +166,14 @@ def _ordered(shape: Shape) -> list[Configuration]:
     large_codes = any(CODES_MAX < each <= shape.rows / EACH_MIN for each in shape.layout.category_sizes)
     if shape.rows >= MANY_ROWS and large_codes:
         plain = replace(plain, derived=crossed)
-    extra = trees("extra", 1.2, {**EXTRA, **OF_CLASSES} if many_classes else EXTRA)
+    sets = any(size > CODES_MAX for size in shape.layout.category_sizes)
+    extra = trees("extra", 1.2, {**EXTRA, **(OF_CLASSES if many_classes else {}), **(DRAWN_SETS if sets else {})})
     log = [trees("log", 1.0, {"learning_rate": 0.05, **LOG})] if shape.skewed else []
     fine = [trees("fine", 2.0, FINE)] if shape.layout.categories and not few_rows else []
     large = [*fine, trees("deep", 2.5, DEEP)]
     values = [
         *([trees("crossed", 1.5, CROSSED, crossed)] if shape.layout.categories else ()),
-        *([trees("sets", 2.5, SETS)] if any(size > CODES_MAX for size in shape.layout.category_sizes) else ()),
+        *([trees("sets", 2.5, SETS)] if sets else ()),
     ]
     catboost = Configuration("catboost", "catboost", {}, text, read, 5.0)
     others = [Configuration("xgboost", "xgboost", {}, text, read, 2.5), trees("random", 4.0, RANDOM)]
@@ -182,6 +183,8 @@ def _ordered(shape: Shape) -> list[Configuration]:
         order = [plain, *log, *values, extra, random, *networks, catboost, *others, *large]
     elif many_classes:  # of many rows extra trees may take longer than all others
         order = [plain, *values, random, catboost, *log, extra, *others, *large, *networks]
+    elif sets:
+        order = [plain, *values[:1], *large, extra, *values[1:], random, catboost, *log, *others, *networks]
     else:  # of many rows large trees learn more than all that differs from them
         order = [plain, *large, *values, random, catboost, *log, extra, *others, *networks]
     return [
@@ -269,6 +272,9 @@ three sets of four, in a tenth to a quarter of the time (`diamonds`' cut .524 an
 SETS: Final[dict[str, Any]] = {"learning_rate": 0.05, "codes_max": 1_024}
 """Categories of many codes are parted into sets too: of one fold, the RMSE of hotel prices is 12.85 so and 13.35 as
 numbers, the AUC of late flights .766 and .778."""
+
+DRAWN_SETS: Final[dict[str, Any]] = {"codes_max": 1_024, "min_data_per_group": 100}
+"""Where thresholds are drawn, sets of many codes learn less by heart."""
 
 RANDOM: Final[dict[str, Any]] = {
     "learning_rate": 0.03, "num_leaves": 40, "extra_trees": True, "feature_fraction": 0.5, "bagging_fraction": 0.9,

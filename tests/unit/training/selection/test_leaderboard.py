@@ -269,6 +269,15 @@ def test_boosters_are_given_less_time_to_be_fitted_again_than_what_looks_for_not
     assert 6.0 < ends[0] - ends[1] < 10.0
 
 
+def test_before_members_are_fitted_again_there_is_time_to_take_in_the_last() -> None:
+    ends = {}
+    for seconds in (0.01, 0.5):
+        made = board([], seconds=600, finishing={"a": seconds})
+        made.add(member("a", noise=1.5, seconds=80.0))
+        ends[seconds] = made.deadline.ends_at - made.fit_ends_at() - made._after_seconds()
+    assert ends[0.5] - ends[0.01] == pytest.approx(0.49, abs=0.05)
+
+
 def test_what_has_seen_nearly_all_rows_is_not_fitted_again() -> None:
     for judging, again in ((10, []), (100, [0])):
         made = board([], seconds=60, finishing={"a": 0.01})

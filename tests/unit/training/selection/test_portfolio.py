@@ -75,6 +75,18 @@ def test_of_very_many_rows_the_first_trees_know_what_each_of_many_values_answere
     assert derived(90_000, 800) == derived(500_000, 40) == derived(500_000, 40_000) == ()
 
 
+def test_where_categories_are_large_what_their_values_answered_comes_early_and_drawn_trees_have_sets() -> None:
+    def tried(codes: int) -> tuple[list[str], dict[str, object]]:
+        found = list(portfolio(Shape(LABELS, 60_000, Layout(2, (0,), (1,), (codes,), 0, 0))))
+        settings = next(dict(each.settings) for each in found if each.name == "boosted_trees extra")
+        return [each.name.removeprefix("boosted_trees ") for each in found if each.learner == "boosted_trees"], settings
+
+    names, extra = tried(800)
+    assert names.index("crossed") < names.index("fine") and extra["codes_max"] == 1_024
+    names, extra = tried(40)
+    assert names.index("fine") < names.index("crossed") and "codes_max" not in extra and "sets" not in names
+
+
 def test_of_several_classes_trees_of_drawn_thresholds_come_first_only_where_rows_are_few() -> None:
     classes = Task("y", "multiclass", "log_loss", ("a", "b", "c"))
     for rows, first in ((2_000, True), (20_000, False)):
