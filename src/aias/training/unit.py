@@ -43,10 +43,10 @@ BLOCK_SHARE: Final = 0.4
 
 
 CHOOSING_FOLDS: Final = 5
-CHOOSING_ROWS_MAX: Final = 1_000
+CHOOSING_ROWS: Final = (50, 1_000)
 CHOOSING_VALUES_MAX: Final = 200_000
-"""Of a matrix, times outputs, up to which what one fold chooses for all others is chosen by inner folds too. Of more
-rows one fold knows enough, and of more values it takes seconds."""
+"""Of a matrix, times outputs, up to which what one fold chooses for all others is chosen by inner folds too. Of
+more rows one fold knows enough, of fewer a part of them says nothing, and of more values it takes seconds."""
 
 START_SHARE: Final = 0.6
 """Of a unit's time for what it goes on from, where that is no longer there."""
@@ -161,7 +161,8 @@ class UnitFitter:
     def _chooses(self, learner: Any, settings: Mapping[str, Any], rows: Ints, x: Any) -> bool:
         """Whether something is left to be chosen for all folds, and few rows would judge it."""
         wanted, outputs = set(getattr(learner, "shared", ())) - settings.keys(), self.table.task.outputs
-        few = len(rows) <= CHOOSING_ROWS_MAX and _stored(x) * outputs <= CHOOSING_VALUES_MAX
+        least, most = CHOOSING_ROWS
+        few = least <= len(rows) <= most and _stored(x) * outputs <= CHOOSING_VALUES_MAX
         return bool(wanted) and few and self.table.blocks is None and self.table.whole.said is None
 
     def _columns(self, unit: Unit, rows: Any, judges: Any, how: Fit) -> tuple[Any, Any, list[Block], Fit]:

@@ -153,14 +153,14 @@ class Choosing:
 
 
 @pytest.mark.parametrize(
-    ("settings", "rows_max", "parts"), [({}, 1_000, 5), ({"C": 1.0}, 1_000, 0), ({}, 100, 0)], ids=["few", "set", "all"]
+    ("settings", "rows", "parts"),
+    [({}, (50, 1_000), 5), ({"C": 1.0}, (50, 1_000), 0), ({}, (50, 100), 0), ({}, (900, 1_000), 0)],
+    ids=["few", "set", "many", "very few"],
 )
-def test_what_one_fold_chooses_for_all_is_chosen_by_inner_folds_of_few_rows(
-    fitter, monkeypatch, settings, rows_max, parts
-):
+def test_what_one_fold_chooses_for_all_is_chosen_by_inner_folds_of_few_rows(fitter, monkeypatch, settings, rows, parts):
     learner = Choosing()
     monkeypatch.setattr("aias.training.unit.member", lambda *_: learner)
-    monkeypatch.setattr("aias.training.unit.CHOOSING_ROWS_MAX", rows_max)
+    monkeypatch.setattr("aias.training.unit.CHOOSING_ROWS", rows)
 
     with pytest.raises(ValueError, match="nothing"):
         fit(fitter, settings, learner="linear")
