@@ -20,7 +20,7 @@ from aias.training.table import Part, Table
 TASK = Task("y", "binary", "roc_auc", ("a", "b"))
 LINEAR = Configuration("linear", "linear")
 STRONG = Configuration("strong", "linear", {"C": 0.1})
-STRONGER = Configuration("stronger", "linear", {"C": 1.0})
+STRONGER = Configuration("stronger", "linear", {"C": 2.0})  # not what LINEAR chooses: that would be the same fit
 
 
 def table(rows: int = 240, folds: int = 3) -> Table:
