@@ -82,7 +82,10 @@ def _screening(y: Labels1d, task: Task) -> Ints | None:
     some = evenly(len(y), _SCREENING_ROWS)
     if len(y) < 2 * len(some):
         return None
-    return some if task.type == "regression" or np.bincount(y[some].astype(np.int64)).min() >= _ROWS_MIN else None
+    if task.type == "regression":
+        return some
+    rows = np.bincount(y[some].astype(np.int64), minlength=len(task.classes))
+    return some if rows.min() >= _ROWS_MIN else None
 
 
 def _may_leak(column: pl.Series, some: Ints, y: Labels1d, task: Task) -> bool:

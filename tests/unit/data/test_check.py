@@ -50,6 +50,8 @@ def test_of_many_rows_some_say_which_columns_are_looked_at_in_all(monkeypatch) -
     assert "`spy`" in told({"spy": [3 - 2 * y for y in AMOUNT]}, AMOUNT)[0] and looked == ["spy"]
     rare = ["rare" if place % 8 == 0 else "no" for place in range(N)]  # too few of them in the sample
     assert "`spy`" in told({"spy": [float(each == "rare") for each in rare]}, rare)[0] and len(looked) == 3
+    none = ["very rare" if place in {1, 3, 4} else "no" for place in range(N)]  # none of them in the sample
+    assert "`spy`" in told({"spy": [float(each == "very rare") for each in none]}, none)[0] and len(looked) == 5
 
 
 def test_one_that_nearly_knows_it_by_a_yes_or_no_is_a_leak_too_and_no_other() -> None:

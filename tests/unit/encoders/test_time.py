@@ -191,6 +191,19 @@ def test_times_of_different_minutes_tell_their_minute():
         assert time.column(["1970-01-01 12:00", None]).shape == (2, 8) == (2, time.width)
 
 
+@pytest.mark.parametrize(("rows", "step"), [(60_000, 10), (45_000, 15), (20_000, 30)])
+def test_no_step_of_a_long_series_hides_its_minutes(rows, step):
+    began = datetime(2024, 1, 1)
+    series = [began + timedelta(minutes=step * row) for row in range(rows)]
+    assert Time.fit(Field("at", "time"), series).table() == {"minute": True}
+
+
+def test_which_of_many_rows_holds_no_time_is_told():
+    with pytest.raises(BadValue) as caught:
+        Time.fit(Field("at", "time"), ["2024-01-01"] * 30_000 + ["soon"] * 30_000)
+    assert caught.value.row == 30_000
+
+
 @pytest.mark.parametrize("table", [{"first": "2024"}, {"minute": False}, {"minute": 1}, {"minute": True, "hour": True}])
 def test_a_table_of_a_time_that_nothing_wrote_is_damaged(table):
     with pytest.raises(Damaged):
