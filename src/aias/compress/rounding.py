@@ -20,8 +20,9 @@ from aias.core.graph import FLOAT, GraphWriter
 from aias.features.terms import Terms
 from aias.networks.arithmetic import Graph
 from aias.networks.network import Network
+from aias.training.blocks import TextSums
 from aias.training.ensemble import Ensemble
-from aias.training.pipeline import Block, ColumnsPipeline, LinearPipeline, Pipeline, TextSums
+from aias.training.pipeline import Block, ColumnsPipeline, LinearPipeline, Pipeline
 
 CODE_MAX: Final = 127
 

@@ -113,6 +113,8 @@ class Layout:
     category_sizes: tuple[int, ...]
     terms: int
     texts: int
+    times: tuple[int, ...] = ()
+    """Where the days since 1970 of each point in time are."""
 
 
 class RowEncoder:
@@ -290,15 +292,18 @@ class RowEncoder:
         numbers: list[int] = []
         categories: list[int] = []
         sizes: list[int] = []
+        times: list[int] = []
         at = 0
         for _, encoder in self._columns:
+            if encoder.kind == "time":
+                times.append(at)
             if encoder.kind == "category":
                 categories.append(at)
                 sizes.append(encoder.size)  # type: ignore[attr-defined]
             else:
                 numbers.extend(range(at, at + encoder.width))
             at += encoder.width
-        return Layout(at, tuple(numbers), tuple(categories), tuple(sizes), terms, len(self._texts))
+        return Layout(at, tuple(numbers), tuple(categories), tuple(sizes), terms, len(self._texts), tuple(times))
 
     def _json_row(self) -> JsonRow | None:
         if not self._all_plain or self._texts or not self._columns:

@@ -7,7 +7,7 @@ Features know nothing of the answers and are fitted once, on all rows; derived c
 fold. Learners that cannot read texts see what a linear model makes of them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -16,13 +16,12 @@ import numpy.typing as npt
 
 from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
-from aias.core.events import nobody
 from aias.core.graph import GraphWriter
 from aias.core.memory import give_back
 from aias.core.side_by_side import SideBySide
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.features.contract import Feature
-from aias.learners.contract import Fit, Fitted, State
+from aias.learners.contract import Fitted, State
 from aias.training.selection.configuration import Configuration
 from aias.training.table import Table
 
@@ -31,11 +30,6 @@ FEATURES: Final = ("sentences", "numbers", "categories", "terms")
 
 WITHOUT_SENTENCES: Final = FEATURES[1:]
 TEXTS: Final = ("sentences", "terms")
-
-TEXT_FOLDS: Final = 4
-MEAN_FOLDS: Final = 5
-CHOOSING_SHARE: Final = 0.5
-"""Of a block's time for the first fold, on which the strength of regularisation is chosen."""
 
 SINGLE_FROM: Final = 3_000_000
 """Values from which a matrix is held in single precision, as a linear model of so many computes in it anyway."""
@@ -212,7 +206,7 @@ class LinearPipeline:
 
 
 class Block(Protocol):
-    """Columns made from others with knowledge of the answers."""
+    """Columns made from others, most with knowledge of the answers."""
 
     @property
     def width(self) -> int: ...
@@ -249,68 +243,9 @@ class ColumnsPipeline:
         return self.fitted.export(graph, self.export_columns(graph))
 
 
-@dataclass(frozen=True, slots=True)
-class TextSums:
-    """What a linear model makes of the texts."""
-
-    linear: LinearPipeline
-
-    @property
-    def width(self) -> int:
-        return int(self.linear.model.weights.shape[1])
-
-    def columns(self, encoded: Encoded) -> Floats:
-        return self.linear.sums(encoded)
-
-    def export(self, graph: GraphWriter) -> str:
-        return self.linear.export_sums(graph)
-
-    def state(self) -> State:
-        return self.linear.state()
-
-
-@dataclass(frozen=True, slots=True)
-class TargetMeans:
-    """The mean answer of each category and of pairs of them."""
-
-    means: Any
-
-    @property
-    def width(self) -> int:
-        return int(self.means.width)
-
-    def columns(self, encoded: Encoded) -> Floats:
-        return self.means.columns(encoded.columns)  # type: ignore[no-any-return]
-
-    def export(self, graph: GraphWriter) -> str:
-        return self.means.export(graph, graph.columns)  # type: ignore[no-any-return]
-
-    def state(self) -> State:
-        return self.means.state()  # type: ignore[no-any-return]
-
-
 def read_by(configuration: Configuration) -> tuple[str, ...]:
     """The names of the features that its linear learner reads."""
     return configuration.features or WITHOUT_SENTENCES
-
-
-def fit_block(
-    name: str, table: Table, rows: Any, how: Fit, features: Features, *, read: Sequence[str] = WITHOUT_SENTENCES
-) -> tuple[Block, Floats] | None:
-    """The block fitted on these rows of the table, and its columns for these very rows, made out of fold.
-
-    `read`: the features, for those that read any.
-    """
-    fit: Callable[..., tuple[Block, Floats] | None] = _BLOCKS[name][0]
-    return fit(table, rows, how, features, read)
-
-
-def load_block(
-    name: str, state: State, settings: dict[str, Any], table: Table, features: Features,
-    *, read: Sequence[str] = WITHOUT_SENTENCES,
-) -> Block:  # fmt: skip
-    load: Callable[..., Block] = _BLOCKS[name][1]
-    return load(state, settings, table, features, read)
 
 
 def load_pipeline(
@@ -327,66 +262,3 @@ def load_pipeline(
 
 def _wide(encoded: Encoded, more: Sequence[Floats]) -> Floats:
     return np.hstack([encoded.columns, *more]) if more else np.ascontiguousarray(encoded.columns)
-
-
-def _fit_text_sums(
-    table: Table, rows: Any, how: Fit, features: Features, read: Sequence[str]
-) -> tuple[Block, Floats] | None:
-    """Four models that each did not see a quarter of the rows, and one of all of them for rows to come. They tell
-    nothing: it would be heard as rounds of the learner that reads them. Groups and copies are seen whole or not at all,
-    as by what is judged: or trees would trust words of a group's own, of which new groups have none."""
-    how = replace(how, watch=nobody, score=None)
-    texts = [name for name in read if name in TEXTS]
-    if not features.some(texts):
-        return None
-    x = features.matrix(texts)
-    linear = member("learners", "linear")
-    part = table.whole
-    folds = table.inner_folds(rows, count=TEXT_FOLDS, seed=how.seed)
-    count = int(folds.max()) + 1
-    sums = np.zeros((len(rows), 1 if table.task.outputs == 2 else table.task.outputs))
-    settings: dict[str, Any] = {}
-    for fold in range(count):
-        share = replace(
-            how,
-            settings=dict(settings),
-            deadline=how.deadline.share(1 / (count + 1 - fold) if settings else CHOOSING_SHARE),
-        )
-        inside, outside = rows[folds != fold], rows[folds == fold]
-        valid = None if settings else part.examples(outside, x[outside])
-        model = linear.fit(part.examples(inside, x[inside]), valid, share)
-        settings = settings or model.settings
-        sums[folds == fold] = np.asarray(x[outside] @ model.weights)
-    whole = linear.fit(part.examples(rows, x[rows]), None, replace(how, settings=dict(settings)))
-    return TextSums(LinearPipeline(features.some(texts), whole)), sums
-
-
-def _load_text_sums(
-    state: State, settings: dict[str, Any], table: Table, features: Features, read: Sequence[str]
-) -> Block:
-    texts = features.some([name for name in read if name in TEXTS])
-    return TextSums(LinearPipeline(texts, member("learners", "linear").load(state, table.task, settings)))
-
-
-def _fit_target_means(
-    table: Table, rows: Any, how: Fit, _features: Features, _read: Sequence[str]
-) -> tuple[Block, Floats] | None:
-    layout = table.encoder.layout
-    found = member("features", "target_means").fit(
-        table.whole.encoded.columns[rows], table.whole.y[rows], categories=layout.categories,
-        category_sizes=layout.category_sizes, classes=len(table.task.classes),
-        folds=table.inner_folds(rows, count=MEAN_FOLDS, seed=how.seed),
-    )  # fmt: skip
-    return None if found is None else (TargetMeans(found[0]), found[1])
-
-
-def _load_target_means(
-    state: State, _settings: dict[str, Any], _table: Table, _features: Features, _read: Sequence[str]
-) -> Block:
-    return TargetMeans(member("features", "target_means").load(state))
-
-
-_BLOCKS: Final[dict[str, tuple[Callable[..., Any], Callable[..., Any]]]] = {
-    "text_sums": (_fit_text_sums, _load_text_sums),
-    "target_means": (_fit_target_means, _load_target_means),
-}

@@ -13,20 +13,11 @@ from aias.core.catalog import member
 from aias.core.deadline import Deadline
 from aias.core.events import Watch
 from aias.learners.contract import Fit, Fitted, State
+from aias.training.blocks import fit_block, load_block
 from aias.training.ledger import Entry, Ledger
 from aias.training.logarithms import Logarithms, LogPipeline
 from aias.training.outliers import Fences
-from aias.training.pipeline import (
-    Block,
-    ColumnsPipeline,
-    Features,
-    LinearPipeline,
-    Pipeline,
-    fit_block,
-    load_block,
-    load_pipeline,
-    read_by,
-)
+from aias.training.pipeline import Block, ColumnsPipeline, Features, LinearPipeline, Pipeline, load_pipeline, read_by
 from aias.training.scoring import metrics
 from aias.training.selection.configuration import ALL, Configuration, Unit
 from aias.training.soft_labels import learned

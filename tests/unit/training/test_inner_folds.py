@@ -11,8 +11,9 @@ from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.data.read import read
 from aias.learners.contract import Examples, Fit, halves
+from aias.training.blocks import fit_block
 from aias.training.ledger import Ledger
-from aias.training.pipeline import Features, fit_block
+from aias.training.pipeline import Features
 from aias.training.prepare import prepare
 from aias.training.selection.configuration import ALL, Configuration, Unit
 from aias.training.table import Table

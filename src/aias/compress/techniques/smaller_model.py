@@ -10,6 +10,7 @@ from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.training.pipeline import read_by
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
+from aias.training.selection.portfolio import derived_of
 
 __all__ = ["smaller_model"]
 
@@ -39,7 +40,7 @@ def smaller_model(context: Context) -> Iterator[Configuration | Candidate]:
     elif not layout.width:
         raise NotApplicable("a linear model of its words alone is a member already, and `drop_members` tries that")
     if layout.width:
-        derived = ("text_sums",) if layout.terms else ()
+        derived = derived_of(layout)
         for name, settings in TREES.items():
             yield Configuration(f"{name}, direct", "boosted_trees", settings, derived)
 

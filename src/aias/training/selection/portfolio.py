@@ -139,21 +139,27 @@ def _takes_part(name: str, shape: Shape, only: Collection[str]) -> bool:
     return hindrance(name, shape) is None
 
 
+def derived_of(layout: Layout, *, sentences: bool = False) -> tuple[str, ...]:
+    """The columns that everything but what is linear reads besides."""
+    sums = ("text_sums",) if layout.terms or sentences else ()
+    return ("time_gaps", *sums) if len(layout.times) > 1 else sums
+
+
 def _ordered(shape: Shape) -> list[Configuration]:
-    text = ("text_sums",) if shape.layout.terms or shape.sentences else ()
+    more = derived_of(shape.layout, sentences=shape.sentences)
     read = FEATURES if shape.sentences else ()
-    crossed = ("target_means", *text) if shape.layout.categories else text
+    crossed = ("target_means", *more) if shape.layout.categories else more
     few_columns, few_rows = shape.layout.width <= FEW_COLUMNS, shape.rows <= FEW_ROWS
     # A booster grows a tree for each class in every round; networks and extremely random trees learn all at once.
     many_classes, once = shape.outputs > 1, shape.outputs**0.5
 
-    def trees(name: str, cost: float, settings: dict[str, Any], derived: tuple[str, ...] = text) -> Configuration:
+    def trees(name: str, cost: float, settings: dict[str, Any], derived: tuple[str, ...] = more) -> Configuration:
         if few_columns and "feature_fraction" in settings:
             settings = {BY_NODE.get(each, each): value for each, value in settings.items()}
         return Configuration(f"boosted_trees {name}".strip(), "boosted_trees", settings, derived, read, cost)
 
     def network(name: str, settings: dict[str, Any], cost: float = 4.0) -> Configuration:
-        return Configuration(name, "mlp", settings, text, read, cost / once)
+        return Configuration(name, "mlp", settings, more, read, cost / once)
 
     every = ALL if few_columns and not shape.task.classes else {}
     random = Configuration("extra_trees", "extra_trees", every, crossed, read, 1.5 / once)
@@ -175,8 +181,8 @@ def _ordered(shape: Shape) -> list[Configuration]:
         *([trees("crossed", 1.5, CROSSED, crossed)] if shape.layout.categories else ()),
         *([trees("sets", 2.5, SETS)] if sets else ()),
     ]
-    catboost = Configuration("catboost", "catboost", {}, text, read, 5.0)
-    others = [Configuration("xgboost", "xgboost", {}, text, read, 2.5), trees("random", 4.0, RANDOM)]
+    catboost = Configuration("catboost", "catboost", {}, more, read, 5.0)
+    others = [Configuration("xgboost", "xgboost", {}, more, read, 2.5), trees("random", 4.0, RANDOM)]
     if few_rows and many_classes:
         order = [random, *networks, extra, plain, *log, *values, catboost, *others, *large]
     elif few_rows:
@@ -194,7 +200,7 @@ def _ordered(shape: Shape) -> list[Configuration]:
         network("mlp periodic", WAVES, 6.0),
         network("mlp", {}),
         trees("shallow", 1.5, SHALLOW),
-        Configuration("nearest", "nearest", {}, text, read, 0.5),
+        Configuration("nearest", "nearest", {}, more, read, 0.5),
         trees("random deep", 4.0, RANDOM_DEEP),
         Configuration("text_mlp", "text_mlp", cost=4.0),
     ]

@@ -1,0 +1,64 @@
+"""Points in time, two at a time, → the days between them: a column each for what asks about one column at a time.
+
+How long an order took, or how old somebody was that day, takes trees many questions of both times; a linear model has
+it in its weights.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
+from typing import Any, Final
+
+import numpy as np
+
+from aias.core.arrays import Floats
+from aias.core.graph import GraphWriter
+from aias.encoders.rows import Encoded, Layout
+
+__all__ = ["TimeGaps"]
+
+TIMES_MAX: Final = 6
+"""The first of them: 15 gaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeGaps:
+    """`pairs`: the columns that hold the days since 1970 of two times, the later in the order of fields first."""
+
+    pairs: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def fit(cls, layout: Layout) -> "TimeGaps | None":
+        """None where rows hold less than two times."""
+        pairs = tuple((second, first) for first, second in combinations(layout.times[:TIMES_MAX], 2))
+        return _of(pairs) if pairs else None
+
+    @property
+    def width(self) -> int:
+        return len(self.pairs)
+
+    def columns(self, encoded: Encoded) -> Floats:
+        """(rows, width), NaN where one is missing."""
+        later, earlier = np.array(self.pairs).T
+        return np.asarray(encoded.columns[:, later] - encoded.columns[:, earlier])
+
+    def export(self, graph: GraphWriter) -> str:
+        """`columns` in the graph."""
+        later, earlier = (
+            graph.op("Gather", graph.columns, graph.constant(places), axis=1) for places in np.array(self.pairs).T
+        )
+        return graph.op("Sub", later, earlier)
+
+    def state(self) -> dict[str, Any]:
+        return {"pairs": np.array(self.pairs)}
+
+    @staticmethod
+    def load(state: Mapping[str, Any]) -> "TimeGaps":
+        return _of(tuple((int(later), int(earlier)) for later, earlier in state["pairs"]))
+
+
+@cache
+def _of(pairs: tuple[tuple[int, int], ...]) -> TimeGaps:
+    """The same for all fits, so that the graph of several has it once."""
+    return TimeGaps(pairs)
