@@ -7,6 +7,8 @@ from typing import Final, Literal
 
 import polars as pl
 
+from automl.made import many_rows, many_rows_labels
+
 Kind = Literal["binary", "multiclass", "regression"]
 
 METRIC: Final[dict[Kind, str]] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
@@ -69,6 +71,8 @@ def others() -> tuple[Set, ...]:
         Set("bikeshare", "count", "regression", _bikeshare, ordered=True),
         Set("nyc_flights", "late", "binary", _flights),
         Set("titanic", "Survived", "binary", _titanic),
+        Set("many_rows", "y", "regression", many_rows),
+        Set("many_rows_labels", "y", "binary", many_rows_labels),
     )
 
 
