@@ -1,12 +1,12 @@
 """`teaching/taught.py`: endpoints as teachers, by every protocol; how sure they are, and what they say wrongly."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from aias.core.errors import UserError
 from aias.data.teacher_labels import TeacherLabels
