@@ -51,7 +51,7 @@ def context():
 
 
 def _layout(width):
-    return SimpleNamespace(width=width, categories=(), terms=0, texts=(), category_sizes=())
+    return SimpleNamespace(width=width, categories=(), terms=0, texts=(), category_sizes=(), times=())
 
 
 def test_parameters_start_from_the_parent_move_otherwise_and_prune(context):
