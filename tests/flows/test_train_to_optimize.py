@@ -61,6 +61,21 @@ def test_what_was_bad_becomes_better_and_says_how(tmp_path: Path) -> None:
     assert (found.model.predict(right.drop("y")) == right["y"].to_numpy()).mean() > 0.8
 
 
+def test_skewed_amounts_are_tried_as_logarithms(tmp_path: Path) -> None:
+    """As in training, of which a short one may not have come so far."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=200)
+    frame = pl.DataFrame({"x": x, "y": np.exp(2 * x + rng.normal(size=200) / 4)})
+    model = aias.train(frame, name="skewed", home=tmp_path, **LINEAR)
+
+    until = Until(4)
+    how = {"axes": ("structure",), "learners": ("boosted_trees",), "inline": True}
+    model.optimize(time="600s", data=frame, stop=until.stop, watch=until.watch, **how)
+
+    tried = [event.facts["configuration"] for event in until.told if event.name == "train.candidate"]
+    assert "boosted_trees log" in tried
+
+
 def test_noise_is_not_made_better_and_other_rows_are_refused(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     frame = pl.DataFrame({"a": rng.normal(size=300), "b": rng.normal(size=300), "y": rng.choice(["n", "y"], 300)})

@@ -145,11 +145,10 @@ class _Job:
 
     def _proposals(self) -> Iterator[Configuration]:
         """Of each axis in turn; never one name twice."""
-        layout, sentences = self.table.encoder.layout, self.held.prepared.embedding is not None
+        shape = Shape.of(self.table, sentences=self.held.prepared.embedding is not None)
         context = SearchContext(
-            self.board, Shape(self.task, self.table.rows, layout, sentences), self.recipe.seed + self.number,
-            self.searcher, self.learners,
-            cache(lambda member: asked_of([self.fitter.pipeline(unit) for unit in member.units], layout.width)),
+            self.board, shape, self.recipe.seed + self.number, self.searcher, self.learners,
+            cache(lambda member: asked_of([self.fitter.pipeline(unit) for unit in member.units], shape.layout.width)),
         )  # fmt: skip
         axes = {name: AXES[name] for name in self.axes}
         waiting = {name: axis(context) for name, axis in axes.items()}

@@ -38,8 +38,6 @@ from aias.training.forms import Forms
 from aias.training.history import History, of_data
 from aias.training.ledger import Ledger
 from aias.training.ledger_folder import lock_of
-from aias.training.logarithms import is_skewed
-from aias.training.outliers import has_outliers
 from aias.training.prepare import Prepared, prepare
 from aias.training.processes.forkserver import ForkServer
 from aias.training.processes.memory import NO_MEMORY, Memory
@@ -211,9 +209,7 @@ class _Job:
                 table, ledger, workers, seed=self.recipe.seed, fit_ends_at=self.board.fit_ends_at,
                 memory=Memory(), watch=self._heed, load=self.load,
             )  # fmt: skip
-            sentences = self.prepared.embedding is not None
-            skewed, outliers = is_skewed(table.task, table.whole.y), has_outliers(table.task, table.whole.y)
-            shape = Shape(table.task, table.rows, table.encoder.layout, sentences, skewed, outliers and not skewed)
+            shape = Shape.of(table, sentences=self.prepared.embedding is not None)
             only = {name: self.recipe.learner_settings.get(name, {}) for name in self.recipe.learners}
             searching = searched(self.board, seed=self.recipe.seed) if self.recipe.search else ()
             _heed_names(only, shape, self.watch)

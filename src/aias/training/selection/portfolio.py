@@ -15,8 +15,11 @@ from aias.core.catalog import member, members
 from aias.core.task import MEDIAN, Task
 from aias.encoders.rows import Layout
 from aias.learners.boosting import CODES_MAX
+from aias.training.logarithms import is_skewed
+from aias.training.outliers import has_outliers
 from aias.training.pipeline import FEATURES
 from aias.training.selection.configuration import Configuration
+from aias.training.table import Table
 
 ROUND_SECONDS: Final = (1e-3, 2e-8)
 """Of one boosting round on one thread: to start, and per value of the matrix; only the number of folds goes by it."""
@@ -64,6 +67,11 @@ class Shape:
     """Whether the amounts are worth learning as logarithms."""
     outliers: bool = False
     """Whether a few amounts lie so far off that others are hardly learned beside them."""
+
+    @classmethod
+    def of(cls, table: Table, *, sentences: bool) -> "Shape":
+        skewed, outliers = is_skewed(table.task, table.whole.y), has_outliers(table.task, table.whole.y)
+        return cls(table.task, table.rows, table.encoder.layout, sentences, skewed, outliers and not skewed)
 
     @property
     def outputs(self) -> int:
