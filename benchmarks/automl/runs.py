@@ -79,7 +79,7 @@ def _watched(python: Path, job: Job) -> dict[str, Any]:
     with log.open("wb") as out:
         process = subprocess.Popen(
             command, cwd=folder, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            start_new_session=True, env=_environment(),
+            process_group=0, env=_environment(),
         )  # fmt: skip
         memory = PeakMemory(process.pid)
         memory.start()

@@ -79,7 +79,7 @@ def server(command: list[str], *, folder: Path, log: Path, environment: dict[str
     with pinned(SERVER_CORE), log.open("wb") as out:
         process = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            env=os.environ | one | environment | {MARK: token}, start_new_session=True,
+            env=os.environ | one | environment | {MARK: token}, process_group=0,
         )  # fmt: skip
     try:
         yield token
