@@ -53,6 +53,9 @@ log_target   learn the logarithms of the amounts (`training.logarithms`); `smear
 clip_target  learn amounts that lie far off as if they lay nearer (`training.outliers`)
 """
 
+OF_ROWS: Final = ("rows_share", "clip_target")
+"""Of them, those that columns derived from answers depend on."""
+
 SEED_STEP: Final = 1_000
 """More than there are folds."""
 
@@ -138,6 +141,11 @@ class UnitFitter:
     def fences(self) -> Fences:
         return Fences.of(self.table.whole.y)
 
+    @cached_property
+    def _clipped(self) -> Table:
+        """From which columns are derived for what learns amounts so."""
+        return replace(self.table, whole=replace(self.table.whole, y=self.fences.clip(self.table.whole.y)))
+
     def _inside(self, unit: Unit) -> Ints:
         """The rows to fit on, sorted: all of the fold's, or a share of each class and at least one row of it."""
         rows = self.table.inside(unit.fold)
@@ -195,7 +203,8 @@ class UnitFitter:
                 how, settings={}, start=None, seed=unit.seed + unit.fold + 1, deadline=how.deadline.share(BLOCK_SHARE),
                 cuts=[],
             )  # fmt: skip
-            made = fit_block(name, self.table, rows, own, self.features, read=read_by(unit.configuration))
+            table = self._clipped if unit.configuration.settings.get("clip_target") else self.table
+            made = fit_block(name, table, rows, own, self.features, read=read_by(unit.configuration))
             if made is None:
                 self.ledger.put(key, Entry({}, 0.0, False, {}, np.zeros((0, 0))))
             else:
@@ -217,7 +226,7 @@ class UnitFitter:
         return [self._load_block(name, unit, entry) for name, entry in entries if entry.state]
 
     def _block_key(self, name: str, unit: Unit) -> str:
-        kept = {key: value for key, value in unit.configuration.settings.items() if key == "rows_share"}
+        kept = {key: value for key, value in unit.configuration.settings.items() if key in OF_ROWS}
         alone = replace(unit.configuration, learner=f"block:{name}", settings=kept, derived=())
         return replace(unit, configuration=alone).key(self.table.digest)
 

@@ -5,8 +5,15 @@ import polars as pl
 import pytest
 
 import aias
+from aias.core.deadline import Deadline
+from aias.core.events import nobody
 from aias.core.task import Task
+from aias.data.read import read
+from aias.training.ledger import Ledger
 from aias.training.outliers import Fences, has_outliers
+from aias.training.prepare import prepare
+from aias.training.selection.configuration import Configuration, Unit
+from aias.training.unit import UnitFitter
 
 RMSE = Task("y", "regression", "rmse")
 
@@ -59,3 +66,27 @@ def test_a_model_that_outliers_did_not_lead_astray_is_chosen_and_published(tmp_p
     weights = {each["name"]: each["weight"] for each in model.leaderboard()}
     assert weights["linear clipped"] > 0.9
     assert np.abs(model.predict(rows.drop("y")) - true).mean() < 1
+
+
+@pytest.mark.parametrize("derived", ["target_means", "text_sums"])
+def test_what_is_derived_from_answers_is_not_led_astray_either(tmp_path, derived):
+    """Means of categories and sums of texts were of the amounts as they are."""
+    rng = np.random.default_rng(0)
+    group, noise = np.arange(800) % 40, rng.normal(size=800)
+    true = rng.normal(size=40)[group] * 5
+    amounts = np.where(rng.random(800) < 0.03, true + 3_000 * noise, true + noise)
+    words = {"target_means": "v{}", "text_sums": "number {1} of them is of the kind v{0} as all say"}[derived]
+    told = [words.format(each, row) for row, each in enumerate(group)]
+    table = prepare(
+        read(pl.DataFrame({"x": noise, "c": told, "y": amounts}), target="y"), target="y", metric="mae", how="random",
+        test=0.0, given=None, seconds=600, folds=3, seed=0, watch=nobody,
+    ).table  # fmt: skip
+    hidden = list(range(table.encoder.layout.width))
+    alone = Configuration("derived", "boosted_trees", {"clip_target": True, "hidden": hidden}, (derived,))
+
+    entry = UnitFitter(table, Ledger(tmp_path)).fit(
+        Unit(alone, 0, 0), deadline=Deadline.after(600), threads=1, watch=nobody
+    )
+
+    assert table.rows == len(true)
+    assert np.abs(entry.scores[:, 0] - true[np.sort(table.judging(0))]).mean() < 1.5
