@@ -1,4 +1,4 @@
-"""Points in time, two at a time, → the days between them: a column each for what asks about one column at a time.
+"""Points in time, two at a time, → the milliseconds between them: a column each for what asks about one at a time.
 
 How long an order took, or how old somebody was that day, takes trees many questions of both times; a linear model has
 it in its weights.
@@ -17,6 +17,9 @@ from aias.core.graph import GraphWriter
 from aias.encoders.rows import Encoded, Layout
 
 __all__ = ["TimeGaps"]
+
+MILLISECONDS: Final = 86_400_000.0
+"""Of a day. Without rounding equal gaps are many numbers, for each of which trees would have a question."""
 
 TIMES_MAX: Final = 6
 """The first of them: 15 gaps."""
@@ -41,14 +44,15 @@ class TimeGaps:
     def columns(self, encoded: Encoded) -> Floats:
         """(rows, width), NaN where one is missing."""
         later, earlier = np.array(self.pairs).T
-        return np.asarray(encoded.columns[:, later] - encoded.columns[:, earlier])
+        return np.asarray(np.round((encoded.columns[:, later] - encoded.columns[:, earlier]) * MILLISECONDS))
 
     def export(self, graph: GraphWriter) -> str:
         """`columns` in the graph."""
         later, earlier = (
             graph.op("Gather", graph.columns, graph.constant(places), axis=1) for places in np.array(self.pairs).T
         )
-        return graph.op("Sub", later, earlier)
+        days = graph.op("Sub", later, earlier)
+        return graph.op("Round", graph.op("Mul", days, graph.constant(np.array(MILLISECONDS))))
 
     def state(self) -> dict[str, Any]:
         return {"pairs": np.array(self.pairs)}

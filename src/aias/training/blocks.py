@@ -2,7 +2,7 @@
 
 text_sums      what a linear model makes of the texts, out of fold
 target_means   the mean answer of each category and of pairs of them, out of fold
-time_gaps      the days between two points in time
+time_gaps      how long it is between two points in time
 """
 
 from collections.abc import Callable, Sequence

@@ -24,13 +24,17 @@ def encoder(times: int) -> RowEncoder:
     return RowEncoder.fit(fields, values)
 
 
-def test_each_two_times_are_so_many_days_apart() -> None:
+DAY = 86_400_000.0
+
+
+def test_each_two_times_are_so_far_apart() -> None:
     rows = encoder(3)
     gaps = TimeGaps.fit(rows.layout)
     assert gaps is not None and gaps.width == 3
     later = {"t1": NOON + timedelta(days=2, hours=6), "t2": NOON - timedelta(days=1)}
     encoded = rows.rows([{"t0": NOON, **later}, {"t0": NOON, "t2": NOON}])
-    np.testing.assert_allclose(gaps.columns(encoded), [[2.25, -1.0, -3.25], [np.nan, 0.0, np.nan]])
+    expected = np.array([[2.25, -1.0, -3.25], [np.nan, 0.0, np.nan]]) * DAY
+    np.testing.assert_array_equal(gaps.columns(encoded), expected)
     assert TimeGaps.load(gaps.state()) is gaps  # for the graph of several fits, which has it once
 
 
@@ -38,6 +42,15 @@ def test_each_two_times_are_so_many_days_apart() -> None:
 def test_there_are_no_more_than_a_few(times: int, width: int | None) -> None:
     gaps = TimeGaps.fit(encoder(times).layout)
     assert (None if gaps is None else gaps.width) == width
+
+
+def test_equal_gaps_are_one_number() -> None:
+    rows = encoder(2)
+    gaps = TimeGaps.fit(rows.layout)
+    assert gaps is not None
+    starts = (NOON + timedelta(seconds=int(at)) for at in np.random.default_rng(0).integers(0, 10**8, 200))
+    found = gaps.columns(rows.rows([{"t0": at, "t1": at + timedelta(minutes=70)} for at in starts]))
+    assert np.unique(found).tolist() == [70 * 60_000]
 
 
 def test_the_graph_gives_the_same_columns() -> None:
