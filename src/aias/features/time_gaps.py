@@ -41,10 +41,14 @@ class TimeGaps:
     def width(self) -> int:
         return len(self.pairs)
 
-    def columns(self, encoded: Encoded) -> Floats:
-        """(rows, width), NaN where one is missing."""
+    def between(self, columns: Floats) -> Floats:
+        """Of encoded columns, (rows, width of all): (rows, width), NaN where a time is missing."""
         later, earlier = np.array(self.pairs).T
-        return np.asarray(np.round((encoded.columns[:, later] - encoded.columns[:, earlier]) * MILLISECONDS))
+        return np.asarray(np.round((columns[:, later] - columns[:, earlier]) * MILLISECONDS))
+
+    def columns(self, encoded: Encoded) -> Floats:
+        """For new rows: (rows, width)."""
+        return self.between(encoded.columns)
 
     def export(self, graph: GraphWriter) -> str:
         """`columns` in the graph."""

@@ -147,8 +147,7 @@ def _fit_time_gaps(
 ) -> tuple[Block, Floats] | None:
     """Knows nothing of the answers."""
     gaps = member("features", "time_gaps").fit(table.encoder.layout)
-    encoded = table.whole.encoded
-    return None if gaps is None else (gaps, gaps.columns(replace(encoded, columns=encoded.columns[rows])))
+    return None if gaps is None else (gaps, gaps.between(table.whole.encoded.columns[rows]))
 
 
 def _load_time_gaps(

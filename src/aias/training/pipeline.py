@@ -3,8 +3,8 @@
     sparse     columns, terms, vectors → features → linear, or a network on words
     all else   columns + derived columns → learner
 
-Features know nothing of the answers and are fitted once, on all rows; derived columns know them, and are made out of
-fold. Learners that cannot read texts see what a linear model makes of them.
+Features know nothing of the answers and are fitted once, on all rows; derived columns (`blocks`) may know them, and are
+then made out of fold. Learners that cannot read texts see what a linear model makes of them.
 """
 
 from collections.abc import Mapping, Sequence

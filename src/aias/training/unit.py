@@ -32,7 +32,6 @@ KEEP_SHARE_MAX: Final = 0.03
 BLOCK_SHARE: Final = 0.4
 """Of what is left of a unit's time for each block of derived columns."""
 
-
 CHOOSING_FOLDS: Final = 5
 CHOOSING_ROWS: Final = (50, 1_000)
 CHOOSING_VALUES_MAX: Final = 200_000

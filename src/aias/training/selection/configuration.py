@@ -19,7 +19,7 @@ class Configuration:
     learner: str
     settings: dict[str, Any] = field(default_factory=dict)
     derived: tuple[str, ...] = ()
-    """Columns made from others, out of fold: `text_sums`, `target_means`, `time_gaps`."""
+    """Columns made from others (`training.blocks`): `text_sums`, `target_means`, `time_gaps`."""
     features: tuple[str, ...] = ()
     """What is read by what is linear here, the learner itself or the text sums; empty for all but `sentences`."""
     cost: float = 1.0

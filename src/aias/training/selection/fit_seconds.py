@@ -21,7 +21,7 @@ LAST_SHARE: Final = 0.9
 
 def allowed(
     trial: Trial, trials: Iterable[Trial], left: float, *, turns: int, workers: int, estimate: float,
-    seen_whole: bool = False,
+    seen_whole: bool,
 ) -> float:  # fmt: skip
     """Seconds of a fold, by those left, how often folds of its configuration have to follow one another, and what it
     should take. `seen_whole`: as in `Table`, of which a fit is the model."""
