@@ -1,6 +1,7 @@
 import gzip
 import io
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ ANSWERS = [
     {"prediction": "yes", "probabilities": {"no": 0.25, "yes": 0.75}},
     {"prediction": "no", "probabilities": {"no": 0.75, "yes": 0.25}},
 ]
+
+LINES = ["application/json", "application/jsonlines", "application/x-ndjson", "application/jsonl"]
 
 
 @pytest.fixture(scope="module")
@@ -282,6 +285,33 @@ def test_a_file_is_a_body(server: LiveServer, media_type: str, kind: str) -> Non
     table = server.call("POST", "/predict/churn", file_of(kind), headers={"Content-Type": media_type})
     assert table.headers["content-type"] == "application/vnd.apache.arrow.file"
     assert pl.read_ipc(table.body)["prediction"].to_list() == ["yes", "no"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "kind"),
+    [
+        ({"Content-Type": "Application/vnd.apache.Parquet", "Accept": "application/json"}, "parquet"),
+        ({"Content-Type": "Application/Octet-Stream", "Accept": "application/json"}, "arrow"),
+        ({"Content-Type": "application/json", "Accept": "application/VND.apache.arrow.file"}, ""),
+        ({"Accept": "application/*, " + ", ".join(f"{each};q=0" for each in LINES)}, ""),
+    ],
+)
+def test_however_a_table_is_called_the_event_loop_does_not_wait_for_its_reader(
+    server: LiveServer, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], kind: str
+) -> None:
+    arrow, threads = server.gateway.arrow, list[threading.Thread]()
+    ask = arrow._ask
+
+    def asked(question: tuple[object, ...]) -> object:
+        threads.append(threading.current_thread())
+        return ask(question)
+
+    monkeypatch.setattr(arrow, "_ask", asked)
+    body = file_of(kind) if kind else json.dumps(ROWS)
+
+    assert server.call("POST", "/predict/churn", body, headers=headers).status == 200
+    assert threads
+    assert server.thread not in threads
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow"])

@@ -68,7 +68,25 @@ def test_embeddings_wait_for_their_turn_as_all_requests_do(runtime: Any, light: 
         (b"application/octet-stream", b'{"inputs":[]}\0\0', False),
         (b"text/csv; charset=utf-8", b"age\n1\n", True),
         (b"application/json", b"[]", False),
+        (b"Application/Octet-Stream", b"PAR1....", True),
+        (b"Text/CSV", b"age\n1\n", True),
+        (b"APPLICATION/vnd.apache.arrow.stream", b"", True),
     ],
 )
 def test_of_just_bytes_only_a_file_is_a_table(media_type: bytes, body: bytes, *, table: bool) -> None:
     assert is_table({b"content-type": media_type}, body) == table
+
+
+@pytest.mark.parametrize(
+    ("accept", "table"),
+    [
+        (b"application/vnd.apache.arrow.stream", True),
+        (b"Application/VND.apache.arrow.file", True),
+        (b"*/*;q=0.1, application/json;q=0", True),
+        (b"application/*, application/json;q=none", True),
+        (b"text/html, image/gif, *; q=.2, */*; q=.2", False),
+        (b"application/json", False),
+    ],
+)
+def test_an_answer_may_be_a_table_where_what_is_not_is_refused(accept: bytes, *, table: bool) -> None:
+    assert is_table({b"content-type": b"application/json", b"accept": accept}) == table

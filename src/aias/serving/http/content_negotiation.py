@@ -26,6 +26,11 @@ def wanted(accept: bytes | None, known: Collection[bytes], *, otherwise: bytes) 
     raise NotAcceptable("none of the types in Accept can be written", hint=f"accept one of {names}")
 
 
+def leaves_over(accept: bytes) -> bool:
+    """Whether any type will do but some: then it may be any of the others."""
+    return b"*" in accept and not all(weight > 0 for _, weight in map(_preference, accept.split(b",")))
+
+
 def wants_gzip(accept: bytes | None, *, pays: bool) -> bool:
     """Whether an answer is to be packed: where that `pays`, unless it is wanted less than not packed; else only for who
     takes nothing that is not (RFC 9110, 12.5.3)."""

@@ -9,6 +9,7 @@ from aias.access.tenants import tenant_of
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Embedding, Joining, Reading, Row, Text
 from aias.serving.batching.tickets import Ticket
+from aias.serving.http.content_negotiation import leaves_over
 from aias.serving.survival.journal import Slot
 from aias.serving.versions.model import Answering, Model
 
@@ -167,11 +168,12 @@ Conversation = Generator[Ask, Answers, Reply]
 
 
 def is_table(headers: dict[bytes, bytes], body: bytes = b"") -> bool:
-    """What a table costs is not known from the example, whatever its size."""
-    said = headers.get(b"content-type", b"")
+    """What a table costs is not known from the example, whatever its size; nor what is answered with one."""
+    said, accept = headers.get(b"content-type", b"").lower(), headers.get(b"accept", b"").lower()
     return (
         said.startswith(_TABLES)
-        or b"vnd." in headers.get(b"accept", b"")
+        or b"vnd." in accept
+        or leaves_over(accept)
         # Of just bytes only a file is a table; the tensors of /v2 are as light as its JSON.
         or (said.startswith(BINARY) and body.startswith(FILES))
     )
