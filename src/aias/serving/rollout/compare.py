@@ -64,6 +64,9 @@ class Comparer:
         if handler is None or not handler.asks:
             return found
         request = Request("POST", sent.path, "shadow", sent.headers, sent.places, sent.body, self._live)
+        if handler.names is not None and handler.names_in_body:
+            # It leaves what it has read to the handler.
+            handler.names(request)
         found.requests = 1
         for answers, others, seconds, other_seconds in self._asked(cast("Conversation", handler.answer(request))):
             found.live_failed += isinstance(answers, Exception)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +49,19 @@ def test_both_versions_are_asked_the_same_and_their_answers_compared(path: str, 
     assert found.difference_max == pytest.approx(0.05, abs=1e-6)
     assert found.seconds > 0
     assert found.live_seconds > 0
+
+
+def test_texts_are_compared_that_came_as_openai_has_them(tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
+    pytest.importorskip("safetensors", reason="the extra `text` is not installed")
+    from tiny_encoder import embedding
+
+    live, trial = (warm(embedding(tmp_path / str(at)), version=f"tiny@{at}", number=at) for at in (1, 2))
+    asked = json.dumps({"model": "tiny", "input": ["a b", "c"]}).encode()
+
+    found = Comparer(live, trial).compare(Sent("/v1/embeddings", {"endpoint": "tiny"}, JSON, asked))
+
+    assert (found.requests, found.rows, found.alike, found.failed) == (1, 2, 2, 0)
 
 
 def test_rows_with_another_label_are_not_alike() -> None:
