@@ -22,11 +22,6 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 def read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Raises `BadRequest`, `NotSupported`."""
     headers = dict(pairs)
-    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
-        # The parser undoes the last coding only, and a proxy before us may undo all.
-        raise NotSupported(
-            "of transfer codings only `chunked` is understood", hint="name what packs the body in Content-Encoding"
-        )
     if len(headers) < len(pairs):
         names = [name for name, _ in pairs]
         twice = sorted(name.decode() for name in _ONLY_ONCE if names.count(name) > 1)
@@ -35,6 +30,11 @@ def read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         # Of the others several lines are one list (RFC 9110, 5.3), and none is lost.
         for name in {each for each in names if names.count(each) > 1}:
             headers[name] = b", ".join(value for each, value in pairs if each == name)
+    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        # The parser undoes the last coding only, and a proxy before us may undo all.
+        raise NotSupported(
+            "of transfer codings only `chunked` is understood", hint="name what packs the body in Content-Encoding"
+        )
     return headers
 
 
