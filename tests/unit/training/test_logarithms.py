@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
+from aias.core.deadline import Deadline
+from aias.core.events import nobody
 from aias.core.task import Task
 from aias.data.read import read
+from aias.training.ledger import Ledger
 from aias.training.logarithms import Logarithms, is_skewed
+from aias.training.prepare import prepare
+from aias.training.selection.configuration import Configuration, Unit
 from aias.training.train import Recipe, train
+from aias.training.unit import UnitFitter
 
 RMSE = Task("y", "regression", "rmse")
 
@@ -58,3 +64,25 @@ def test_a_model_of_logarithms_is_chosen_proved_and_published(zeros: bool) -> No
     assert 1.0 < settings["linear log"]["smear"] < 1.2
     told = results.serving.runtime.predict([{"a": 0.0, "b": 0.0}, {"a": 99.0, "b": None}]).predictions
     assert told[0] == pytest.approx(np.exp(2), rel=0.3) and told[1] < 2 * max(amounts()["y"])
+
+
+def test_what_words_say_is_learned_of_logarithms_too(tmp_path):
+    """Sums of texts were of the amounts as they are, of which a few are nearly all of the variance."""
+    rng = np.random.default_rng(0)
+    kind = np.arange(800) % 40
+    true = rng.normal(size=40)[kind] * 3.0
+    told = [f"number {row} of them is of the kind v{each} as all say" for row, each in enumerate(kind)]
+    y = np.exp(true + rng.normal(size=800))
+    table = prepare(
+        read({"x": rng.normal(size=800).tolist(), "c": told, "y": y.tolist()}, target="y"), target="y", metric="rmsle",
+        how="random", test=0.0, given=None, seconds=600, folds=3, seed=0, watch=nobody,
+    ).table  # fmt: skip
+    hidden = list(range(table.encoder.layout.width))
+    alone = Configuration("log", "boosted_trees", {"log_target": True, "hidden": hidden}, ("text_sums",))
+
+    entry = UnitFitter(table, Ledger(tmp_path)).fit(
+        Unit(alone, 0, 0), deadline=Deadline.after(600), threads=1, watch=nobody
+    )
+
+    found = np.log(entry.scores[:, 0])
+    assert np.corrcoef(found, true[np.sort(table.judging(0))])[0, 1] > 0.9
