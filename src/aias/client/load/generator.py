@@ -23,9 +23,11 @@ from typing import Final
 from aias.client.load.answer import BadAnswer
 from aias.client.load.clock import exact_sleeps
 from aias.client.load.connection import Connection
+from aias.client.load.descriptors import room_for
 from aias.client.load.result import Plan, Result
 from aias.client.load.schedule import poisson
 from aias.client.load.target import Target
+from aias.core.errors import UserError
 
 CONNECTIONS_MAX: Final = 1_024
 """Of an open loop. A request that finds all of them busy waits, and the wait counts."""
@@ -51,10 +53,16 @@ def put_load(
     tick: Tick | None = None,
     connections_max: int | None = None,
 ) -> Result:
-    """Send requests as planned and wait for the answers. Setting `stop` ends it early with the result so far."""
+    """Send requests as planned and wait for the answers. Setting `stop` ends it early with the result so far. Raises
+    `UserError` where there may not be so many connections."""
+    most, least = (connections_max or CONNECTIONS_MAX, 1) if plan.rate is not None else (plan.connections,) * 2
     with ExitStack() as held:
         held.enter_context(exact_sleeps())
-        run = _Run(target, plan, stop or Stop(), tick or _nobody, connections_max or CONNECTIONS_MAX)
+        room = held.enter_context(room_for(most))
+        if room < least:
+            said = f"{least:,} connections are wanted, and this process may open {room:,} more files"
+            raise UserError(said, hint="ask for fewer, or allow more: `ulimit -n`")
+        run = _Run(target, plan, stop or Stop(), tick or _nobody, room)
         held.callback(run.close)
         if gc.isenabled():
             held.callback(gc.enable)
@@ -73,7 +81,7 @@ class _Run:
         self._target, self._plan, self._stop, self._tick = target, plan, stop, tick
         self._requests = itertools.cycle(target.requests)
         self._closed_loop = plan.rate is None
-        self._most = plan.connections if self._closed_loop else connections_max
+        self._most = connections_max
         self._connections: set[Connection] = set()
         self._idle: deque[Connection] = deque()
         self._waiting: deque[float] = deque()
