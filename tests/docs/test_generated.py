@@ -65,3 +65,11 @@ def test_every_technique_is_written_about(name: str) -> None:
 def test_every_key_of_a_manifest_is_written_about(kind: type) -> None:
     told = (DOCS / "artifact.md").read_text("utf-8").partition("## The manifest")[2].partition("\n## ")[0]
     assert not [each.name for each in fields(kind) if f"`{each.name}`" not in told]
+
+
+def test_every_reason_that_a_server_counts_is_written_about_and_no_other() -> None:
+    said = "".join(path.read_text("utf-8") for path in sorted((ROOT / "src/aias/serving").rglob("*.py")))
+    counted = set(re.findall(r'"(serving\.[a-z-]+)"', said)) - {"serving.protocols"}
+    named = {each for page in PAGES for each in re.findall(r"`(serving\.[\w.-]+)`", page.read_text("utf-8"))}
+
+    assert counted == named - {"serving.py"}
