@@ -33,7 +33,7 @@ ENVIRONMENT: Final = {
     "AIAS_HOME": "Where models, keys and endpoints are kept. By default `~/.aias`.",
     "AIAS_FAILPOINT": "For tests only: the step at which this process is killed or fails (`core/failpoints.py`).",
     "AIAS_TEACHER_KEY": "The key of the service that `--teacher` names; sent over TLS or to this machine only.",
-    "AIAS_KEY": "The key that `aias bench` asks with; also the name that the examples give to a key in a shell.",
+    "AIAS_KEY": "The key that `aias bench` sends. The examples also keep a key in it.",
 }
 """Every variable that the sources name; a new one fails here until it has its sentence."""
 
@@ -67,10 +67,10 @@ def errors() -> str:
         "Every error has a code that never changes, a message and, where something can be done, a hint. The command\n"
         "line "
         'writes them to stderr (with `--json` as `{"error": {"code", "message", "hint"}}`) and ends with the\n'
-        "status below; the server answers with the status of HTTP; Python raises a subclass of\n"
+        "exit status below; the server answers with the HTTP status; Python raises a subclass of\n"
         "`aias.core.errors.AiasError`.\n\n"
         f"{EXIT_STATUSES}\n\n"
-        "Errors without a status of HTTP do not occur over HTTP, or are answered as `aias.failed`; the server's log\n"
+        "Errors without an HTTP status do not occur over HTTP, or are answered as `aias.failed`; the server's log\n"
         "has the cause.\n\n"
         "| code | exit | HTTP | when |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
@@ -208,7 +208,7 @@ def settings() -> str:
     limits = [f"| `{name}` | {shown} | {reason} |" for name, shown, reason in _limits()]
     return (
         f"# Settings and limits\n\n{BY}\n"
-        "A flag beats the environment, which beats the default. The flags are in [cli.md](cli.md).\n\n"
+        "Options are in [cli.md](cli.md); an option beats a variable of the environment, which beats the default.\n\n"
         "## Environment\n\n| variable | what it says |\n|---|---|\n" + "\n".join(variables) + "\n\n"
         "## Limits\n\nEvery limit has a reason; all of them are in `src/aias/core/limits.py`.\n\n"
         "| limit | value | why |\n|---|---|---|\n" + "\n".join(limits) + "\n"

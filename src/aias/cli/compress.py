@@ -38,13 +38,13 @@ LATE_SHOWN: Final = 3
 @click.option("--latency", help="The most that a row may take: 100us, 1ms.")
 @click.option("--size", "size_max", help="The most that the graph and its tables may take: 300kB, 5MB.")
 @click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
-@click.option("--data", help="The file it was trained on, if that has moved; for an imported version, any rows.")
+@click.option("--data", help="The file it was trained on, if that has moved; for an imported version, rows that judge.")
 @click.option("--test", help="The test file that it was measured on, if that has moved.")
-@click.option("--split", help="Of an imported version's rows, which belong together: group:COLUMN.")
+@click.option("--split", help="Which rows given for an imported version belong together: group:COLUMN.")
 @click.option("--unlabelled", help="A file of more rows to teach with; they need no labels.")
 @click.option("--encoding", help="The encoding of these files, such as gb18030; detected by default.")
 @click.option(
-    "--callers", type=int, default=4, show_default=True, help="How many callers at once, when it is timed under load."
+    "--callers", type=int, default=4, show_default=True, help="How many callers ask at once when it is timed."
 )
 @click.option("--technique", "techniques", multiple=True, help="Try only this technique; can be repeated.")
 @option_json

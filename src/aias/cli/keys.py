@@ -26,14 +26,15 @@ def keys() -> None:
 
 option_quotas = click.option(
     "--quota", "quotas", multiple=True,
-    help="`100/second`, `5000 rows/hour burst 20000`, `1000000 rows/month`; can be repeated.",
+    help="A limit such as `100/second`, `5000 rows/hour burst 20000` or `1000000 rows/month`; can be repeated.",
 )  # fmt: skip
 
 
 @keys.command()
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, default=("predict",), show_default=True,
-              type=click.Choice(["predict", "read", "admin"]), help="Can be repeated.")  # fmt: skip
+              type=click.Choice(["predict", "read", "admin"]),
+              help="predict: ask endpoints; read: metrics and lists; admin: changes. Can be repeated.")  # fmt: skip
 @click.option("--days", type=click.IntRange(1, 3650), help="Let it expire after this many days.")
 @click.option("--tenant", default="", help="The tenant that it belongs to, whose quotas its keys share.")
 @option_quotas

@@ -63,7 +63,7 @@ class Once(click.Command):
         _, _, given = self.make_parser(ctx).parse_args(args=list(args))
         for each in given:
             if isinstance(each, click.Option) and not (each.multiple or each.is_flag) and given.count(each) > 1:
-                raise click.UsageError(f"{each.opts[0]} is given twice; only one can hold", ctx)
+                raise click.UsageError(f"{each.opts[0]} is given twice; give it once", ctx)
         return super().parse_args(ctx, args)
 
 

@@ -35,12 +35,14 @@ from aias.core.quantities import size
 @click.option("--encoding", help="The encoding of the files, such as gb18030; detected by default.")
 @click.option("--learner", "learners", multiple=True, help="Try only this learner; can be repeated.")
 @click.option("--class-weights", help="How much rows of a class count while fitting: balanced, or yes=5,no=1.")
-@click.option("--teacher", help="Who labels the rows that have no target: a version, or an address.")
-@click.option("--teacher-model", default="", help="The model to use of a chat service.")
-@click.option("--teacher-calls", default=1_000, show_default=True, help="The most calls to make to a service.")
+@click.option("--teacher", help="What labels the rows that have no target: a version, or an address.")
+@click.option("--teacher-model", default="", help="Which model of a chat service to ask.")
+@click.option("--teacher-calls", type=int, help="The most calls to make to a service.  [default: 1000]")
 @click.option("--unlabelled", help="A file of more rows to ask the teacher about.")
-@click.option("--synthetic", default=0.0, help="How many synthetic rows the teacher labels too, times the real ones.")
-@click.option("--temperature", default=1.0, help="Above 1, the teacher's probabilities are made more alike.")
+@click.option(
+    "--synthetic", default=0.0, help="Synthetic rows for the teacher to label, too: 2 for twice as many as real ones."
+)
+@click.option("--temperature", default=1.0, help="Above 1, makes the teacher's probabilities more alike.")
 @click.option("--classes", help="The labels that the teacher may give, if the rows do not show them all: spam,ham.")
 @click.option("--instructions", default="", help="What else to tell a chat service, such as what the labels mean.")
 @click.option(
@@ -65,7 +67,7 @@ def train(
     class_weights: str | None,
     teacher: str | None,
     teacher_model: str,
-    teacher_calls: int,
+    teacher_calls: int | None,
     unlabelled: str | None,
     synthetic: float,
     temperature: float,
@@ -91,17 +93,21 @@ def train(
         raise click.UsageError(f"Missing option '--target'. `aias data check {shlex.quote(file)}` shows the columns.")
     from aias.client.train import train as run
     from aias.core.quantities import seconds_of
-    from aias.teaching.teacher import Teacher
+    from aias.teaching.teacher import CALLS, Teacher
 
     named = tuple(part.strip() for part in classes.split(",")) if classes else ()
+    calls = CALLS if teacher_calls is None else teacher_calls
     asked = Teacher(
-        teacher, teacher_model, named, instructions, teacher_calls, unlabelled=unlabelled, synthetic=synthetic,
+        teacher, teacher_model, named, instructions, calls, unlabelled=unlabelled, synthetic=synthetic,
         temperature=temperature,
     ) if teacher else None  # fmt: skip
-    if asked is None and (teacher_model or named or instructions or unlabelled or synthetic or temperature != 1):
-        raise click.UsageError(
-            "--teacher-model, --classes, --instructions, --unlabelled, --synthetic and --temperature need a --teacher"
-        )
+    for_a_teacher = {
+        "--teacher-model": teacher_model, "--teacher-calls": teacher_calls is not None, "--unlabelled": unlabelled,
+        "--synthetic": synthetic, "--temperature": temperature != 1, "--classes": named, "--instructions": instructions,
+    }  # fmt: skip
+    if asked is None and any(for_a_teacher.values()):
+        given = [option for option, value in for_a_teacher.items() if value]
+        raise click.UsageError(f"only with --teacher, which labels the rows: {', '.join(given)}")
 
     with Progress(as_json=as_json, seconds=seconds_of(seconds)) as watch, interruptible() as stop:
         model = run(

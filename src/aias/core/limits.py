@@ -84,15 +84,15 @@ BODIES_BYTES_MAX: Final = 256 << 20
 """All bodies being read or answered at one time; decoded they take more."""
 
 PAYER_SHARE: Final = 0.75
-"""Of the room for bodies, of connections whose bodies are to come, and of gRPC's calls and the messages that it reads,
-open streams counted with these: for those of one key or tenant, or without a key of one address. Of all connections
-too, once others want some. Whatever it does with them, others find some."""
+"""The most that one key or tenant, or without a key one address, may have of the room for bodies, of the connections
+whose bodies are to come, of gRPC's calls, and of the messages that it reads (open streams included); once others want
+some, of all connections too. Whatever it does with its share, others find some."""
 
 UNREAD_BYTES_MAX: Final = 256 << 20
-"""Answers that their callers do not read, beyond 64 KiB each: over it those are cut that have not read for longest."""
+"""All answers that callers do not read, beyond 64 KiB each; above it, those who have not read for longest are cut."""
 
 UNREAD_SECONDS_MAX: Final = 60.0
-"""How long a caller may read nothing of an answer that waits for it, until it is cut; who reads slowly is not."""
+"""How long a caller may read nothing of an answer that waits for it before it is cut; one that reads slowly is not."""
 
 INLINE_SECONDS_MAX: Final = 0.005
 """What a request may take on the event loop; every other connection waits for it."""
@@ -101,7 +101,7 @@ INLINE_ROW_SECONDS_MAX: Final = 0.001
 """A model that takes longer per row always runs in a thread; beside that the hop of some 20 µs does not matter."""
 
 WAITING_REQUESTS_MAX: Final = 1_024
-"""Requests of one key or tenant waiting for their turn, its share where others wait too; further ones are refused."""
+"""Requests of one key or tenant that may wait for their turn (its share, if others wait too); more are refused."""
 
 OBJECTIVE_SECONDS: Final = 1.0
 """What a run, and the wait for it, should take at most; people do not wait longer, so a longer queue serves nobody."""
@@ -113,8 +113,8 @@ LOOP_SECONDS_MAX: Final = 10.0
 """A run on the event loop takes milliseconds; one that takes this long is ended with its worker, as all others wait."""
 
 LOADING_SECONDS_MAX: Final = 240.0
-"""Of loading and trying out one version, time without a processor not counted: the largest take a few seconds. What
-never ends keeps a processor and the place of others. Two such ends are within what a version is judged by."""
+"""For loading and trying out one version, not counting time without a processor: the largest take a few seconds. A load
+that never ends keeps a processor and the place of others. Two such ends quarantine a version."""
 
 BATCH_ROWS_MAX: Final = 1_024
 """Rows in one run, from one or several callers; bounds the memory of its tensors."""
@@ -155,17 +155,17 @@ CACHE_RUNS_MIN: Final = 50.0
 """How many look-ups a run must take for its answer to be cached: a request not sent before loses a fiftieth at most."""
 
 LINGER_SECONDS_MAX: Final = 2.0
-"""How long a refused client may send nothing more before its connection is closed, so that it can read the refusal; who
-goes on sending has `BODY_IDLE_SECONDS_MAX`. And, when the server stops, how long one that was answered may ask once
-more."""
+"""How long a refused client may send nothing more before its connection is closed, so that it can read the refusal; one
+that goes on sending has `BODY_IDLE_SECONDS_MAX`. Also how long, when the server stops, a client that was answered may
+ask once more."""
 
 LOADS_MAX: Final = 2
-"""Models that are loaded at one time, so that a slow load keeps out no other; each takes a core, and memory that is
-counted only when it is there."""
+"""Models that are loaded at one time, so that a slow load does not hold up the others; each takes a core, and memory
+that is counted only once it is taken."""
 
 MEMORY_SHARE: Final = 0.5
 """Share of the machine's or container's memory for the models of `aias serve`; the rest is for requests and others."""
 
 FOREIGN_BYTES_MAX: Final = 4 << 30
-"""Of memory for what graphs that were made elsewhere compute, all of a process together. They were tried with as much;
-by arithmetic on the number of rows one that was written to do harm can ask for more, for some numbers alone."""
+"""Memory for what imported graphs compute, all of a process together. They were tried with as much; a graph that was
+written to do harm can ask for more at some numbers of rows, since sizes may be computed from that number."""

@@ -23,7 +23,7 @@ State = Mapping[str, npt.NDArray[Any]]
 
 
 class SettingRefused(UserError):
-    """A learner has no such setting, or it cannot be that."""
+    """A learner has no such setting, or the setting cannot have that value."""
 
     code = "learners.setting-refused"
 

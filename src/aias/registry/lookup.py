@@ -39,7 +39,9 @@ def version_in(transaction: Transaction, ref: Ref) -> Version:
     numbers = [number for _, number, *_ in versions.listed(transaction, ref.name)]
     if numbers:
         raise UnknownVersion(f"there is no version {ref}", hint=f"`{ref.name}` has {_numbers(numbers)}")
-    raise UnknownVersion(f"there is no model `{ref.name}`", hint=_near(ref.name, versions.model_names(transaction)))
+    known = versions.model_names(transaction)
+    hint = _near(ref.name, known, first="aias train FILE --target COLUMN")
+    raise UnknownVersion(f"there is no model `{ref.name}`", hint=hint)
 
 
 def endpoint_in(transaction: Transaction, name: str) -> Endpoint:
@@ -47,16 +49,16 @@ def endpoint_in(transaction: Transaction, name: str) -> Endpoint:
     if row is not None:
         return Endpoint(*row)
     known = [each for each, *_ in endpoints.listed(transaction)]
-    raise UnknownEndpoint(f"there is no endpoint `{name}`", hint=_near(name, known))
+    raise UnknownEndpoint(f"there is no endpoint `{name}`", hint=_near(name, known, first="aias deploy MODEL"))
 
 
 def quoted(names: list[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _near(name: str, known: list[str]) -> str:
+def _near(name: str, known: list[str], *, first: str) -> str:
     if not known:
-        return "there is none yet"
+        return f"there is none yet: `{first}` makes the first"
     if near := did_you_mean(name, known):
         return near
     more = "" if len(known) <= 5 else f" and {len(known) - 5} more"

@@ -80,7 +80,7 @@ def check(runtime: OnnxRuntime, recorded: bytes, *, moved: bool = False) -> int:
         raise OtherAnswers(
             f"it answers {len(golden.rows)} golden rows otherwise than when it was published: {wrong} labels differ, "
             f"scores by up to {apart:.2g}",
-            hint="its files are sound, so this processor or a library computes otherwise; compare `aias evaluate` here",
+            hint="its files are sound, so this processor or a library differs; compare `aias evaluate` here",
         )
     return len(golden.rows)
 

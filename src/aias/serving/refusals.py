@@ -103,7 +103,7 @@ class BadBody(Refusal):
 
 
 class BadParameter(Refusal):
-    """A field of the request cannot be what it is.
+    """A field of the request has a value that it cannot have.
 
     `param`: the field, where it is one.
     """

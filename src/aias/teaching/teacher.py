@@ -23,12 +23,12 @@ class Teacher:
     - `source`: a version such as `"big@2"`, the address of an endpoint of Aias (`.../predict/NAME`) or of a model on an
       Open Inference v2 server (`.../v2/models/NAME`), or of a chat service that speaks OpenAI's API (`.../v1`)
     - `model`: which of a chat service's models; the key comes from `AIAS_TEACHER_KEY` in the environment
-    - `classes`: the labels that it may give, where rows do not show them all
-    - `instructions`: what a chat service is told besides: what the labels mean
-    - `calls`: how many calls of a service it may cost
+    - `classes`: the labels that it may give, if the rows do not show them all
+    - `instructions`: what else to tell a chat service, such as what the labels mean
+    - `calls`: the most calls to make to a service
     - `unlabelled`: more rows of the same columns to ask about
-    - `synthetic`: how many synthetic rows to ask about, times the real ones
-    - `temperature`: above 1, and what a teacher is less sure of counts more
+    - `synthetic`: synthetic rows to ask about, too: 2 makes twice as many as there are real rows
+    - `temperature`: above 1, makes the teacher's probabilities more alike
 
     Raises `UserError` for what cannot be asked.
     """

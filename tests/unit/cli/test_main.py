@@ -56,6 +56,16 @@ def test_an_option_that_holds_one_value_is_not_given_twice(run: Run, said: str, 
     assert (done.status, f"{twice} is given twice" in done.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "option", ["--teacher-model m", "--teacher-calls 5", "--synthetic 2", "--temperature 2", "--classes a,b"]
+)
+def test_an_option_for_a_teacher_without_one_is_refused(run: Run, option: str) -> None:
+    done = run("train", "no.csv", "--target", "y", *option.split())
+
+    assert done.status == 2
+    assert done.err.splitlines()[-1].endswith(f"only with --teacher, which labels the rows: {option.partition(' ')[0]}")
+
+
 def test_an_option_that_can_be_repeated_is(run: Run) -> None:
     done = run(*["train", "no.csv", "--target", "y", "--learner", "linear", "--learner", "nearest", "--json", "--json"])
 
@@ -98,7 +108,7 @@ def test_an_error_is_a_message_a_hint_and_a_code_on_stderr(run: Run, empty_home:
     assert not done.out
     assert done.err.splitlines() == [
         "error: there is no model `nobody`",
-        "hint: there is none yet",
+        "hint: there is none yet: `aias train FILE --target COLUMN` makes the first",
         "(registry.unknown-version)",
     ]
 
