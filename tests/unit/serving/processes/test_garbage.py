@@ -24,12 +24,10 @@ THREADS = replace(BOUNDS, inline_row_seconds=1e-12)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _of_this_file() -> Iterator[None]:
+def _of_this_file() -> None:
     """What was there before is not looked through again and again."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture
@@ -155,7 +153,6 @@ def test_it_looks_by_the_clock_at_what_is_new_and_now_and_then_at_all(monkeypatc
             assert seconds == LOOK_SECONDS
             work(*given)
     finally:
-        gc.unfreeze()
         gc.set_threshold(*before)
 
     assert Counter(looks) == {1: 2 * garbage.ALL_EVERY - 2, 2: 2}
