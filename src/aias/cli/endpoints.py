@@ -313,8 +313,8 @@ def _who(registry: "Registry", trial: "Trial", revision: int) -> str:
     if len(theirs) in (0, len(good)):
         said += ". As only one of the two versions is asked, --max-errors and --max-latency alone can roll it back"
     return (
-        f"Each key always gets the same version, and {said}. With `--sticky request` each request is assigned by "
-        "itself, with the header `X-Aias-Sticky` by the header's value."
+        f"Each key always gets the same version, and {said}. `--sticky request` assigns each request by itself, "
+        "and the header `X-Aias-Sticky` assigns a request by its value."
     )
 
 
@@ -365,7 +365,7 @@ def _row(trial: "Trial", held: str | None = None) -> tuple[str, ...]:
         fares = f"{seen.errors.bad} failed; live {seen.errors.live_bad} of {seen.errors.live_asked:,}; "
         fares += f"slow {seen.slow.bad} of {seen.slow.asked:,}, live {seen.slow.live_bad} of {seen.slow.live_asked:,}"
         if not (seen.errors.asked or seen.slow.asked):
-            fares = "no answer yet beside one of the live version"
+            fares = "no answer yet to compare with the live version"
         elif not seen.slow.asked:
             fares = fares.partition("; slow")[0] + "; too few yet to say what is slow"
         if seen.alone.asked:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-NOT_KNOWN: Final = "it was imported, and what it was fitted from is not known"
+NOT_KNOWN: Final = "it was imported, and the rows that it was fitted on are not known"
 
 SECONDS: Final = ("int8", "static_embeddings", "static_windows")
 """Techniques that come first: what keeps its heads, fits nothing and is the likeliest to be certified; and those that

@@ -73,7 +73,7 @@ class Point:
         if self.flips is None:
             return ""
         every, lost = self.flips.all, self.flips.lost
-        said = f"{every.rows:,} of {every.of:,} answers are others now (at most {100 * every.high:.2g} %)"
+        said = f"{every.rows:,} of {every.of:,} answers have changed (at most {100 * every.high:.2g} %)"
         said += f", {lost.rows:,} of them were right before (at most {100 * lost.high:.2g} %)"
         gap = self.calibration_gap
         return said if gap is None else f"{said}; probabilities are off by {digits(gap)} on average"

@@ -154,7 +154,7 @@ class Job:
             able = tuple(name for name in self.techniques if name in known)
             named = ", ".join(name.replace("_", " ") for name in self.techniques if name not in able)
             if named:
-                self.fallen.append(Point("what fits again what it is made of", "", FELL, f"{why}: {named}"))
+                self.fallen.append(Point("techniques that fit its parts again", "", FELL, f"{why}: {named}"))
         able = tuple(sorted(able, key=lambda name: name not in SECONDS))
         proposed = {name: self._proposals(name) for name in able if name not in LAST}
         trials = [

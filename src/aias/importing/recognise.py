@@ -31,7 +31,7 @@ PACKED: Final[dict[tuple[bytes, ...], Callable[[], Any]]] = {
 """What joblib packs pickles in, and people other files: how it begins, and what unpacks it."""
 
 EXPORTS: Final = {
-    "LightGBM, pickled": "save it natively: model.booster_.save_model('model.txt'), of a Booster model.save_model(...)",
+    "LightGBM, pickled": "save it natively: model.booster_.save_model('model.txt'), or booster.save_model(...)",
     "XGBoost, pickled": "save it natively: model.save_model('model.ubj'), then import that",
     "CatBoost, pickled": "save it natively: model.save_model('model.cbm'), then import that",
     "scikit-learn or joblib": "export it: skl2onnx.to_onnx(model, rows[:1]), then import model.onnx",

@@ -189,7 +189,7 @@ class WrongMethod(Refusal):
 
 def wrong_method(methods: str) -> WrongMethod:
     """`methods`: those that the path takes."""
-    fault = WrongMethod(f"this path takes {methods}", hint="ask with that method; docs/http.md has every route")
+    fault = WrongMethod(f"this path takes {methods}", hint="use one of these; docs/http.md has every route")
     fault.headers = ((b"allow", methods.encode()),)
     return fault
 

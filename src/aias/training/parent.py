@@ -216,8 +216,8 @@ def rows_of(
     if source is None and parent.imported:
         raise UserError(
             f"{parent.ref} was imported, so the rows that it was trained on are not known",
-            hint="give rows with `--data FILE` or `data=table`, with labels if there are any, best such as it was not "
-            "trained on",
+            hint="give rows with `--data FILE` or `data=table`, with labels if there are any, preferably rows "
+            "that it was not trained on",
         )
     if parent.imported:
         column = _grouping(split)

@@ -232,3 +232,7 @@ def test_without_a_server_nothing_can_be_released(run: Run, churn_home: Registry
 
     assert refused.status == 3 and "no server of this home runs" in refused.err
     assert run("endpoints", "--json").json[0]["held"] == {}
+
+
+def test_a_bound_for_a_canary_without_one_names_the_option(run: Run, churn_home: Registry) -> None:
+    assert "`--canary 5%`" in run("deploy", "churn@2", "--max-errors", "5%").err

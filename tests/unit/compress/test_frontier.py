@@ -106,7 +106,7 @@ def test_large_numbers_are_written_as_people_write_them():
 
 def test_answers_that_change_are_told_where_people_read(capsys: pytest.CaptureFixture[str]):
     said = (
-        f"{SMALL.name}: 1 of 2 answers are others now (at most 97 %), 1 of them were right before (at most 97 %); "
+        f"{SMALL.name}: 1 of 2 answers have changed (at most 97 %), 1 of them were right before (at most 97 %); "
         "probabilities are off by 0.01 on average"
     )
 

@@ -144,7 +144,10 @@ def beside(
     if canary is not None and shadow is not None:
         raise BadTrial("canary or shadow: one of them", hint="a shadow answers nobody")
     if guarded and canary is None:
-        raise BadTrial("only a canary is watched over and promoted", hint="give it a share of the callers as canary")
+        raise BadTrial(
+            "only a canary is watched over and promoted",
+            hint="`--canary 5%`, or `canary=0.05`, gives it a share of the callers",
+        )
     if canary is not None:
         return "canary", canary
     if shadow is not None:
