@@ -15,7 +15,7 @@ import pytest
 import aias
 from aias.compress import distillation, job
 from aias.compress.context import Context, open_context
-from aias.compress.techniques import distill_network
+from aias.compress.techniques import distill, distill_network
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.core.schema import Field
@@ -95,3 +95,10 @@ def soon() -> Iterator[pytest.MonkeyPatch]:
         patched.setattr(job, "TIMED_SECONDS", job.TIMED_SECONDS / 25)
         patched.setattr(job, "TIMED_AGAIN_SECONDS", job.TIMED_AGAIN_SECONDS / 25)
         yield patched
+
+
+def small_students(patched: pytest.MonkeyPatch) -> None:
+    """Of 100 trees in place of 400."""
+    whole = replace(distill.WHOLE, trees=100)
+    half = replace(whole, trees=50, of=100, again=True)
+    patched.setattr(distill, "SIZES", (whole, half, distill.SIZES[-1]))

@@ -13,7 +13,7 @@ from aias.core.schema import Schema
 from aias.data.read import read
 from aias.teaching.seen import seen
 from aias.training.parent import Parent, rows_of
-from compression_contexts import soon
+from compression_contexts import small_students, soon
 
 lightgbm: Any = pytest.importorskip("lightgbm")
 
@@ -31,6 +31,11 @@ def _soon() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def _small_students(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_students(monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def parent(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
     home = tmp_path_factory.mktemp("home")
@@ -41,6 +46,7 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
     return aias.import_model(home / "amounts.txt", like=held, target="y", home=home)
 
 
+@pytest.mark.usefixtures("_small_students")
 def test_an_imported_version_teaches_a_smaller_one(parent: aias.Model) -> None:
     found = parent.compress(max_loss="20%", time="600s", data=rows()[0], inline=True)
 
@@ -62,6 +68,7 @@ def test_an_imported_version_teaches_a_smaller_one(parent: aias.Model) -> None:
     assert seen(parent.manifest, judges, home=home) == 0  # nobody knows
 
 
+@pytest.mark.usefixtures("_small_students")
 def test_rows_that_belong_together_certify_together(parent: aias.Model) -> None:
     who = np.repeat(np.arange(300), 5)
     held = rows()[0] | {"who": who.tolist()}

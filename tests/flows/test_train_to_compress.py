@@ -27,14 +27,13 @@ from aias.core.events import Event
 from aias.core.host import host
 from aias.core.schema import Schema
 from aias.data.read import read
-from aias.learners import boosted_trees
 from aias.registry.registry import Registry
 from aias.runtimes import arrival
 from aias.runtimes.golden import GOLDEN, ROWS
 from aias.serving.versions.loading import made_from
 from aias.teaching.seen import seen
 from aias.training.parent import NoTime, Parent
-from compression_contexts import soon
+from compression_contexts import small_students, soon
 
 
 def amounts(rows: int = 1_500) -> pl.DataFrame:
@@ -46,20 +45,14 @@ def amounts(rows: int = 1_500) -> pl.DataFrame:
     return pl.DataFrame({"a": a, "b": b, "colour": colour, "y": y})
 
 
+LEARNERS = {"boosted_trees": {"rounds": 120, "num_leaves": 15}, "extra_trees": {"trees": 30}}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _soon() -> Iterator[None]:
-    """Of trees there are 300 at most."""
     with soon() as patched:
-        patched.setattr(boosted_trees, "ROUNDS_MAX", 300)
+        small_students(patched)
         yield
-
-
-@pytest.fixture
-def _small_students(monkeypatch: pytest.MonkeyPatch) -> None:
-    """100 trees in place of 400."""
-    whole = replace(distill.WHOLE, trees=100)
-    half = replace(whole, trees=50, of=100, again=True)
-    monkeypatch.setattr(distill, "SIZES", (whole, half, distill.SIZES[-1]))
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +65,7 @@ def parent(home: Path) -> aias.Model:
     file = home / "amounts.csv"
     amounts().write_csv(file)
     trained = aias.train(
-        file, target="y", name="amounts", time="600s", folds=4, learners=("boosted_trees",), search=False, inline=True,
-        home=home,
+        file, target="y", name="amounts", time="600s", folds=4, learners=LEARNERS, search=False, inline=True, home=home,
     )  # fmt: skip
     return trained.quality
 
@@ -192,7 +184,6 @@ def test_without_what_it_was_made_from_a_compressed_version_cannot_be_judged(tmp
         aias.load(str(version), home=tmp_path).compress(inline=True)
 
 
-@pytest.mark.usefixtures("_small_students")
 def test_rows_without_labels_are_taught_on_and_certify_nothing(home: Path, parent: aias.Model) -> None:
     told: list[Event] = []
 
@@ -225,7 +216,6 @@ def test_a_second_run_on_the_same_rows_says_what_that_does_to_the_risk(
     assert client._place(parent).read_bytes() == before  # what was not published is not said to be
 
 
-@pytest.mark.usefixtures("_small_students")
 def test_rows_that_judge_are_not_taught_on_besides(parent: aias.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Event] = []
     taught, extra = distill.taught, set[int]()
@@ -268,7 +258,6 @@ def test_what_was_not_taught_does_not_need_the_rows_without_labels_again(parent:
     assert child.compress(techniques=("smaller_model",), **settings).frontier.ref == child.ref
 
 
-@pytest.mark.usefixtures("_small_students")
 def test_a_run_that_was_broken_off_does_not_take_what_other_rows_taught(
     parent: aias.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,7 +282,6 @@ def test_a_run_that_was_broken_off_does_not_take_what_other_rows_taught(
         assert set(made) == {str(size) for size in distill.SIZES}
 
 
-@pytest.mark.usefixtures("_small_students")
 def test_a_run_that_was_broken_off_goes_on_where_it_was(
     home: Path, parent: aias.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,7 +309,6 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(
     assert not set(again) & set(made[:searched])
 
 
-@pytest.mark.usefixtures("_small_students")
 def test_a_run_that_was_stopped_goes_on_where_it_was(parent: aias.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     searched: list[str] = []
@@ -363,18 +350,10 @@ def test_where_there_was_no_time_it_says_so_and_is_no_bad_input(parent: aias.Mod
 def test_where_the_rows_cannot_prove_it_nothing_is_published_and_it_says_why(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     frame = pl.DataFrame({"a": rng.normal(size=300), "b": rng.normal(size=300), "y": rng.choice(["n", "y"], 300)})
-    learners = ("boosted_trees",)
     model = aias.train(
-        frame,
-        target="y",
-        name="noise",
-        time="600s",
-        folds=4,
-        learners=learners,
-        search=False,
-        inline=True,
+        frame, target="y", name="noise", time="600s", folds=4, learners=LEARNERS, search=False, inline=True,
         home=tmp_path,
-    )
+    )  # fmt: skip
 
     found = model.compress(data=frame, time="600s", inline=True)
 

@@ -31,6 +31,7 @@ def drawn(rng, shape, rows, differing):
     return np.where(rng.random(rows) < differing / rows, SHAPES[shape](rng.uniform(1e-9, 1, rows)), 0.0)
 
 
+@cache
 def scale_of(shape):
     """The mean of a row that differs, and the root of the mean of its square."""
     u = (np.arange(1_000_000) + 0.5) / 1_000_000
