@@ -13,7 +13,10 @@ from aias.training.forms import NEAR_ENOUGH, STRETCHED, Forms
 from aias.training.train import Recipe, train
 
 LEARNERS = {"boosted_trees": {"rounds": 60}, "extra_trees": {"trees": 30}}
-RECIPE = Recipe(target="y", name="m", seconds=600, learners=LEARNERS, search=False, folds=3, latency_us=None)
+RECIPE = Recipe(
+    target="y", name="m", seconds=600, learners=tuple(LEARNERS), learner_settings=LEARNERS, search=False, folds=3,
+    latency_us=None,
+)  # fmt: skip
 
 
 def rows(count: int = 300) -> dict[str, list[object]]:
@@ -57,7 +60,7 @@ def test_a_graph_that_is_the_other_form_s_to_the_byte_is_proved_once(monkeypatch
         return prove(*given, **named)
 
     monkeypatch.setattr(finish, "_prove", noted)
-    recipe = replace(RECIPE, learners={learner: LEARNERS[learner]}, latency_us=1e6)
+    recipe = replace(RECIPE, learners=(learner,), latency_us=1e6)
     found = train(read(rows(), target="y"), recipe, inline=True)
     quality, serving = found.quality, found.serving
     assert len(proved) == proofs
@@ -120,7 +123,7 @@ def test_a_card_without_plots_says_why(monkeypatch) -> None:
 
 def test_the_libraries_of_the_members_are_among_those_of_a_version() -> None:
     pytest.importorskip("xgboost")
-    recipe = replace(RECIPE, learners={"xgboost": {"rounds": 3}, "linear": {}}, folds=1)
+    recipe = replace(RECIPE, learners=("xgboost", "linear"), learner_settings={"xgboost": {"rounds": 3}}, folds=1)
 
     made = train(read(rows(100), target="y"), recipe, inline=True).serving.manifest
 
