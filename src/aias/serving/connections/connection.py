@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import httptools
 
-from aias.serving.connections.fast_path import FastPath
+from aias.serving.connections.fast_path import PIECE_BYTES, FastPath, Flow
 from aias.serving.connections.read_budget import ReadBudget
 from aias.serving.connections.targets import taken_apart
 from aias.serving.connections.timeouts import ANSWER, BODY, HEAD, IDLE, LINGER
@@ -61,7 +61,7 @@ class Connection(FastPath):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._line, self._answers = transport, OneWrite(transport, ends=self._ends_early)
+        self._line, self._answers, self.flow = transport, OneWrite(transport, ends=self._ends_early), Flow(transport)
         self.transport = self._answers  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -116,7 +116,7 @@ class Connection(FastPath):
     @property
     def at_rest(self) -> bool:
         """Whether all that has come is answered, and nothing has begun since."""
-        return self._phase is IDLE
+        return self._phase is IDLE and not self._behind
 
     @property
     def is_over(self) -> bool:
@@ -126,7 +126,7 @@ class Connection(FastPath):
     @property
     def is_answering(self) -> bool:
         """Whether a whole request waits for its answer, or a part of an answer has gone out."""
-        if self._is_waiting or self._behind or self.transport.get_write_buffer_size():
+        if self._is_waiting or (self._behind and not self.is_over) or self.transport.get_write_buffer_size():
             return True
         if self.cycle is None or self.cycle.response_complete:
             return False
@@ -155,6 +155,8 @@ class Connection(FastPath):
             data = self._skip(data)
             if not data:
                 return
+        if (self.pipeline or len(data) > PIECE_BYTES) and self._holds(data):
+            return
         if (self._phase is IDLE or not self._heard) and self._is_free and not (self.skip or self._stops):
             if self._answer_again(data):
                 return
@@ -355,14 +357,15 @@ class Connection(FastPath):
         elif self.pipeline:
             # What waited for us to finish starts its clock now.
             self._began_at = self._moved_at
-            self.flow.resume_reading()
             cycle, app = self.pipeline.pop()
+            if not self.pipeline:
+                self._read_on()
             cycle.scope["came_at"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
             self._start_asgi_task(cycle, app)
         elif self._phase is BODY or self._answers.said_close:
             self._linger()
         else:
-            self.flow.resume_reading()
+            self._read_on()
             if self._phase is ANSWER:
                 self._phase = IDLE
 
