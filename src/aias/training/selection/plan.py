@@ -23,7 +23,7 @@ from aias.training.selection.configuration import ALL, Configuration, Unit
 from aias.training.selection.fit_seconds import FitSeconds, allowed
 from aias.training.selection.members import Member, member_of
 from aias.training.selection.screening import Stage, by_promise, judging_folds
-from aias.training.selection.trial import Trial, is_whole, left_before, patience, shared_settings, unended
+from aias.training.selection.trial import Trial, is_whole, left_before, paced, patience, shared_settings, unended
 from aias.training.table import Table
 
 START_SECONDS_MIN: Final = 0.2
@@ -276,7 +276,7 @@ class Plan:
             return False
         if not self._paces:  # the first is begun, however little time there is
             return True
-        guessed = self._stage is Stage.OPENING and not self._paces.knows(configuration)
+        guessed = not self._paces.knows(configuration) and (self._stage is Stage.OPENING or paced(configuration))
         patient = patience(configuration, guessed=guessed)
         return self._fits(configuration, self._estimate(configuration), self.table.fold_count, patient)
 
@@ -291,7 +291,8 @@ class Plan:
     def _fits(self, configuration: Configuration, each: float, folds: int, patient: float) -> bool:
         """Whether so many fits of so many seconds, with some patience, go into what is left; if not, that is told."""
         turns = -(-folds // len(self.workers.all))
-        left = self.fit_ends_at() - time.monotonic() - self._again(configuration)
+        left = self.fit_ends_at() - time.monotonic()
+        left = max(left - self._again(configuration), left / 2 if paced(configuration) else 0.0)
         if each * turns <= patient * left:
             return True
         needed = f"{each * turns:,.1f} s of the {max(left, 0):,.1f} s that are left"

@@ -46,6 +46,10 @@ EACH_MIN: Final = 100
 """Of so many rows the first booster, beside which there is seldom time for another, is told what answers the values of
 large categories have, where each has so many rows: they are numbers to it otherwise (docs/log.md)."""
 
+SLOW_ROUND_SECONDS: Final = 0.25
+"""Of boosting on one thread, from which a minute is over before its trees know much: what learns all classes at once
+comes right behind the first of them."""
+
 SENTENCES_COST: Final = 1.5
 """Of a linear learner that reads sentences too, for one that reads words."""
 
@@ -196,7 +200,8 @@ def _ordered(shape: Shape) -> list[Configuration]:
     elif few_rows:
         order = [plain, *log, *values, extra, random, *networks, catboost, *others, *large]
     elif many_classes:  # of many rows extra trees may take longer than all others
-        order = [plain, *values, random, catboost, *log, extra, *others, *large, *networks]
+        first = networks[: shape.round_seconds > SLOW_ROUND_SECONDS]
+        order = [plain, *first, *values, random, catboost, *log, extra, *others, *large, *networks[len(first) :]]
     elif sets:
         order = [plain, *values[:1], *large, extra, *values[1:], random, catboost, *log, *others, *networks]
     else:  # of many rows large trees learn more than all that differs from them

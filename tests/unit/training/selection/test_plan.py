@@ -269,6 +269,18 @@ def test_what_took_long_while_others_had_the_processors_is_thought_quicker_witho
     assert made._estimate(LINEAR) == 2.0
 
 
+def test_what_takes_the_time_that_it_is_given_is_begun_where_others_could_not_be_fitted_twice(
+    tmp_path: Path, inline
+) -> None:
+    held, workers = inline
+    made = plan(held, workers, tmp_path, [])
+    made.table, made.fit_ends_at = held.narrowed(1), lambda: time.monotonic() + 5.0
+    made._paces.learn(Configuration("boosted_trees", "boosted_trees"), 2.0)
+    network, trees = (Configuration(name, name, cost=4.0) for name in ("mlp", "boosted_trees"))
+    assert made._estimate(network) == made._estimate(trees) == 8.0
+    assert made._worth_starting(network) and not made._worth_starting(trees)
+
+
 def test_what_would_take_a_part_of_a_second_is_told_so() -> None:
     told: list[str] = []
     plan: Any = SimpleNamespace(

@@ -94,6 +94,16 @@ def test_of_several_classes_trees_of_drawn_thresholds_come_first_only_where_rows
         assert first == (names.index("boosted_trees extra") < names.index("boosted_trees"))
 
 
+def test_where_a_round_of_boosting_takes_long_what_learns_all_classes_at_once_comes_right_behind_it() -> None:
+    """A minute was over before the trees of 100 classes of 30,000 rows knew anything, and networks had no turn."""
+    classes = Task("y", "multiclass", "log_loss", tuple(map(str, range(10))))
+    for width, first in ((120, True), (4, False)):
+        shape = Shape(classes, 40_000, Layout(width, tuple(range(width)), (), (), 0, 0))
+        names = [each.name for each in portfolio(shape)]
+        assert first == (names.index("mlp wide") == names.index("boosted_trees") + 1)
+        assert len(names) == len(set(names))
+
+
 def test_folds_are_of_rows_and_time_and_many_rows_have_a_holdout_however_much_time_there_is() -> None:
     def count(rows: int, seconds: float) -> int:
         return fold_count(Shape(LABELS, rows, NUMBERS), seconds=seconds, workers=2)
