@@ -20,4 +20,6 @@ def table(rows: int = 300) -> dict[str, list[object]]:
 
 
 LINEAR = Recipe(target="y", name="m", seconds=600, learners=("linear",), search=False)
-BOTH = replace(LINEAR, learners=("linear", "boosted_trees"), folds=3)
+BOTH = replace(
+    LINEAR, learners=("linear", "boosted_trees"), learner_settings={"boosted_trees": {"rounds": 60}}, folds=3
+)  # fmt: skip

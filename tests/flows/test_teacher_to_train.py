@@ -55,7 +55,8 @@ def test_a_version_teaches_how_sure_it_is_and_own_answers_judge(tmp_path: Path) 
     a, b = rng.normal(size=(2, 2_400))
     y = np.where(rng.random(2_400) < 0.3 / (1 + np.exp(-3 * a)), "yes", "no")
     frame = pl.DataFrame({"a": a, "b": b, "y": y})
-    how: dict[str, Any] = {"learners": ("boosted_trees",), "folds": 3, "search": False, "inline": True, "home": home}
+    trees = {"boosted_trees": {"learning_rate": 0.1}}
+    how: dict[str, Any] = {"learners": trees, "folds": 3, "search": False, "inline": True, "home": home}
     big = aias.train(frame[:1200], target="y", name="big", time="600s", **how)
     own = frame[1200:].with_columns(y=pl.when(pl.int_range(1200) < 300).then("y"))
 

@@ -94,7 +94,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp(request.param)
     file = folder / "data.csv"
     story.frame.write_csv(file)
-    both = ("linear", "boosted_trees")
+    both = {"linear": {}, "boosted_trees": {"rounds": 60}}
     model = aias.train(file, target=story.target, time=600, folds=2, learners=both, search=False, home=folder / "home")
     yield Told(story, model, folder / "home", file)
 

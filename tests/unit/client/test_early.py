@@ -11,8 +11,8 @@ from aias.core.events import Event
 
 ROWS = {"x": [i % 17 for i in range(120)], "y": ["high" if i % 17 > 8 else "low" for i in range(120)]}
 TRAIN: dict[str, Any] = {
-    "target": "y", "name": "m", "time": 100, "learners": ["linear", "boosted_trees"], "search": False, "inline": True,
-    "early": True,
+    "target": "y", "name": "m", "time": 100, "learners": {"linear": {}, "boosted_trees": {"rounds": 60}},
+    "search": False, "inline": True, "early": True,
 }  # fmt: skip
 
 

@@ -22,8 +22,8 @@ def test_what_is_made_for_each_fold_gains_nothing_by_where_the_fold_stopped_it(t
     noisy = x[:, 0] * x[:, 1] + np.random.default_rng(1).normal(size=400) > 0
     frame = pl.DataFrame({f"x{i}": x[:, i] for i in range(4)} | {"y": np.where(noisy, "p", "q")})
     aias.train(
-        frame, target="y", metric="log_loss", name="m", time="600s", folds=4, learners=("boosted_trees",), search=False,
-        inline=True, home=tmp_path,
+        frame, target="y", metric="log_loss", name="m", time="600s", folds=4,
+        learners={"boosted_trees": {"learning_rate": 0.1}}, search=False, inline=True, home=tmp_path,
     )  # fmt: skip
     context = opened(aias.load("m@1", home=tmp_path), frame, tmp_path)
     folds = context.prepared.table.folds[context.prepared.table.judged]

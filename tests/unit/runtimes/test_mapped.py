@@ -22,16 +22,18 @@ SOME = [{"n": each / 4} for each in range(60)]
 def network(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
     home = tmp_path_factory.mktemp("home")
     return aias.train(
-        ROWS, target="y", name="m", time=600, learners={"mlp": {"width": 16}}, search=False, home=home, inline=True
-    )
+        ROWS, target="y", name="m", time=600, learners={"mlp": {"width": 16, "epochs": 3}}, folds=2, search=False,
+        home=home, inline=True,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def trees(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
     home = tmp_path_factory.mktemp("home")
     return aias.train(
-        ROWS, target="y", name="t", time=600, learners=("extra_trees",), search=False, home=home, inline=True
-    )
+        ROWS, target="y", name="t", time=600, learners={"extra_trees": {"trees": 30}}, folds=2, search=False,
+        home=home, inline=True,
+    )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -62,7 +62,7 @@ def test_what_was_noticed_is_on_the_card() -> None:
 def test_a_serving_form_that_could_not_be_fitted_again_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aias.training.selection.plan.Plan.refit", lambda *_: [])
     told: list[Event] = []
-    trees = replace(LINEAR, learners=("extra_trees",))
+    trees = replace(LINEAR, learners=("extra_trees",), learner_settings={"extra_trees": {"trees": 30}})
     results = train(read(table(), target="y"), trees, inline=True, watch=told.append)
     (late,) = [event for event in told if event.name == "train.refit"]
     names = tuple(late.facts["configurations"])
