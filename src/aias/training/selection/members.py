@@ -29,6 +29,8 @@ class Member:
     """Of all folds together."""
     found: tuple[dict[str, Any], ...] = ()
     """The settings that each fold came to."""
+    cut: bool = False
+    """Whether time has cut a fit of it short."""
 
     def narrowed(self, count: int, kept: Flags) -> "Member":
         """Where only the first `count` folds judge, whose rows are `kept` of those before: as if there were no others,
@@ -52,8 +54,9 @@ class Member:
     @property
     def knows_all(self) -> bool:
         """Whether its fits are one model by the mean of their weights, which is no slower than one fit on all rows, and
-        of texts was more often right on rows never seen (docs/log.md)."""
-        return len(self.units) >= FITS_MIN and self._has("merges")
+        of texts was more often right on rows never seen (docs/log.md); or one fit that was cut short, as it would be
+        again."""
+        return (len(self.units) >= FITS_MIN and self._has("merges")) or (len(self.units) == 1 and self.cut)
 
     def _has(self, trait: str) -> bool:
         return bool(getattr(member("learners", self.configuration.learner), trait, False))
@@ -69,7 +72,8 @@ def member_of(
         scores[table.outside(unit.fold)] = entry.scores
     found = tuple(entry.settings for entry in entries)
     refit = _again(configuration, found, units[0].seed)
-    return Member(configuration, tuple(units), scores[table.judged], refit, seconds, found)
+    cut = any(entry.cut for entry in entries)
+    return Member(configuration, tuple(units), scores[table.judged], refit, seconds, found, cut)
 
 
 def _again(configuration: Configuration, found: Sequence[dict[str, Any]], seed: int) -> Unit:

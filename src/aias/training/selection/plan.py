@@ -23,7 +23,7 @@ from aias.training.selection.configuration import ALL, Configuration, Unit
 from aias.training.selection.fit_seconds import FitSeconds, allowed
 from aias.training.selection.members import Member, member_of
 from aias.training.selection.screening import Stage, by_promise, judging_folds
-from aias.training.selection.trial import Trial, is_whole, left_before, paced, patience, shared_settings, unended
+from aias.training.selection.trial import Trial, is_whole, left_before, left_for_folds, paced, patience, unended
 from aias.training.table import Table
 
 START_SECONDS_MIN: Final = 0.2
@@ -170,7 +170,7 @@ class Plan:
         left = self.fit_ends_at() - time.monotonic()
         if unit.fold == ALL:
             return left
-        left = max(left - self._again(unit.configuration), left / 2)
+        left = max(self._left(unit.configuration), left / 2)
         workers, estimate, whole = len(self.workers.all), self._estimate(unit.configuration), self.table.seen_whole
         turns = -(-(len(trial.waiting) + self._running(trial)) // workers)  # this unit already runs
         return allowed(trial, self._trials, left, turns=turns, workers=workers, estimate=estimate, seen_whole=whole)
@@ -190,8 +190,7 @@ class Plan:
                 if not due or not self._worth_ending(trial):
                     continue
                 trial.held = False
-            piloting = shared_settings(trial.configuration) and not trial.done and self._running(trial)
-            if trial.waiting and not piloting:
+            if trial.waiting and not (trial.first_chooses and self._running(trial)):
                 return trial
         return None
 
@@ -291,17 +290,18 @@ class Plan:
     def _fits(self, configuration: Configuration, each: float, folds: int, patient: float) -> bool:
         """Whether so many fits of so many seconds, with some patience, go into what is left; if not, that is told."""
         turns = -(-folds // len(self.workers.all))
-        left = self.fit_ends_at() - time.monotonic()
-        left = max(left - self._again(configuration), left / 2 if paced(configuration) else 0.0)
+        left = self._left(configuration)
         if each * turns <= patient * left:
             return True
         needed = f"{each * turns:,.1f} s of the {max(left, 0):,.1f} s that are left"
         self._skip(configuration, f"there was no time for it, which would take {needed}", "debug")
         return False
 
-    def _again(self, configuration: Configuration) -> float:
-        """Seconds to keep free: if it becomes a member, it may have to be fitted once more, on all rows."""
-        return self._estimate(configuration) if self._paces and not self.table.seen_whole else 0.0
+    def _left(self, configuration: Configuration) -> float:
+        """Seconds for its folds, beside those to keep free: it may have to be fitted once more, on all rows."""
+        again = self._estimate(configuration) if self._paces and not self.table.seen_whole else 0.0
+        left = self.fit_ends_at() - time.monotonic()
+        return left_for_folds(configuration, left, again=again, alone=self.table.fold_count == 1)
 
     def _estimate(self, configuration: Configuration) -> float:
         """Seconds of a fold, beside what else the machine does now."""

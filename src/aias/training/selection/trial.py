@@ -56,6 +56,11 @@ class Trial:
         """How many of the first folds are, without a gap."""
         return next(fold for fold in count() if fold not in self.done)
 
+    @property
+    def first_chooses(self) -> bool:
+        """Whether its first fold is still to choose for all."""
+        return bool(shared_settings(self.configuration)) and not self.done
+
     def unit(self, fold: int, seed: int) -> Unit:
         """With what the first fold chose, where it is through."""
         return Unit(replace(self.configuration, settings=self.configuration.settings | self.shared), fold, seed)
@@ -118,6 +123,15 @@ def reserved(trial: Trial, trials: Iterable[Trial], *, left: float, workers: int
     others = (each for each in trials if each.held and each.wanted and each is not trial)
     needed = sum(each.seconds * len(each.waiting) for each in others if each.done) / workers
     return min(RESERVED_SHARE * left, needed)
+
+
+def left_for_folds(configuration: Configuration, left: float, *, again: float, alone: bool) -> float:
+    """Seconds of those left for its folds, where to fit it `again` on all rows takes so many. What takes whatever time
+    it is given has half at least. `alone`: whether there is one fit; if it will be cut, it is not fitted again
+    (`Member.knows_all`), and has all."""
+    if paced(configuration):
+        return max(left - again, left / 2)
+    return left if alone and 2 * again > left else left - again
 
 
 def paced(configuration: Configuration) -> bool:

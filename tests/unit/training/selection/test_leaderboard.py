@@ -284,8 +284,11 @@ def test_what_has_seen_nearly_all_rows_is_not_fitted_again() -> None:
         folds = np.where(np.arange(ROWS) < judging, 0, -1).astype(np.int16)
         made._judge_by(replace(made.table, folds=folds))
         one = member("a", noise=1.5, seconds=10.0)
-        made.add(replace(one, units=one.units[:1], scores=one.scores[:judging]))
+        alone = replace(one, units=one.units[:1], scores=one.scores[:judging])
+        made.add(alone)
         assert made.again() == again
+        assert not alone.knows_all and replace(alone, cut=True).knows_all  # it would be cut again
+        assert not replace(one, cut=True).knows_all
 
 
 def test_a_holdout_is_parted_so_that_no_group_helps_to_weigh_its_own_answers():

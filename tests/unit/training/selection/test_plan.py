@@ -269,22 +269,27 @@ def test_what_took_long_while_others_had_the_processors_is_thought_quicker_witho
     assert made._estimate(LINEAR) == 2.0
 
 
-def test_what_takes_the_time_that_it_is_given_is_begun_where_others_could_not_be_fitted_twice(
+def test_what_cannot_be_fitted_twice_is_begun_where_it_takes_what_it_is_given_or_would_be_cut_anyway(
     tmp_path: Path, inline
 ) -> None:
     held, workers = inline
     made = plan(held, workers, tmp_path, [])
-    made.table, made.fit_ends_at = held.narrowed(1), lambda: time.monotonic() + 5.0
+    made.table, made.fit_ends_at = held.narrowed(1), lambda: time.monotonic() + 9.0
     made._paces.learn(Configuration("boosted_trees", "boosted_trees"), 2.0)
     network, trees = (Configuration(name, name, cost=4.0) for name in ("mlp", "boosted_trees"))
     assert made._estimate(network) == made._estimate(trees) == 8.0
+    assert made._worth_starting(network) and made._worth_starting(trees)
+    made.fit_ends_at = lambda: time.monotonic() + 5.0
     assert made._worth_starting(network) and not made._worth_starting(trees)
+    made.table = held.narrowed(2)
+    made.fit_ends_at = lambda: time.monotonic() + 15.0
+    assert not made._worth_starting(trees)
 
 
 def test_what_would_take_a_part_of_a_second_is_told_so() -> None:
     told: list[str] = []
     plan: Any = SimpleNamespace(
-        workers=SimpleNamespace(all=[None]), fit_ends_at=lambda: time.monotonic() + 0.3, _again=lambda _: 0.0,
+        workers=SimpleNamespace(all=[None]), _left=lambda _: 0.3,
         _skip=lambda _configuration, said, _level: told.append(said),
     )  # fmt: skip
 

@@ -50,6 +50,17 @@ def test_a_tree_of_few_columns_sees_all_of_them() -> None:
         assert shares and set(shares) == {name}
 
 
+def test_trees_of_very_many_columns_are_grown_on_some_each_and_of_few_rows_small_ones_come_first() -> None:
+    """Of 1,600 numbers there was time for 60 rounds, AUC .826 for .859 in as many seconds."""
+    for width, share in ((1_600, 0.25), (400, None)):
+        shape = Shape(LABELS, 3_750, Layout(width, tuple(range(width)), (), (), 0, 0))
+        found = [each for each in portfolio(shape) if each.learner == "boosted_trees"]
+        assert share is None or all(each.settings["feature_fraction"] == share for each in found)
+        names = [each.name.removeprefix("boosted_trees").strip() for each in found]
+        assert (names[:3] == ["extra", "shallow", ""]) == (share is not None) and len(names) == len(set(names))
+        assert share or "feature_fraction" not in found[0].settings
+
+
 def test_of_many_rows_large_trees_come_first_unless_each_round_has_one_for_each_class() -> None:
     def place(task: Task, rows: int) -> int:
         names = [each.name for each in portfolio(Shape(task, rows, NUMBERS))]
