@@ -38,7 +38,7 @@ BEGINS = (
 """So begin many pages."""
 
 TEXT_ROWS = 400
-SECONDS_MAX = 5
+SECONDS_MAX = 3
 """Where a page says more, or nothing; a model is trained, however slow the machine."""
 
 SECONDS = re.compile(r"""(--time |\btime=")(\d+)s\b""")
