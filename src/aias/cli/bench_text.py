@@ -12,6 +12,9 @@ from aias.client.load.peak import KEPT, Peak
 from aias.client.load.result import SHARES, Result
 from aias.client.load.workload import Workload
 
+TOLD_BELOW: Final = 100
+"""Slower ones; of more a percentile is known well enough."""
+
 _BAR: Final = 40
 _BARS_MAX: Final = 14
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
@@ -83,10 +86,11 @@ def bars(latencies: Latencies) -> list[str]:
 
 
 def percentile(latencies: Latencies, share: float) -> str:
-    """With how many lie beyond it: `3.1 ms (12 slower)`."""
+    """With how many lie beyond it, where few enough do to doubt it: `3.1 ms (12 slower)`."""
     if not latencies.count:
         return ""
-    return f"{took(latencies.at(share))} ({latencies.beyond(share):,} slower)"
+    beyond = latencies.beyond(share)
+    return took(latencies.at(share)) + (f" ({beyond:,} slower)" if beyond < TOLD_BELOW else "")
 
 
 def took(seconds: float) -> str:

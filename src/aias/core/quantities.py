@@ -31,7 +31,7 @@ def latency_of(text: float | str) -> float:
 
 def bytes_of(text: int | str) -> int:
     """`5_000_000`, `"5MB"`, `"300 kB"` in bytes. Raises `UserError`."""
-    return round(_quantity(text, BYTES, "size", "write 300kB or 5MB"))
+    return round(_quantity(text, BYTES, "size", "write 300kB, 5MB or 4GB"))
 
 
 def share_of(text: float | str) -> float:

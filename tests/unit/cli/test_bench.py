@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aias.access.keys import Keys
-from aias.cli.bench_text import bars, took
+from aias.cli.bench_text import bars, percentile, took
 from aias.client.load.latencies import Latencies
 from aias.client.load.schedule import poisson
 from aias.client.load.workload import borrowed_key
@@ -18,6 +18,15 @@ from aias.serving.processes.background import Background
 from shell import Run
 
 SHORT = ("--time", "0.3s", "--warm-up", "0.1s", "--objective", "60s", "--timeout", "60s")
+
+
+def test_how_many_are_slower_is_told_where_they_are_few() -> None:
+    found = Latencies()
+    for each in [0.001] * 990 + [0.5] * 10:
+        found.add(each)
+
+    assert percentile(found, 0.99).endswith(" (10 slower)")
+    assert percentile(found, 0.5) == took(found.at(0.5))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ _SPELLINGS_MAX: Final = 16
 _OPENED_MAX: Final = 1_024
 """Keys that are remembered as good, so that they are hashed once."""
 
-_HOST: Final = re.compile(rb"(\[[^\]]*\]|[^:]*)(?::[0-9]{1,5})?")
+_HOST: Final = re.compile(rb"(\[[^\]]*\]|[^:]*)(?::[0-9]{0,5})?")
 
 Headers = dict[bytes, bytes]
 

@@ -79,7 +79,9 @@ def test_who_has_no_key_does_not_learn_which_endpoints_there_are(server: LiveSer
     assert near.json["error"]["hint"] == "did you mean `churn`?"  # type: ignore[index]
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:1", "LOCALHOST:9", "models.example.org:443"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:", "127.0.0.1:8000", "[::1]:1", "LOCALHOST:9", "models.example.org:443"]
+)
 def test_the_names_that_the_server_goes_by_are_let_in(server: LiveServer, host: str) -> None:
     assert server.call("GET", "/health/live", headers={"Host": host}).status == 200
 
