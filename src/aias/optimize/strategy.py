@@ -55,7 +55,8 @@ def _samples(member: Member) -> Iterator[Configuration]:
     """Smaller batches; trees on samples of rows and columns."""
     learner = member.configuration.learner
     if learner == "boosted_trees":
-        yield changed(member.configuration, "sampled", bagging_fraction=0.7, bagging_freq=1, feature_fraction=0.6)
+        share = min(0.6, setting(member, "feature_fraction", 1.0))
+        yield changed(member.configuration, "sampled", bagging_fraction=0.7, bagging_freq=1, feature_fraction=share)
     if learner == "xgboost":
         yield changed(member.configuration, "sampled", subsample=0.7, colsample_bynode=0.6)
     if learner in RULES:

@@ -19,7 +19,7 @@ from aias.core.task import Task
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
 from aias.training.table import Table
-from aias.tuning.contract import Search, Space, Trial, fits
+from aias.tuning.contract import Dimension, Float, Search, Space, Trial, fits
 from aias.tuning.spaces import SPACES, Searched
 
 FAMILIES_MAX: Final = 3
@@ -183,6 +183,7 @@ def _family(
     best: Configuration, board: Judged, losses: Mapping[str, float], searcher: Any, *, seed: int, space: Space
 ) -> _Family:
     searched = SPACES[best.learner]
+    space = {name: _around(each, best.settings.get(name)) for name, each in space.items()}
     trials = [
         Trial(point, losses[each.name])
         for each in board.members
@@ -191,6 +192,13 @@ def _family(
     ]
     search = searcher.start(space, seed=seed, trials=trials)
     return _Family(best.learner, best, space, search, losses[best.name])
+
+
+def _around(dimension: Dimension, value: object) -> Dimension:
+    """Where what is best lies below a dimension, as a share of very many columns may, from half of it to twice."""
+    if isinstance(dimension, Float) and isinstance(value, float) and value < dimension.low:
+        return Float(value / 2, 2 * value)
+    return dimension
 
 
 def _reads(configuration: Configuration) -> tuple[str, tuple[str, ...], tuple[str, ...]]:

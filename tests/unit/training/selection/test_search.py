@@ -87,6 +87,13 @@ def test_a_proposal_is_the_best_of_its_family_with_other_settings():
     assert fits(space, {name: first.settings[name] for name in space})
 
 
+def test_of_very_many_columns_shares_are_searched_around_the_best():
+    made = Board()
+    made.add(Configuration("boosted_trees", "boosted_trees", {"feature_fraction": 0.13}), 0.9)
+    shares = [each.settings["feature_fraction"] for each in run(made, 9, lambda _: 0.1)]
+    assert min(shares) >= 0.065 and max(shares) <= 0.26 and len(set(shares)) > 1
+
+
 def test_the_same_board_and_seed_propose_the_same():
     assert run(board(), 7, lambda _: 0.1) == run(board(), 7, lambda _: 0.1)
 
