@@ -85,6 +85,25 @@ def test_who_asks_for_much_behind_a_run_that_goes_on_is_heard_to_the_end_of_it()
         read_answers(client, 501)
 
 
+def test_a_server_that_stops_answers_what_waits_as_bytes_too_and_says_so_in_the_last_answer() -> None:
+    gate, slow, shelf = threading.Event(), Rule(), Shelf()
+    shelf.deploy("churn", 1, slow)
+    with live_server(shelf, bounds=THREADS) as server, server.socket() as client:
+        slow.gate = gate
+        client.sendall((POST + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY) * 60)
+        slow.started.acquire()
+        eventually(lambda: any(each._behind for each in connections(server)))
+        server.gateway.stop()
+        eventually(lambda: all(each._stops for each in connections(server)))
+        gate.set()
+        told = b""
+        while piece := client.recv(1 << 16):
+            told += piece
+
+    answers = told.split(b"HTTP/1.1 200")[1:]
+    assert [b"connection: close" in each.lower() for each in answers] == [False] * 59 + [True]
+
+
 def test_what_has_blank_lines_in_its_body_is_one_request() -> None:
     body = b"age\r\n" + b"\r\n" * 3_000 + b"50\r\n" + b"\r\n" * 3_000
     head = b"POST /predict/churn HTTP/1.1\r\n" + KEY + b"Content-Type: text/csv\r\nAccept: application/json\r\n"

@@ -328,7 +328,7 @@ class Connection(FastPath):
     def _ends_early(self) -> bool:
         """Whether the answer that begins is the last: it comes before its request has, of which no more is wanted, or
         the server stops."""
-        return (self._phase is BODY or self._stops) and not self.pipeline
+        return (self._phase is BODY or (self._stops and not self._behind)) and not self.pipeline
 
     @property
     def _has_asked(self) -> bool:
@@ -386,7 +386,7 @@ class Connection(FastPath):
         if self._phase is BODY and self._held is not None:
             self._begin()
         if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
+            self.cycle.keep_alive &= bool(self._behind)
         elif self._phase is LINGER or self._has_rested(self.loop.time()):
             self.transport.close()
 
