@@ -1,6 +1,7 @@
 """Blocks: derived columns beside the encoded ones, fitted, kept and read again.
 
 text_sums      what a linear model makes of the texts, out of fold
+log_text_sums  the same of the logarithms of the amounts
 target_means   the mean answer of each category and of pairs of them, out of fold
 time_gaps      how long it is between two points in time
 """
@@ -17,6 +18,7 @@ from aias.core.events import nobody
 from aias.core.graph import GraphWriter
 from aias.encoders.rows import Encoded
 from aias.learners.contract import Fit, State
+from aias.training.logarithms import Logarithms
 from aias.training.pipeline import TEXTS, WITHOUT_SENTENCES, Block, Features, LinearPipeline
 from aias.training.table import Table
 
@@ -117,6 +119,13 @@ def _fit_text_sums(
     return TextSums(LinearPipeline(features.some(texts), whole)), sums
 
 
+def _fit_log_text_sums(
+    table: Table, rows: Any, how: Fit, features: Features, read: Sequence[str]
+) -> tuple[Block, Floats] | None:
+    logs = Logarithms.of(table.task, table.whole.y).to(table.whole.y)
+    return _fit_text_sums(replace(table, whole=replace(table.whole, y=logs)), rows, how, features, read)
+
+
 def _load_text_sums(
     state: State, settings: dict[str, Any], table: Table, features: Features, read: Sequence[str]
 ) -> Block:
@@ -158,6 +167,7 @@ def _load_time_gaps(
 
 _BLOCKS: Final[dict[str, tuple[Callable[..., Any], Callable[..., Any]]]] = {
     "text_sums": (_fit_text_sums, _load_text_sums),
+    "log_text_sums": (_fit_log_text_sums, _load_text_sums),
     "target_means": (_fit_target_means, _load_target_means),
     "time_gaps": (_fit_time_gaps, _load_time_gaps),
 }

@@ -55,10 +55,6 @@ clip_target  learn amounts that lie far off as if they lay nearer (`training.out
 OF_ROWS: Final = ("rows_share", "clip_target")
 """Of them, those that columns derived from answers depend on."""
 
-OF_RATIOS: Final = (*OF_ROWS, "log_target")
-"""Where ratios of amounts are judged. By other metrics, what words say of logarithms is no better than what they say of
-the amounts (docs/log.md), which is there for all learners."""
-
 SEED_STEP: Final = 1_000
 """More than there are folds."""
 
@@ -111,7 +107,10 @@ class UnitFitter:
 
         how = replace(how, keep=self._keeper(key, finished))
         part, judging = table.whole.examples(rows, train), table.whole.examples(judges, valid)
-        part, judging = (replace(each, y=self._learned(each.y, ours)) for each in (part, judging))
+        if logs is not None:
+            part, judging = (replace(each, y=logs.to(each.y)) for each in (part, judging))
+        if ours.get("clip_target"):
+            part, judging = (replace(each, y=self.fences.clip(each.y)) for each in (part, judging))
         if table.whole.said is not None:
             part = learned(table.task, part, table.whole.said[rows], costs=table.class_costs)
         if self._chooses(learner, settings, rows, train):
@@ -141,10 +140,10 @@ class UnitFitter:
     def fences(self) -> Fences:
         return Fences.of(self.table.whole.y)
 
-    def _learned(self, y: Any, settings: Mapping[str, Any]) -> Any:
-        """The answers as they are learned with these settings."""
-        y = self.logarithms.to(y) if settings.get("log_target") else y
-        return self.fences.clip(y) if settings.get("clip_target") else y
+    @cached_property
+    def _clipped(self) -> Table:
+        """From which columns are derived for what learns amounts so."""
+        return replace(self.table, whole=replace(self.table.whole, y=self.fences.clip(self.table.whole.y)))
 
     def _inside(self, unit: Unit) -> Ints:
         """The rows to fit on, sorted: all of the fold's, or a share of each class and at least one row of it."""
@@ -203,9 +202,7 @@ class UnitFitter:
                 how, settings={}, start=None, seed=unit.seed + unit.fold + 1, deadline=how.deadline.share(BLOCK_SHARE),
                 cuts=[],
             )  # fmt: skip
-            table, y = self.table, self._learned(self.table.whole.y, self._of_rows(unit))
-            if y is not table.whole.y:
-                table = replace(table, whole=replace(table.whole, y=y))
+            table = self._clipped if unit.configuration.settings.get("clip_target") else self.table
             made = fit_block(name, table, rows, own, self.features, read=read_by(unit.configuration))
             if made is None:
                 self.ledger.put(key, Entry({}, 0.0, False, {}, np.zeros((0, 0))))
@@ -228,13 +225,9 @@ class UnitFitter:
         return [self._load_block(name, unit, entry) for name, entry in entries if entry.state]
 
     def _block_key(self, name: str, unit: Unit) -> str:
-        alone = replace(unit.configuration, learner=f"block:{name}", settings=self._of_rows(unit), derived=())
+        kept = {key: value for key, value in unit.configuration.settings.items() if key in OF_ROWS}
+        alone = replace(unit.configuration, learner=f"block:{name}", settings=kept, derived=())
         return replace(unit, configuration=alone).key(self.table.digest)
-
-    def _of_rows(self, unit: Unit) -> dict[str, Any]:
-        """The settings that its derived columns depend on."""
-        names = OF_RATIOS if self.table.task.metric == "rmsle" else OF_ROWS
-        return {key: value for key, value in unit.configuration.settings.items() if key in names}
 
     def _pipeline(self, configuration: Configuration, blocks: list[Block], fitted: Fitted) -> Pipeline:
         if member("learners", configuration.learner).sparse:

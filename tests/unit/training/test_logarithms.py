@@ -78,7 +78,7 @@ def test_what_words_say_is_learned_of_logarithms_too(tmp_path):
         how="random", test=0.0, given=None, seconds=600, folds=3, seed=0, watch=nobody,
     ).table  # fmt: skip
     hidden = list(range(table.encoder.layout.width))
-    alone = Configuration("log", "boosted_trees", {"log_target": True, "hidden": hidden}, ("text_sums",))
+    alone = Configuration("log", "boosted_trees", {"log_target": True, "hidden": hidden}, ("log_text_sums",))
 
     entry = UnitFitter(table, Ledger(tmp_path)).fit(
         Unit(alone, 0, 0), deadline=Deadline.after(600), threads=1, watch=nobody

@@ -75,7 +75,7 @@ def _numbers(context: Context, member: Member) -> int:
     configuration, settings = member.configuration, member.refit.configuration.settings
     if configuration.learner == "text_mlp":
         return 1 + min(int(settings.get(name) or settings["width"]) for name in ("width", "neurons", "rank"))
-    reads = configuration.learner == "linear" or "text_sums" in configuration.derived
+    reads = configuration.learner == "linear" or configuration.sums_texts
     return 1 + (1 if context.task.outputs == 2 else context.task.outputs) if reads else 0
 
 

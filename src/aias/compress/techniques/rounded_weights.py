@@ -40,11 +40,7 @@ def _make_base(context: Context, bits: int, fold: int) -> Made:
 def _can_be(context: Context, member: Member) -> bool:
     reads_terms = bool(context.encoder.layout.terms)
     learner = member.configuration.learner
-    return learner == "mlp" or (reads_terms and (learner in ("linear", "text_mlp") or "text_sums" in _derived(member)))
-
-
-def _derived(member: Member) -> tuple[str, ...]:
-    return member.configuration.derived
+    return learner == "mlp" or (reads_terms and (learner in ("linear", "text_mlp") or member.configuration.sums_texts))
 
 
 def _make(context: Context, members: list[Member], bits: int, fold: int) -> Made:

@@ -19,11 +19,16 @@ class Configuration:
     learner: str
     settings: dict[str, Any] = field(default_factory=dict)
     derived: tuple[str, ...] = ()
-    """Columns made from others (`training.blocks`): `text_sums`, `target_means`, `time_gaps`."""
+    """Columns made from others (`training.blocks`): `text_sums`, `log_text_sums`, `target_means`, `time_gaps`."""
     features: tuple[str, ...] = ()
     """What is read by what is linear here, the learner itself or the text sums; empty for all but `sentences`."""
     cost: float = 1.0
     """About how long it takes, where plain boosted trees take 1; only whether it is begun hangs on it."""
+
+    @property
+    def sums_texts(self) -> bool:
+        """Whether it reads what a linear model makes of the texts."""
+        return any(name.endswith("text_sums") for name in self.derived)
 
 
 @dataclass(frozen=True, slots=True)

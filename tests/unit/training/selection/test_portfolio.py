@@ -34,6 +34,15 @@ def test_numbers_and_amounts_begin_as_ever() -> None:
     assert set(firsts(Shape(AMOUNTS, 1_000, TEXTS)).values()) == {None}
 
 
+def test_by_ratios_learners_of_logarithms_read_what_words_say_of_logarithms() -> None:
+    mixed = Layout(1, (0,), (), (), 100, 1)
+    for metric, sums in (("rmsle", "log_text_sums"), ("mae", "text_sums")):
+        found = list(portfolio(Shape(Task("y", "regression", metric), 1_000, mixed, skewed=True)))
+        trees = {each.name: each for each in found if each.learner == "boosted_trees"}
+        assert trees["boosted_trees log"].derived == (sums,) and trees["boosted_trees"].derived == ("text_sums",)
+        assert trees["boosted_trees log"].sums_texts
+
+
 def test_with_few_examples_of_each_label_no_ratios_outweigh_what_vectors_say() -> None:
     labels = Task("y", "multiclass", "log_loss", tuple(map(str, range(50))))
     few = list(firsts(Shape(labels, 400, TEXTS, sentences=True)))
