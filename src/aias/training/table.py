@@ -62,6 +62,11 @@ class Table:
         return int(self.folds.max()) + 1
 
     @property
+    def holds_out(self) -> bool:
+        """Whether there is one fit of each, by chance: in time, the latest rows are always fitted on in the end."""
+        return self.fold_count == 1 and self.blocks is None
+
+    @property
     def counts(self) -> dict[str, int]:
         """`folds` that rows were parted into and, where not all of them do, how many are `judging`."""
         return {"folds": self.parted, "judging": self.fold_count} if self.parted else {"folds": self.fold_count}

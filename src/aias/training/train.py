@@ -272,7 +272,10 @@ def both_forms(plan: Plan, board: Leaderboard) -> Results:
     """Refit the members of the serving form, then build both forms."""
     board.keep_to_time()
     serving, wanted = board.serving(), [board.members[place] for place in board.again()]
-    refitted = {each.name for each in plan.refit(wanted, board.deadline.ends_at - board.forms_seconds())}
+    until = board.deadline.ends_at - board.forms_seconds()
+    left = until - board.deadline.clock()
+    able = [each for each in wanted if not each.cut_alone or board.again_seconds(each) <= left]
+    refitted = {each.name for each in plan.refit(able, until)}
     quality, judged = board.forms.quality(board, refitted)
     if late := [each.name for each in wanted if each.name not in refitted]:
         message = f"no time was left to fit {', '.join(late)} again on all rows: their fits of the folds answer"

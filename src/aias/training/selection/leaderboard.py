@@ -235,11 +235,14 @@ class Leaderboard:
 
     def _after_seconds(self, *, refits: bool = True) -> float:
         """For all that comes after the folds."""
-        folds, workers = self.table.fold_count, self.forms.workers
-        more = self.table.rows / max(1.0, self.table.inside_rows)
         again = [self.members[place] for place in self.again() if refits]
-        fits = [each.seconds / folds * more * refit_share(each.configuration.learner) for each in again]
-        return max([0.0, *fits, sum(fits) / workers]) + self.forms_seconds()
+        fits = [self.again_seconds(each) for each in again if self.forward or not each.cut_alone]
+        return max([0.0, *fits, sum(fits) / self.forms.workers]) + self.forms_seconds()
+
+    def again_seconds(self, member: Member) -> float:
+        """To fit it once more, on all rows."""
+        more = self.table.rows / max(1.0, self.table.inside_rows) / self.table.fold_count
+        return member.seconds * more * refit_share(member.configuration.learner)
 
     def _adding_seconds(self) -> float:
         """For members whose last fold is through when fitting is over, before any is fitted again."""

@@ -301,7 +301,7 @@ class Plan:
         """Seconds for its folds, beside those to keep free: it may have to be fitted once more, on all rows."""
         again = self._estimate(configuration) if self._paces and not self.table.seen_whole else 0.0
         left = self.fit_ends_at() - time.monotonic()
-        return left_for_folds(configuration, left, again=again, alone=self.table.fold_count == 1)
+        return left_for_folds(configuration, left, again=again, alone=self.table.holds_out)
 
     def _estimate(self, configuration: Configuration) -> float:
         """Seconds of a fold, beside what else the machine does now."""

@@ -287,8 +287,22 @@ def test_what_has_seen_nearly_all_rows_is_not_fitted_again() -> None:
         alone = replace(one, units=one.units[:1], scores=one.scores[:judging])
         made.add(alone)
         assert made.again() == again
-        assert not alone.knows_all and replace(alone, cut=True).knows_all  # it would be cut again
-        assert not replace(one, cut=True).knows_all
+
+
+def test_for_the_only_fit_of_what_time_has_cut_no_time_is_kept_to_fit_it_again() -> None:
+    """It took as long again and was cut again; with folds, a fit on all rows is the one that answers."""
+    one = replace(member("a", noise=1.5, seconds=20.0), found=({"rounds": 60},) * 4, cuts=(True, False, False, False))
+    kept = []
+    for count, cuts in ((1, (True,)), (1, (False,)), (4, one.cuts)):
+        made = board([], seconds=60, finishing={"a": 0.01})
+        folds = np.where(np.arange(ROWS) < 100, 0, -1).astype(np.int16) if count == 1 else made.table.folds
+        made._judge_by(replace(made.table, folds=folds))
+        rows = 100 if count == 1 else ROWS
+        made.add(replace(one, units=one.units[:count], scores=one.scores[:rows], found=one.found[:count], cuts=cuts))
+        assert made.again() == [0]  # where there is time after all
+        kept.append(made._after_seconds() - made._after_seconds(refits=False))
+    assert kept[0] == 0.0 and kept[1] > 10.0 and kept[2] > 3.0
+    assert not replace(one, cuts=(False, True, True, True)).narrowed(1, np.ones(ROWS, np.bool_)).cut_alone
 
 
 def test_a_holdout_is_parted_so_that_no_group_helps_to_weigh_its_own_answers():

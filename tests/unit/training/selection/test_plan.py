@@ -278,11 +278,13 @@ def test_what_cannot_be_fitted_twice_is_begun_where_it_takes_what_it_is_given_or
     made._paces.learn(Configuration("boosted_trees", "boosted_trees"), 2.0)
     network, trees = (Configuration(name, name, cost=4.0) for name in ("mlp", "boosted_trees"))
     assert made._estimate(network) == made._estimate(trees) == 8.0
+    assert made._worth_starting(network) and not made._worth_starting(trees)  # whole, and not twice
+    made.fit_ends_at = lambda: time.monotonic() + 7.0
     assert made._worth_starting(network) and made._worth_starting(trees)
     made.fit_ends_at = lambda: time.monotonic() + 5.0
     assert made._worth_starting(network) and not made._worth_starting(trees)
-    made.table = held.narrowed(2)
-    made.fit_ends_at = lambda: time.monotonic() + 15.0
+    made.fit_ends_at = lambda: time.monotonic() + 7.0
+    made.table = replace(made.table, blocks=made.table.folds)  # parted by time: always fitted again
     assert not made._worth_starting(trees)
 
 
