@@ -1,4 +1,5 @@
-"""Tables made here, for what no real set at hand has: half a million rows, and a category of 800 values."""
+"""Tables made here, for what no real set at hand has: half a million rows, and a category of 800 values; many columns;
+many classes of many rows."""
 
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,33 @@ def many_rows(_folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
 def many_rows_labels(_folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The same as yes or no, by chance."""
     return _labelled(_made(0), seed=2), _labelled(_made(1), seed=3)
+
+
+def many_columns(_folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """1,600 numbers, 40 of which say which of two classes; few rows."""
+    return _parted(rows=5_000, width=1_600, telling=40, classes=2)
+
+
+def many_classes(_folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A hundred of them, by 12 of 27 numbers."""
+    return _parted(rows=40_000, width=27, telling=12, classes=100)
+
+
+def ten_classes(_folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """By 12 of 120 numbers."""
+    return _parted(rows=40_000, width=120, telling=12, classes=10)
+
+
+def _parted(*, rows: int, width: int, telling: int, classes: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The likeliest class by a network of 64 neurons, and some noise; three quarters to learn from."""
+    rng, neurons = np.random.default_rng(0), 64
+    x = rng.normal(size=(rows, width))
+    first = 6 * rng.normal(size=(telling, neurons)) / np.sqrt(telling)
+    last = 3 * rng.normal(size=(neurons, classes)) / np.sqrt(neurons)
+    y = (np.tanh(x[:, :telling] @ first) @ last + 0.5 * rng.gumbel(size=(rows, classes))).argmax(axis=1)
+    numbers = {f"x{at}": column.round(4) for at, column in enumerate(x.T)}
+    made = pl.DataFrame({**numbers, "y": [f"k{each}" for each in y]})
+    return made[: 3 * rows // 4], made[3 * rows // 4 :]
 
 
 def _made(part: int) -> pl.DataFrame:

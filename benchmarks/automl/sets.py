@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from automl.made import many_rows, many_rows_labels
+from automl.made import many_classes, many_columns, many_rows, many_rows_labels, ten_classes
 
 Kind = Literal["binary", "multiclass", "regression"]
 
@@ -73,6 +73,9 @@ def others() -> tuple[Set, ...]:
         Set("titanic", "Survived", "binary", _titanic),
         Set("many_rows", "y", "regression", many_rows),
         Set("many_rows_labels", "y", "binary", many_rows_labels),
+        Set("many_columns", "y", "binary", many_columns),
+        Set("many_classes", "y", "multiclass", many_classes),
+        Set("ten_classes", "y", "multiclass", ten_classes),
     )
 
 
