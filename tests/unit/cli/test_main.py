@@ -15,6 +15,7 @@ import pytest
 
 from aias.cli.main import COMMANDS, aias
 from aias.cli.show import duration
+from aias.teaching.teacher import CALLS
 from shell import Run
 
 LEAVES = [
@@ -64,6 +65,10 @@ def test_an_option_for_a_teacher_without_one_is_refused(run: Run, option: str) -
 
     assert done.status == 2
     assert done.err.splitlines()[-1].endswith(f"only with --teacher, which labels the rows: {option.partition(' ')[0]}")
+
+
+def test_the_help_says_how_many_calls_a_teacher_gets_by_itself(run: Run) -> None:
+    assert f"[default: {CALLS}]" in " ".join(run("train", "--help").out.split())
 
 
 def test_an_option_that_can_be_repeated_is(run: Run) -> None:

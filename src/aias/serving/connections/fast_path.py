@@ -23,8 +23,8 @@ from aias.serving.survival.journal import Slot
 from aias.serving.survival.kernel import has_ended
 from aias.serving.survival.verdicts import CONTINUE, PROBES_MAX
 
-HEADS_MAX: Final = 16
-"""Of one read, that are understood at once: each takes 2.5 KB, and the shortest 26 bytes of the line."""
+HEADS_AT_ONCE: Final = 16
+"""Of one read that is understood as a whole: each takes 2.5 KB, and the shortest 26 bytes of the line."""
 
 PIECE_BYTES: Final = 1_024
 """Of a read with more: 40 of the shortest requests."""
@@ -244,7 +244,7 @@ class FastPath(Bounded):
             self.flow.held = True
             self.flow.pause_reading()
             return True
-        if len(data) <= PIECE_BYTES or data.count(_END) <= HEADS_MAX:
+        if len(data) <= PIECE_BYTES or data.count(_END) <= HEADS_AT_ONCE:
             return False
         for at in range(0, len(data), PIECE_BYTES):
             if self.pipeline:

@@ -39,8 +39,7 @@ class Member:
         share = count / len(self.units)
         return replace(
             self, units=self.units[:count], scores=self.scores[kept], seconds=self.seconds * share, refit=refit,
-            found=self.found[:count],
-            cuts=self.cuts[:count],
+            found=self.found[:count], cuts=self.cuts[:count],
         )  # fmt: skip
 
     @property
