@@ -99,6 +99,8 @@ class Certification:
         self.tested: int = self.judged.context.prepared.test.rows
         self.reserved: Ints = np.flatnonzero(self.judged.held)
         self.y = np.concatenate([self.judged.context.prepared.test_y, self.judged.y[self.reserved]])
+        every = np.unique(np.concatenate([self.y, self.judged.y]))
+        self.classes = every.astype(np.int64) if self.judged.context.task.classes else None
         self.groups = self._groups()
         self._tested: dict[Judged, list[Floats]] = {}
 
@@ -129,7 +131,7 @@ class Certification:
     def total(self, judged: Judged, trial: Trial, after: Answered) -> Loss | None:
         """Of these answers against those of another version, out of fold and on the test."""
         task, first = self.judged.context.task, self.before(trial, judged)
-        found = evidence(task, self.y, first, after, seed=self.judged.seed, groups=self.groups)
+        found = evidence(task, self.y, first, after, seed=self.judged.seed, groups=self.groups, classes=self.classes)
         return finite(self.judged.context.metric, found)
 
     @property
@@ -152,7 +154,7 @@ class Certification:
         claims = [
             Claim(
                 each.trial.name,
-                self._loss(before, after, np.arange(len(self.y))),
+                self._loss(before, after, np.arange(len(self.y)), classes=self.classes),
                 self._parts(before, after, subgroup_columns(self.judged, each.trial)),
             )
             for each, before, after in zip(nominated, befores, answered, strict=True)
@@ -172,10 +174,12 @@ class Certification:
         came = self.y == (1 if two else after.scores.argmax(axis=1))
         return flipped, calibration_gap(said, came)
 
-    def _loss(self, before: Answered, after: Answered, rows: Ints) -> Evidence:
+    def _loss(self, before: Answered, after: Answered, rows: Ints, *, classes: Ints | None = None) -> Evidence:
         task, seed = self.judged.context.task, self.judged.seed
         groups = None if self.groups is None else self.groups[rows]
-        return evidence(task, self.y[rows], before.take(rows), after.take(rows), seed=seed, groups=groups)
+        return evidence(
+            task, self.y[rows], before.take(rows), after.take(rows), seed=seed, groups=groups, classes=classes
+        )
 
     def _parts(self, before: Answered, after: Answered, columns: Sequence[str]) -> dict[str, Evidence]:
         return {

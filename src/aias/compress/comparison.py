@@ -43,10 +43,12 @@ class Answered:
 
 
 def evidence(
-    task: Task, y: Any, before: Answered, after: Answered, *, seed: int, groups: Ints | None = None
-) -> Evidence:
+    task: Task, y: Any, before: Answered, after: Answered, *, seed: int, groups: Ints | None = None,
+    classes: Ints | None = None,
+) -> Evidence:  # fmt: skip
     """Of how much worse `after` is than `before` by the task's metric; below 0 is better. `groups`: the number of each
-    row's, (rows,), where some rows belong together. Scores that are no numbers tell nothing."""
+    row's, (rows,), where some rows belong together; `classes`: those that such rows have, though these may lack some.
+    Scores that are no numbers tell nothing."""
     name = task.metric.partition(":")[0]
     if not len(y):
         return Unknown(0)
@@ -62,7 +64,8 @@ def evidence(
     if name == "roc_auc":
         return auc_loss(y == 1, before.scores[:, -1], after.scores[:, -1], groups)
     if name == "roc_auc_ovr":
-        return auc_loss(y[:, None] == np.arange(task.outputs), before.scores, after.scores, groups)
+        there = np.unique(y) if classes is None else classes
+        return auc_loss(y[:, None] == there, before.scores[:, there], after.scores[:, there], groups)
     one, other = (_case(task, y, each) for each in (before, after))
     if name in ROW_LOSSES:
         return mean_loss(ROW_LOSSES[name](one), ROW_LOSSES[name](other), groups)
@@ -72,15 +75,17 @@ def evidence(
         return median_loss(np.abs(one.errors), np.abs(other.errors), groups)
     if name == "r2":
         return explained_loss(y, one.errors**2, other.errors**2, groups)
-    return _resampled(task, y, before, after, seed=seed, groups=groups)
+    return _resampled(task, y, before, after, seed=seed, groups=groups, classes=classes)
 
 
-def _resampled(task: Task, y: Any, before: Answered, after: Answered, *, seed: int, groups: Ints | None) -> Evidence:
+def _resampled(
+    task: Task, y: Any, before: Answered, after: Answered, *, seed: int, groups: Ints | None, classes: Ints | None
+) -> Evidence:
     kept = sampled(len(y), seed)
     first, second = (_metric(task, y[kept], each.take(kept)) for each in (before, after))
     return resampled_loss(
         first, second, len(y[kept]), seed=seed, groups=None if groups is None else groups[kept],
-        doubt=doubt(task, y[kept], before.scores[kept], before.take(kept).labels),
+        doubt=doubt(task, y[kept], before.scores[kept], before.take(kept).labels, classes),
     )  # fmt: skip
 
 

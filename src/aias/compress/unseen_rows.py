@@ -1,7 +1,8 @@
 """What rows not seen may do to a metric that is no mean: a resample has only those that came up, and the next may cost
 more.
 
-Labels          two more wrong answers to rows of a class, of the class where they cost most
+Labels          two more wrong answers to rows of a class, of the class where they cost most; of a class that has no
+                row here, all of its rows
 pr_auc          three rows of a class that are scored as if of the other, more surely so than any
 ece             the same; and the gap that chance alone makes, which hides a part of a loss
 """
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.core.arrays import Floats
+from aias.core.arrays import Floats, Ints
 from aias.core.task import LABEL_METRICS, Task
 from aias.training.scoring.formulas import ECE_BINS, FORMULAS, Case
 
@@ -27,11 +28,13 @@ HALF_NORMAL: Final = float(np.sqrt(2 / np.pi))
 """The mean of |Z|."""
 
 
-def doubt(task: Task, y: Any, scores: Floats, labels: Any) -> float:
-    """By how much rows that were not seen may move the metric of these answers, as a spread."""
+def doubt(task: Task, y: Any, scores: Floats, labels: Any, classes: Ints | None = None) -> float:
+    """By how much rows that were not seen may move the metric of these answers, as a spread. `classes`: all that such
+    rows have."""
     name = task.metric.partition(":")[0]
     if name in LABEL_METRICS:
-        return _wrong(task, y, scores, labels)
+        absent = np.setdiff1d([] if classes is None else classes, y).astype(np.int64)
+        return max(_wrong(task, y, scores, labels), *(_of_none(task, y, scores, labels, each) for each in absent), 0.0)
     if name == "pr_auc":
         return _mistaken(name, y, scores)
     return max(_mistaken(name, y, scores), _chance(y, scores)) if name == "ece" else 0.0
@@ -48,6 +51,14 @@ def _wrong(task: Task, y: Any, scores: Floats, labels: Any) -> float:
         other[row] = said
         costs.append(float(np.abs(formula(Case(task.metric, y, scores, other))(even) - was)[0]))
     return WRONG * float(np.nanmax(costs))
+
+
+def _of_none(task: Task, y: Any, scores: Floats, labels: Any, label: int) -> float:
+    """The same of one row of a class that has none: answered right, or as another."""
+    y, scores = np.append(y, label), np.vstack([scores, np.eye(scores.shape[1])[[label]]])
+    even, formula, said = np.ones((1, len(y))), FORMULAS[task.metric], (label, (label + 1) % len(task.classes))
+    found = [formula(Case(task.metric, y, scores, np.append(labels, each)))(even)[0] for each in said]
+    return WRONG * float(np.nan_to_num(abs(found[0] - found[1])))
 
 
 def _mistaken(name: str, y: Any, scores: Floats) -> float:

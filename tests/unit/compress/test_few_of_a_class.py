@@ -57,6 +57,44 @@ def test_who_loses_much_of_a_class_of_few_passes_no_more_often_than_the_risk(few
     assert passed / runs < 0.05 + 0.04
 
 
+def of_four(rng, rows, rare):
+    """Labels of four classes, of which the last is `rare`, and probabilities of two models: one never says that."""
+    y = np.where(rng.random(rows) < rare, 3, rng.integers(0, 3, rows))
+    z = rng.normal(size=(rows, 4)) + 4 * np.eye(4)[y]
+    other = np.where((y == 3)[:, None], rng.normal(size=(rows, 4)) + 4 * np.eye(4)[0] - 4 * np.eye(4)[3], z)
+    return y, *(Answered(np.exp(each) / np.exp(each).sum(axis=1, keepdims=True)) for each in (z, other))
+
+
+@pytest.mark.parametrize("metric", ["roc_auc_ovr", "balanced_accuracy", "f1_macro"])
+def test_who_loses_a_whole_class_of_which_hardly_a_row_came_up_does_not_pass(metric, monkeypatch):
+    """One row is to be expected: none comes up once in three times, and one alone as often."""
+    monkeypatch.setattr("aias.compress.gate.resampled.RESAMPLES", 300)
+    rng, task, runs = np.random.default_rng(7), Task("y", "multiclass", metric, ("a", "b", "c", "d")), 60
+    known = [measure(task, y, one.scores).value - measure(task, y, other.scores).value
+             for y, one, other in (of_four(rng, 20_000, 1 / 300) for _ in range(2))]  # fmt: skip
+    assert min(known) > 0.15
+
+    found = [evidence(task, *of_four(rng, 300, 1 / 300), seed=run, classes=np.arange(4)) for run in range(runs)]
+
+    assert np.mean([1 - each.confidence(0.15) < SPENT for each in found]) < 0.05
+
+
+def test_one_row_of_a_class_counts_as_the_metric_counts_it_and_says_little():
+    rng, task = np.random.default_rng(8), Task("y", "multiclass", "roc_auc_ovr", ("a", "b", "c", "d"))
+    y, *_ = of_four(rng, 300, 0.0)
+    y[7] = 3
+    z = rng.normal(size=(300, 4)) + 2 * np.eye(4)[y]
+    other = z.copy()
+    other[7] = (9, 0, 0, -9)
+    two = [Answered(np.exp(each) / np.exp(each).sum(axis=1, keepdims=True)) for each in (z, other)]
+
+    found, same = evidence(task, y, *two, seed=0), evidence(task, y, two[0], two[0], seed=0)
+
+    assert found.value == pytest.approx(measure(task, y, two[0].scores).value - measure(task, y, two[1].scores).value)
+    assert found.value > 0.1 and same.value == 0
+    assert same.limit(0.95) > 0.1 and same.limit(0.05) < -0.1
+
+
 def ranked(rng, rows, few, lost, *, first=2.0):
     """Probabilities of two models, the second of which takes a share of the few for rows of the other class."""
     y = (np.arange(rows) < few).astype(int)

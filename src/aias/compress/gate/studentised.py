@@ -17,7 +17,7 @@ distribution with as many. `tests/unit/compress/gate` measures the coverage.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
@@ -26,6 +26,11 @@ from aias.compress.gate.evidence import ROUNDING, Evidence, Unknown, lost, of_ro
 from aias.compress.gate.groups import TINY, group_sums, leverage_correction, mean_group_size, random_effects_inflation
 from aias.compress.gate.unseen import Unseen, unseen
 from aias.core.arrays import Floats, Ints
+
+LARGEST_SPREAD: Final = np.full((2, 2), 0.5)
+"""Of places between 0 and 1, of each model and class, and `WHOLE` how much they can add: where no row has come up."""
+
+WHOLE: Final = np.ones((2, 2))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +158,8 @@ def explained_loss(y: Any, before: Any, after: Any, groups: Ints | None = None) 
 
 def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None) -> Evidence:
     """Of areas under the ROC curve. `positive` (rows,) flags; scores (rows,), or several pairs side by side as columns,
-    of whose areas the mean is taken: (rows, pairs). Groups as Obuchowski (1997) has them."""
+    of whose areas the mean is taken: (rows, pairs). A column without rows of both classes has no area: it leaves the
+    mean as it is, and is in doubt wholly. Groups as Obuchowski (1997) has them."""
     flags, *scores = map(_columns, of_rows(positive, before, after))
     if np.isnan(scores).any():
         return Unknown(len(before))
@@ -161,7 +167,9 @@ def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None)
     known = [each for each in found if each is not None]
     if not known:
         return Unknown(len(before))
-    values, parts, spreads, most = (np.mean(each, axis=0) for each in zip(*known, strict=True))
+    values, parts = (np.mean(each, axis=0) for each in list(zip(*known, strict=True))[:2])
+    held = [(each[2], each[3]) if each else (LARGEST_SPREAD, WHOLE) for each in found]
+    spreads, most = (np.mean(each, axis=0) for each in zip(*held, strict=True))
     value, added, many = float(values), group_sums(parts, groups), mean_group_size(groups)
     seen = _evidence(value, added, float(many**2 * (spreads[0] ** 2).sum()), len(before))
     if not isinstance(seen, Studentised):
@@ -203,20 +211,21 @@ def _evidence(value: float, parts: Floats, doubt: float, rows: int) -> Evidence:
 
 def _placements(positive: Any, before: Any, after: Any) -> tuple[float, Floats, Floats, Floats] | None:
     """The loss, what each row adds to its error and, of each model and class, (2, 2), by what spread a row adds to its
-    area and how much it can add at most; None without both classes.
+    area and how much it can add at most; None without both classes. A row that is alone in its class says nothing of
+    how far such rows lie apart.
 
     Of few rows of a class those seen may all be easy, and spread too little. Shares of a mean A have a spread of
     √(A (1 - A)) at most, as where each row beats all of the other class or none: by that a row not seen may be off. A
     itself is reckoned with one row more, that beats none.
     """
     classes = np.flatnonzero(positive), np.flatnonzero(~positive)
-    if min(map(len, classes)) < 2:
+    if not min(map(len, classes)):
         return None
     first, second = (_wins(scores, *classes) for scores in (before, after))
     parts, counts = np.zeros(len(positive)), np.array([len(rows) for rows in classes])
     for rows in classes:
         off, count = first[rows] - second[rows], len(rows)
-        parts[rows] = (off - off.mean()) / count * np.sqrt(count / (count - 1))
+        parts[rows] = (off - off.mean()) / count * np.sqrt(count / max(count - 1, 1))
     areas = np.array([[wins[rows].mean() for rows in classes] for wins in (first, second)])
     one_more = areas * counts / (counts + 1)
     spreads, own = np.sqrt(one_more * (1 - one_more)) / counts, classes[0]
