@@ -166,7 +166,7 @@ class Certification:
         """Answers that are others now, and how far probabilities are from coming true; of classes."""
         if not self.judged.context.task.classes:
             return None, None
-        flipped = flips(self.y, self.before(trial).labels, after.labels)
+        flipped = flips(self.y, self.before(trial).labels, after.labels, self.groups)
         if self.judged.context.prepared.answers_of:  # nothing came true here
             return flipped, None
         two = after.scores.shape[1] == 2

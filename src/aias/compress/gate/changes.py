@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from scipy.special import betaincinv
+from scipy.special import betaincinv, ndtri, stdtrit
 
 from aias.compress.gate.evidence import RISK
+from aias.compress.gate.groups import group_sums, mean_group_size
+from aias.core.arrays import Ints
 
 BINS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Of rows; with 95 % confidence at most `high` (Clopper and Pearson 1934), and never 0, however few they were."""
+    """Of rows; with 95 % confidence at most `high` (Clopper and Pearson 1934), and never 0, however few they were. Rows
+    in groups stand for as many as would be known as well without (Korn and Graubard 1998)."""
 
     rows: int
     of: int
@@ -33,15 +36,34 @@ class Flips:
     lost: Share
 
 
-def share(rows: int, of: int) -> Share:
-    return Share(rows, of, 1.0 if rows == of else float(betaincinv(rows + 1, of - rows, 1 - RISK)))
+def share(found: Any, groups: Ints | None = None) -> Share:
+    """Of the rows so many were `found`, (rows,) flags. `groups`: the number of each row's group, (rows,)."""
+    rows, of = int(np.count_nonzero(found)), len(found)
+    if rows == of:
+        return Share(rows, of, 1.0)
+    known = of / _design_effect(np.asarray(found, np.float64), groups)
+    return Share(rows, of, float(betaincinv(known * rows / of + 1, known * (1 - rows / of), 1 - RISK)))
 
 
-def flips(y: Any, before: Any, after: Any) -> Flips:
+def flips(y: Any, before: Any, after: Any, groups: Ints | None = None) -> Flips:
     """Of labels, (rows,) each."""
     y, before, after = map(np.asarray, (y, before, after))
     other = before != after
-    return Flips(share(int(other.sum()), len(y)), share(int((other & (before == y)).sum()), len(y)))
+    return Flips(share(other, groups), share(other & (before == y), groups))
+
+
+def _design_effect(found: Any, groups: Ints | None) -> float:
+    """How many times as large the variance of a share is as without groups; where nothing was found nobody knows, and
+    rows of a group may all go together."""
+    if groups is None:
+        return 1.0
+    p, rows = found.mean(), len(found)
+    if not p:
+        return mean_group_size(groups)
+    sums = group_sums(found - p, groups)
+    alone, freedom = rows * p * (1 - p), max(len(sums) - 1, 1)
+    few = (stdtrit(freedom, RISK) / ndtri(RISK)) ** 2
+    return max(1.0, float(few * (sums**2).sum() * len(sums) / freedom / alone))
 
 
 def calibration_gap(said: Any, came: Any) -> float:

@@ -279,8 +279,19 @@ def test_flips_are_counted_with_their_limits():
     found = flips([0, 0, 1, 1], [0, 0, 1, 0], [0, 1, 1, 1])
 
     assert (found.all.rows, found.lost.rows) == (2, 1)
-    assert share(0, 300).high == pytest.approx(0.00994, abs=1e-4)  # the rule of three
-    assert share(5, 5).high == 1
+    assert share(np.zeros(300)).high == pytest.approx(0.00994, abs=1e-4)  # the rule of three
+    assert share(np.ones(5)).high == 1
+
+
+def test_answers_that_change_together_are_known_as_well_as_their_groups():
+    rng, groups, truth = np.random.default_rng(0), np.repeat(np.arange(60), 10), 0.1
+    changed = [(rng.random(60) < truth)[groups] for _ in range(400)]
+
+    assert np.mean([share(each, groups).high < truth for each in changed]) <= 0.05
+    assert np.mean([share(each).high < truth for each in changed]) > 0.2
+    assert share(np.zeros(600), groups).high == pytest.approx(share(np.zeros(60)).high)
+    alone = rng.random(600) < truth
+    assert share(alone, np.arange(600)).high == pytest.approx(share(alone).high, rel=0.01)
 
 
 def test_what_comes_true_as_often_as_said_has_no_gap():
