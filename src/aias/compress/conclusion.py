@@ -1,7 +1,7 @@
 """The last word on a compression: the sentence, the points of the frontier, and the version to be published."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -15,6 +15,7 @@ from aias.artifact.report import PLOTS
 from aias.compress.certification import Certification, Finished, certified_point
 from aias.compress.comparison import Answered
 from aias.compress.context import BY_UNLABELLED
+from aias.compress.enough import MORE, Spent, enough, rounded_up
 from aias.compress.footprint import Footprint
 from aias.compress.frontier import (
     CERTIFIED,
@@ -71,7 +72,8 @@ def nothing(parent: Parent, fault: NoTime, *, max_loss: float, callers: int) -> 
     """Where the time was over before anything could be tried."""
     task = parent.manifest.task
     value = next((each.value for each in parent.manifest.measurements if each.metric == task.metric), 0.0)
-    said = f"nothing is worth it, because {fault.message}" + (f" ({fault.hint})" if fault.hint else "")
+    more = f"about {rounded_up(MORE * fault.enough)} s would be enough" if fault.enough else fault.hint
+    said = f"nothing is worth it, because {fault.message}" + (f" ({more})" if more else "")
     return Frontier(
         parent.ref, task.metric, max_loss, max_loss * abs(value), "no row was looked at", said,
         (Point(parent.ref, "do nothing", PARENT, smaller=1.0),), host(), 0, 0, callers,
@@ -94,8 +96,9 @@ class Conclusion:
     before: Judged | None
     """The version that was trained, where the parent is compressed already."""
     chance: Callable[[Trial], float]
-    seconds: tuple[float, float]
-    """That were given, and of them those that were over before the first candidate was tried."""
+    spent: Spent
+    enough: Mapping[str, float]
+    """For those that fell for want of time before there was a trial: how much in all; 0 where nobody knows."""
     stopped: bool = False
     """Whether somebody did."""
 
@@ -149,11 +152,13 @@ class Conclusion:
             return f"no technique can help: {told or 'none has anything to try'}"
         if self.stopped:
             return f"it was stopped before any candidate was ready: {GOES_ON}"
-        given, spent = self.seconds
         return (
-            f"no candidate was ready in time: of {given:.0f} s {spent:.0f} were over before the first was tried; "
-            f"{_more(given, spent)}"
+            f"no candidate was ready in time: of {self.spent.given:.0f} s {self.spent.before:.0f} were over before the "
+            f"first was tried; {self._more()}"
         )
+
+    def _more(self) -> str:
+        return enough(self.trials, self.enough.values(), self.spent)
 
     def _late(self, near: Trial) -> str:
         """Who else may be worth it, and how much time that takes."""
@@ -162,8 +167,8 @@ class Conclusion:
             return f"; it was stopped before all were tried: {GOES_ON}" if NO_TIME in reasons else ""
         others = sum(reason.startswith(LATE) for reason in reasons)
         if not others:
-            return f"; {_more(*self.seconds)}" if near.reason.startswith(LATE) else ""
-        return f"; for {'another' if others == 1 else f'{others} others'} {LATE}: {_more(*self.seconds)}"
+            return f"; {self._more()}" if near.reason.startswith(LATE) else ""
+        return f"; for {'another' if others == 1 else f'{others} others'} {LATE}: {self._more()}"
 
     def _together(self, best: Decided) -> str:
         return f", with {self.wanted.callers} callers at once {times(_times(best))} as fast"
@@ -296,10 +301,6 @@ def nearest(trials: Sequence[Trial], *, wanted: Goals, margin: float, chance: Ca
         return beyond, bool(good) and not each.helps, -chance(each), math.inf if math.isnan(loss) else loss
 
     return min(good or trials, key=rank)
-
-
-def _more(given: float, spent: float) -> str:
-    return f"give at least {math.ceil(max(2 * given, 3 * spent))} s"
 
 
 def _times(best: Decided) -> float:

@@ -44,6 +44,9 @@ T = TypeVar("T")
 FINISH_SHARE: Final = 0.3
 """Of the time, for what is nominated."""
 
+FITTED_SHARE: Final = 0.15
+"""Of the time to search, for candidates that are fitted as in training, on every fold and without a teacher."""
+
 FIT_SHARE: Final = 0.1
 """Of all the time that one fit of one fold may take."""
 
@@ -55,15 +58,17 @@ SOME_ROWS: Final = 64
 """Enough to see what an encoder does to texts."""
 
 
-def check_whole(seconds: float, *, left: float, less: bool) -> None:
-    """Of a fit that had so many `seconds`, of which some were `left`; `less`: whether it is less than was asked for.
+def check_whole(seconds: float, *, left: float, less: bool, done: float = 0.0) -> None:
+    """Of a fit that had so many `seconds`, of which some were `left`; `less`: whether it is less than was asked for,
+    and `done`: which share of it that is, if it is known.
 
     What the time cuts is cut elsewhere in each fold and again on all rows: what is certified would not be what is
     published. Raises `NoTime`.
     """
     if less and left < seconds / 2:  # else there was no more to learn
         said = f"there was no time to fit it whole: {seconds:.3g} s are too few"
-        raise NoTime(said, hint=f"give more time: a fit may take {100 * FIT_SHARE:.0f} % of it")
+        enough = (seconds - left) / done / FIT_SHARE if done else 0.0
+        raise NoTime(said, hint=f"give more time: a fit may take {100 * FIT_SHARE:.0f} % of it", enough=enough)
 
 
 class Teacher(Protocol):
@@ -299,11 +304,16 @@ def open_context(
         return not stop.is_set()
 
     _forget_others(parent, fitter)
+    before = deadline.seconds - deadline.left
     plan.as_left = True
     plan.run((each for each in parent.configurations if each.name in weights), take)
     plan.as_left = False
     if missing := weights.keys() - found.keys():
-        raise NoTime(f"there was no time to fit `{min(missing)}` of {parent.ref} again", hint="give more time")
+        fits = sum(each.fit_seconds for each in parent.manifest.leaderboard if each.name in missing)
+        raise NoTime(
+            f"there was no time to fit `{min(missing)}` of {parent.ref} again", hint="give more time",
+            enough=(before + fits / len(plan.workers.all)) / (1 - FINISH_SHARE),
+        )  # fmt: skip
     names = sorted(weights, key=lambda name: -weights[name])
     members, held = tuple(found[name] for name in names), np.array([weights[name] for name in names])
     refitted = frozenset(each.name for each in members if is_whole(each.refit, fitter.table, fitter.ledger))

@@ -112,7 +112,7 @@ def taught(context: Context, size: Size, fold: int, *, places: Sequence[int] | N
     trees, seconds, left = context.once(key, lambda: _fitted(context, whole, fold, kept))
     forest = trees.forest()
     count = size.trees * forest.outputs  # a round has a tree for each output
-    check_whole(seconds, left=left, less=forest.trees < count)
+    check_whole(seconds, left=left, less=forest.trees < count, done=forest.trees / count)
     forest, told = forest.some(np.arange(min(count, forest.trees))), transfer_set(context, fold)
     columns = told.columns[:, kept]
     if size.again:

@@ -19,7 +19,8 @@ from aias.compress.certification import Certification, Finished, by_other_engine
 from aias.compress.checkpoint import Checkpoint
 from aias.compress.compressed_parent import stacked
 from aias.compress.conclusion import Conclusion, Decided, Outcome
-from aias.compress.context import FINISH_SHARE, open_context
+from aias.compress.context import FINISH_SHARE, FITTED_SHARE, open_context
+from aias.compress.enough import Spent, enough_to_fit
 from aias.compress.fitting import candidate_of, fitted_when_asked, is_cut
 from aias.compress.footprint import Footprint, Scales
 from aias.compress.frontier import FELL, Point, sized, times
@@ -27,7 +28,7 @@ from aias.compress.gate.evidence import RISK, signed
 from aias.compress.gate.power import Power
 from aias.compress.gate.verdict import Sealed
 from aias.compress.goals import Goals
-from aias.compress.halving import NO_TIME, Halving
+from aias.compress.halving import LATE, NO_TIME, Halving
 from aias.compress.nomination import Assurance
 from aias.compress.repair import repaired
 from aias.compress.searched import searched
@@ -54,9 +55,6 @@ from aias.training.selection.members import Member
 from aias.training.selection.plan import Plan
 from aias.training.train import workers_for
 from aias.training.unit import UnitFitter
-
-FITTED_SHARE: Final = 0.15
-"""The share of the search time for candidates that are fitted as in training, on every fold and without a teacher."""
 
 TIMED_SECONDS: Final = 0.5
 """For timing each candidate beside its parent; nominated ones are timed again, six times as long."""
@@ -86,7 +84,10 @@ class Job:
     """Techniques that do not apply, and candidates that could not be fitted."""
     make_seconds: dict[str, float] = field(default_factory=dict)
     """The longest time of each technique for one candidate; later ones may reuse what the first has fitted."""
-    _skipped: dict[str, str] = field(default_factory=dict)
+    _skipped: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Why a fit was left out, and the seconds that it would have taken, where there was no time for these."""
+    _enough: dict[str, float] = field(default_factory=dict)
+    """For what fell for want of time before there was a trial: about how much in all; 0 where nobody knows."""
     _ladders: dict[str, Ladder] = field(default_factory=dict)
     """Milder forms, by the name of their configuration."""
 
@@ -168,7 +169,7 @@ class Job:
         self.looks = max(1, len(trials) * len(self.judged.samples()))
         for each in trials:
             self.kept.restore(each)
-        self.spent_before = self.deadline.seconds - self.deadline.left
+        self.spent = Spent(self.deadline.seconds, self.deadline.seconds - self.deadline.left)
         soon = [each for each in trials if each.technique not in MINUTES]
         Halving(self.judged, self._tried, lambda: self._over, self.assurance.promise).run(soon)
         for each in trials:
@@ -179,6 +180,7 @@ class Job:
         trials += repaired(trials, self.assurance, attempt=self._tried_whole, over=lambda: self._over)
         for each in trials:
             self.make_seconds[each.technique] = max(self.make_seconds.get(each.technique, 0.0), each.make_seconds)
+        self.spent = replace(self.spent, searched=self.deadline.seconds - self.deadline.left)
         return trials
 
     def _going_on(self, name: str, trials: list[Trial]) -> list[Trial]:
@@ -214,14 +216,19 @@ class Job:
             self._ladders |= {each.harshest.name: each for each in found if isinstance(each, Ladder)}
             return [each.harshest if isinstance(each, Ladder) else each for each in found]
         except NotApplicable as fault:
-            self.fallen.append(Point(name.replace("_", " "), name, FELL, fault.message))
+            self._fell(name.replace("_", " "), name, fault.message, fault.enough)
             return []
+
+    def _fell(self, name: str, technique: str, reason: str, enough: float) -> None:
+        self.fallen.append(Point(name, technique, FELL, reason))
+        if reason.startswith(LATE):
+            self._enough[name] = enough
 
     def _fitted(self, plan: Plan, proposed: dict[str, list[Any]]) -> Iterator[Trial]:
         """Candidates fitted as in training: on all folds, in worker processes, within their share of the time."""
         named = [(name, each) for name, found in proposed.items() for each in found if isinstance(each, Configuration)]
         technique = {each.name: name for name, each in named}
-        ends_at = time.monotonic() + FITTED_SHARE * max(0.0, self.search_ends_at - time.monotonic())
+        ends_at = (began := time.monotonic()) + FITTED_SHARE * max(0.0, self.search_ends_at - began)
         plan.fit_ends_at = lambda: ends_at
         found: list[Member] = []
 
@@ -234,8 +241,11 @@ class Job:
         found = [each for each in found if not is_cut(self.context, each)]
         for each in found:
             yield Trial(replace(candidate_of(self.context, each), milder=self._milder(each.name)), technique[each.name])
-        for name in technique.keys() - {each.name for each in found}:
-            self.fallen.append(Point(name, technique[name], FELL, self._skipped.get(name, NO_TIME)))
+        missing = {name: self._skipped.get(name, (NO_TIME, 0.0)) for name in technique.keys() - {m.name for m in found}}
+        spent, over = time.monotonic() - began, self.deadline.seconds - self.deadline.left
+        late = [seconds for reason, seconds in missing.values() if reason.startswith(LATE)]
+        for name, (reason, _) in missing.items():
+            self._fell(name, technique[name], reason, enough_to_fit(late, before=over - spent, spent=spent))
 
     def _milder(self, name: str) -> Callable[[], list[Candidate]] | None:
         ladder = self._ladders.get(name)
@@ -251,12 +261,12 @@ class Job:
 
     def _tried(self, trial: Trial, rows: Ints) -> None:
         """Make a candidate, judge it on these rows, time it once unless it is lost for good, and store the result."""
-        before, first = (len(trial.known), trial.alone), trial.evidence is None
+        before, first, began = (len(trial.known), trial.alone), trial.evidence is None, time.monotonic()
         try:
             if not trial.fault:
                 self._judge(trial, rows)
         except NoTime as fault:
-            trial.reason = fault.message
+            trial.reason, trial.enough = fault.message, fault.enough
         except (ParityBroken, Damaged) as fault:
             trial.fault = f"its graph is not what was fitted: {fault.message}"
         except UserError as fault:
@@ -264,6 +274,7 @@ class Job:
         except Exception as fault:  # noqa: BLE001  a learner's library may raise anything; other candidates go on
             trial.fault = f"it could not be made: {type(fault).__name__}: {fault}"[:300]
         trial.reason = trial.fault or trial.reason
+        trial.spent += time.monotonic() - began
         if trial.fault or before != (len(trial.known), trial.alone):
             self.kept.note(trial)
         if first:
@@ -337,13 +348,13 @@ class Job:
             trial.scores(self.judged, np.flatnonzero(self.held.held))
 
     def _late(self, trial: Trial) -> str:
-        """Why there is no time to certify it; empty if there is time."""
-        late = (needed := self._needed(trial)) > self.deadline.left
+        """Why there is no time to certify it, if there is none."""
+        trial.certify_seconds = needed = self._needed(trial)
+        late = needed > self.deadline.left
         return f"there was no time left to certify it, which takes about {math.ceil(needed)} s" if late else ""
 
     def _needed(self, trial: Trial) -> float:
-        """Seconds to fit it on all rows and without each certifying fold, and to predict the test rows by it and by the
-        parent."""
+        """Seconds to fit it on all rows and without each certifying fold, and for both to answer the test."""
         fits, tested = 1, self.held.prepared.test.rows
         if trial.candidate.scores is None:
             asked = set(self.judged.folds[self.held.held].tolist()) - trial.known.keys()
@@ -353,7 +364,7 @@ class Job:
         return fits * (trial.sole_seconds or self.make_seconds[trial.technique]) + 1e-6 * row_us * tested
 
     def _ready(self, trials: list[Trial]) -> list[Finished]:
-        """Finished candidates. If all nominated ones fail before the rows are opened, others are nominated."""
+        """Finished candidates. If all fail before the rows are opened, others are nominated."""
         ready: list[Finished] = []
         while not ready and (nominated := self.assurance.nominate(trials, late=self._late)):
             ready = self._finished(nominated)
@@ -365,8 +376,7 @@ class Job:
         decided = [Decided(each, *found) for each, found in zip(ready, said, strict=True)]
         conclusion = Conclusion(
             self.judged, trials, decided, last, self.power, self.wanted, self.fallen, self.parent_bytes,
-            self._parent_footprint(), self.before, self.assurance.of, (self.deadline.seconds, self.spent_before),
-            self.stop.is_set(),
+            self._parent_footprint(), self.before, self.assurance.of, self.spent, self._enough, self.stop.is_set(),
         )  # fmt: skip
         frontier = conclusion.frontier()
         self._tell("compress.verdict", frontier.verdict)
@@ -376,7 +386,8 @@ class Job:
 
     def _hear(self, event: Event) -> None:
         if event.name == "train.skipped":
-            self._skipped[str(event.facts["configuration"])] = str(event.facts["reason"])
+            facts: dict[str, Any] = {"seconds": 0.0, **event.facts}
+            self._skipped[str(facts["configuration"])] = str(facts["reason"]), float(facts["seconds"])
         self.watch(replace(event, level="debug") if event.level == "info" else event)
 
     def _say(self, trial: Trial) -> None:

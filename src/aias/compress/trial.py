@@ -181,6 +181,12 @@ class Trial:
     """What it says of all rows that judge in a fold, by the fold: (rows of the fold, outputs)."""
     make_seconds: float = 0.0
     """To make it for one fold and ask it about that, the last time."""
+    spent: float = 0.0
+    """Seconds to try it, all told."""
+    certify_seconds: float = 0.0
+    """To certify it, where that was asked."""
+    enough: float = 0.0
+    """Seconds of all that was given that would have been enough for a fit that had too few, if that is known."""
     milder_than: "tuple[Trial, int] | None" = None
     """What it is a milder form of, and its place among those, the harshest first."""
     pooled: float | None = None

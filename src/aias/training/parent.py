@@ -49,6 +49,11 @@ class NoTime(UserError):
 
     code = "training.no-time"
 
+    def __init__(self, message: str, *, hint: str = "", enough: float = 0.0) -> None:
+        """`enough`: about how many seconds in all would have been; 0 where nobody knows."""
+        super().__init__(message, hint=hint)
+        self.enough = enough
+
 
 @dataclass(frozen=True, eq=False)
 class Parent:

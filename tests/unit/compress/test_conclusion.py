@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from aias.compress.conclusion import Conclusion, nearest
+from aias.compress.enough import Spent
 from aias.compress.frontier import FELL, Frontier, Point
 from aias.compress.gate.power import Power
 from aias.compress.goals import Goals
@@ -18,14 +19,24 @@ from aias.training.prepare import prepare
 
 
 def said(**known: Any) -> str:
-    usual: dict[str, Any] = {"trials": [], "fallen": [], "seconds": (10.0, 9.0), "stopped": False}
-    return Conclusion._none_ready(SimpleNamespace(**usual | known))  # type: ignore[arg-type]
+    usual: dict[str, Any] = {"trials": [], "fallen": [], "spent": Spent(10.0, 9.0), "enough": {}, "stopped": False}
+    one: Any = SimpleNamespace(**usual | known)
+    one._more = lambda: Conclusion._more(one)
+    return Conclusion._none_ready(one)
+
+
+def late(name: str, reason: str = NO_TIME, **known: Any) -> Any:
+    usual: dict[str, Any] = {
+        "fault": "", "technique": name, "evidence": None, "alone": None, "loses": False, "spent": 0.0, "enough": 0.0,
+        "certify_seconds": 0.0,
+    }  # fmt: skip
+    return SimpleNamespace(name=name, reason=reason, **usual | known)
 
 
 def test_where_the_time_was_short_it_is_said_how_much_more_is_needed() -> None:
-    late = SimpleNamespace(name="int8", fault="", reason="there was no time for it")
-    assert said(trials=[late]).endswith("of 10 s 9 were over before the first was tried; give at least 27 s")
-    assert said(trials=[late], seconds=(60.0, 4.0)).endswith("give at least 120 s")
+    never = [late("int8", "there was no time for it")]
+    assert said(trials=never).endswith("of 10 s 9 were over before the first was tried; give at least 27 s")
+    assert said(trials=never, spent=Spent(60.0, 4.0)).endswith("give at least 120 s")
 
 
 def test_where_no_candidate_can_be_served_the_reason_is_told() -> None:
@@ -48,8 +59,9 @@ def test_where_what_fitted_again_had_no_time_other_reasons_do_not_stand_for_it()
 def trial(name: str, loss: float, row_us: float, size_bytes: int, *, alone: object = True, helps: bool = True) -> Any:
     evidence = SimpleNamespace(value=loss)
     return SimpleNamespace(
-        name=name, evidence=evidence, row_us=row_us, size_bytes=size_bytes, alone=alone, helps=helps, reason=""
-    )
+        name=name, evidence=evidence, row_us=row_us, size_bytes=size_bytes, alone=alone, helps=helps, reason="",
+        technique="", spent=0.0, enough=0.0, certify_seconds=0.0,
+    )  # fmt: skip
 
 
 def chance(each: Any) -> float:
@@ -81,35 +93,37 @@ def test_who_is_hardly_faster_came_no_nearer_than_who_was_worth_it() -> None:
 def test_where_some_had_no_time_it_is_said_how_many_and_how_much_more_is_needed() -> None:
     slow = trial("fitted once", 0.0, 130, 500_000, helps=False)
     slow.evidence.spread, slow.reason, slow.loses = math.inf, "1.02× as fast is not worth it", False
-    late = SimpleNamespace(name="distilled", evidence=None, alone=None, loses=False, reason=NO_TIME)
+    never = late("distilled")
     fallen = [Point("vocabulary", "vocabulary", FELL, "it has no texts"), Point("400 trees", "distill", FELL, NO_TIME)]
     unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
     found = Conclusion(
-        SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, late], (),  # type: ignore[arg-type]
-        power=Power("roc_auc", 0.005, 0.5, 1_000), wanted=Goals(), fallen=fallen, chance=chance, seconds=(10.0, 3.0),
-        **unused,
+        SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, never], (),  # type: ignore[arg-type]
+        power=Power("roc_auc", 0.005, 0.5, 1_000), wanted=Goals(), fallen=fallen, chance=chance,
+        spent=Spent(10.0, 3.0, 7.0), enough={"400 trees": 0.0}, **unused,
     )  # fmt: skip
     assert found.verdict() == (
         "nothing is worth it, because even the nearest candidate, fitted once, fell: 1.02× as fast is not worth it; "
         "for 2 others there was no time: give at least 20 s"
     )
-    slow.reason, late.reason = f"{LATE} left to certify it, which takes about 4 s", "certain to lose more"
+    slow.reason, never.reason = f"{LATE} left to certify it, which takes about 4 s", "certain to lose more"
     fallen.clear()
+    found.enough.clear()  # type: ignore[attr-defined]
     assert found.verdict().endswith("which takes about 4 s; give at least 20 s")
+    slow.certify_seconds = 4.0
+    assert found.verdict().endswith("which takes about 4 s; about 14 s would be enough")
 
 
 def test_who_stopped_it_is_not_asked_for_more_time() -> None:
-    assert said(trials=[SimpleNamespace(name="int8", fault="", reason=NO_TIME)], stopped=True) == (
+    assert said(trials=[late("int8")], stopped=True) == (
         "it was stopped before any candidate was ready: the same command goes on"
     )
     slow = trial("fitted once", 0.0, 130, 500_000, helps=False)
     slow.evidence.spread, slow.reason, slow.loses = math.inf, "1.02× as fast is not worth it", False
-    late = SimpleNamespace(name="distilled", evidence=None, alone=None, loses=False, reason=NO_TIME)
     unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
     found = Conclusion(
-        SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, late], (),  # type: ignore[arg-type]
-        power=Power("roc_auc", 0.005, 0.5, 1_000), wanted=Goals(), fallen=(), chance=chance, seconds=(10.0, 3.0),
-        stopped=True, **unused,
+        SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, late("distilled")], (),  # type: ignore[arg-type]
+        power=Power("roc_auc", 0.005, 0.5, 1_000), wanted=Goals(), fallen=(), chance=chance,
+        spent=Spent(10.0, 3.0, 7.0), enough={}, stopped=True, **unused,
     )  # fmt: skip
     assert found.verdict().endswith("; it was stopped before all were tried: the same command goes on")
     assert found._why(NO_TIME) == "it was stopped before its turn" and found._why("it is slow") == "it is slow"
@@ -146,7 +160,7 @@ def test_power_is_reckoned_by_how_who_came_nearest_was_seen_to_differ() -> None:
     known: Any = {"decided": (), "trials": [near], "wanted": Goals(), "chance": chance}
     known["judged"] = SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1")))
     unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
-    unused |= {"fallen": (), "seconds": (10.0, 3.0)}
+    unused |= {"fallen": (), "spent": Spent(10.0, 3.0, 7.0), "enough": {}}
     guessed = Power("roc_auc", 0.005, 0.5, 1_000)
 
     assert "a chance of" in str(guessed)

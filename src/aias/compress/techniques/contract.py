@@ -26,6 +26,11 @@ class NotApplicable(AiasError):
 
     code = "compress.not-applicable"
 
+    def __init__(self, message: str, *, enough: float = 0.0) -> None:
+        """`enough`: about how many seconds in all it takes, where it has nothing to do because these are too few."""
+        super().__init__(message)
+        self.enough = enough
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Made:

@@ -60,7 +60,8 @@ def _make(context: Context, width: int, fold: int) -> Made:
     )  # fmt: skip
     examples = soft(context.task, told.columns, told.said, told.weight, least=CHANCE_MIN)
     fitted: Any = member("learners", "mlp").fit(examples, None, how)
-    check_whole(how.deadline.seconds, left=how.deadline.left, less=fitted.settings["epochs"] < epochs)
+    done = fitted.settings["epochs"] / epochs
+    check_whole(how.deadline.seconds, left=how.deadline.left, less=done < 1, done=done)
     plain: Any = plain_network(fitted.network, fitted.settings) or fitted
     return Made(ColumnsPipeline([], plain), context.encoder)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.compress.context import Context, Teacher, check_whole
+from aias.compress.context import FIT_SHARE, Context, Teacher, check_whole
 from aias.compress.distillation import own_answers
 from aias.compress.synthetic_texts import GONE
 from aias.compress.techniques.contract import Candidate, Made, NotApplicable
@@ -86,7 +86,8 @@ def _student(context: Context, width: int, fold: int) -> Made:
     examples = soft(context.task, *held, least=CHANCE_MIN)
     _check_pace(examples, how)
     student = member("learners", "text_mlp").fit(examples, None, how)
-    check_whole(how.deadline.seconds, left=how.deadline.left, less=student.settings["epochs"] < EPOCHS)
+    done = student.settings["epochs"] / EPOCHS
+    check_whole(how.deadline.seconds, left=how.deadline.left, less=done < 1, done=done)
     return Made(LinearPipeline(context.fitter.features.some(WITHOUT_SENTENCES), student), context.encoder)
 
 
@@ -100,7 +101,7 @@ def _check_pace(examples: Examples, how: Fit) -> None:
     needed = (time.monotonic() - began) * EPOCHS * rows / PROBED_ROWS
     if needed > TOO_LONG * how.deadline.seconds:
         said = f"there was no time to fit it, which takes about {needed:.0f} s of {how.deadline.seconds:.3g}"
-        raise NoTime(said, hint="give more time")
+        raise NoTime(said, hint="give more time", enough=needed / FIT_SHARE)
 
 
 def _transfer_set(context: Context, fold: int) -> TransferSet:

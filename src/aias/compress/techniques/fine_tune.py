@@ -22,7 +22,7 @@ import numpy as np
 from aias.compress.context import FINISH_SHARE, Context
 from aias.compress.distillation import own_answers
 from aias.compress.fold_groups import certifying, together
-from aias.compress.halving import LATE
+from aias.compress.halving import LATE, NO_TIME
 from aias.compress.sentence_targets import Wanted
 from aias.compress.sentences import Reader, reader, with_tokens
 from aias.compress.techniques.contract import Candidate, Made, NotApplicable
@@ -89,7 +89,7 @@ def fine_tune(context: Context) -> Iterator[Candidate]:
         raise NotApplicable("its layers are as narrow as they can be")
     first, *others = FORMS
     if not _epochs(found, first):
-        raise NotApplicable(_too_long(found, first))
+        raise NotApplicable(_too_long(found, first), enough=_enough(found, first))
     yield replace(_candidate(found, first), milder=lambda: [_candidate(found, each) for each in others])
 
 
@@ -121,14 +121,19 @@ def _epochs(found: Reader, form: Form) -> int:
     return min(EPOCHS, max(int(planned), ceil(least))) if 2 * planned >= least else 0
 
 
+def _enough(found: Reader, form: Form) -> float:
+    """Seconds for everything, of which a fit then has those that it takes at least."""
+    return _passes_min(found) * _pass_seconds(found, form) / TIME_SHARE
+
+
 def _too_long(found: Reader, form: Form) -> str:
     once, most = _pass_seconds(found, form), TIME_SHARE * found.context.deadline.seconds
-    return f"once through the texts takes about {once:.0f} s, and a fit may take {most:.0f} s"
+    return f"{NO_TIME}: once through the texts takes about {once:.0f} s, and a fit may take {most:.0f} s"
 
 
 def _make(found: Reader, form: Form, epochs: int, fold: int) -> Made:
     if not epochs:
-        raise NoTime(_too_long(found, form), hint="give more time")
+        raise NoTime(_too_long(found, form), hint="give more time", enough=_enough(found, form))
     folds = together(found.context, fold)
     fits: _Fits = found.context.once(("fine-tuning", form), lambda: _Fits(found, form, epochs))
     made: Made = found.context.once(("fine-tuned", form, *folds), lambda: fits.made(folds))

@@ -294,7 +294,7 @@ class Plan:
         if each * turns <= patient * left:
             return True
         needed = f"{each * turns:,.1f} s of the {max(left, 0):,.1f} s that are left"
-        self._skip(configuration, f"there was no time for it, which would take {needed}", "debug")
+        self._skip(configuration, f"there was no time for it, which would take {needed}", "debug", seconds=each * turns)
         return False
 
     def _left(self, configuration: Configuration) -> float:
