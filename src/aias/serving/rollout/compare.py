@@ -43,6 +43,9 @@ MESSAGE_BYTES_MAX: Final = 1 << 20
 ALIKE: Final = 1e-3
 """Numbers are alike within a thousandth of their size, vectors within as much of one direction."""
 
+_NOTHING: Final = 1e-12
+"""What rounding may leave where sums come to zero."""
+
 
 class Comparer:
     """Both versions, and the protocols that read requests."""
@@ -108,7 +111,7 @@ def differ(answers: Answers, others: Answers, found: Mirrored) -> None:
     else:
         one, other = (np.array(each.predictions, np.float64) for each in (answers, others))
         apart = np.abs(one - other)
-        alike = apart <= ALIKE * np.maximum(1.0, np.abs(one))
+        alike = apart <= np.maximum(ALIKE * np.maximum(np.abs(one), np.abs(other)), _NOTHING)
     apart = np.nan_to_num(apart, nan=0.0, posinf=0.0)
     found.rows += len(apart)
     found.alike += int(alike.sum())

@@ -91,6 +91,11 @@ def test_numbers_are_alike_within_a_thousandth_and_vectors_within_as_much_of_a_d
     differ(Answers([1000.0, 5.0, float("nan")], None), Answers([1000.5, 5.1, float("nan")], None), found)
     assert (found.rows, found.alike) == (3, 1)
 
+    small = Mirrored()
+    rates = (Answers([4e-4, 2e-5, 0.0, -3e-4], None), Answers([4.001e-4, 3e-5, 1e-17, 3e-4], None))
+    differ(*rates, small)
+    assert (small.rows, small.alike) == (4, 2)
+
     turned = Mirrored()
     one, other = np.array([[1, 0], [1, 0]], np.float32), np.array([[2, 0.01], [0, 1]], np.float32)
     vectors = [Answers([], None, vectors=Vectors(each, [1, 1], [False, False])) for each in (one, other)]
