@@ -44,9 +44,17 @@ _MEANINGLESS: Final = frozenset(
     (
         *(b"authorization", b"host", b"user-agent", b"connection", b"content-length", b"date", b"origin", b"referer"),
         *(b"x-request-id", b"x-deadline-ms", b"x-priority", b"traceparent", b"tracestate", b"cache-control"),
-        *(b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"expect"),
+        *(b"expect", b"cookie", b"accept-language", b"priority", b"te", b"keep-alive", b"dnt"),
+        # What proxies add, of which some is another for each request.
+        *(b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cdn-loop", b"x-request-start"),
+        *(b"x-amzn-trace-id", b"x-cloud-trace-context", b"x-correlation-id", b"b3", b"baggage", b"uber-trace-id"),
+        *(b"sentry-trace", b"newrelic", b"x-amz-cf-id", b"x-scheme"),
     )
 )
+_MEANINGLESS_BEGINNINGS: Final = (
+    *(b"sec-", b"x-forwarded-", b"x-envoy-", b"x-b3-", b"x-datadog-", b"x-stainless-", b"cf-", b"fastly-", b"x-azure-"),
+)
+"""Of the same kinds: of browsers, proxies, traces, and OpenAI's clients about themselves."""
 
 _SMALL, _LARGE = 1_000, 65_000
 
@@ -213,7 +221,10 @@ class ResponseCache:
 
 def _key(request: Request) -> bytes:
     """Everything that could change the answer."""
-    headers = sorted(pair for pair in request.headers.items() if pair[0] not in _MEANINGLESS)
+    headers = sorted(
+        pair for pair in request.headers.items()
+        if pair[0] not in _MEANINGLESS and not pair[0].startswith(_MEANINGLESS_BEGINNINGS)
+    )  # fmt: skip
     return _digest(
         (request.tenant.encode(), request.path.encode(), request.asked.version.encode()), headers, request.body
     )

@@ -91,6 +91,13 @@ def test_an_equal_request_is_answered_from_memory(cache: ResponseCache, model: M
     assert model.asked == 1
 
 
+@pytest.mark.parametrize("name", ["x_forwarded_for", "x_amzn_trace_id", "b3", "via", "x_datadog_trace_id", "cf_ray"])
+def test_what_proxies_and_traces_add_makes_no_other_request(cache: ResponseCache, model: Model, name: str) -> None:
+    found = [told(asyncio.run(ask(cache, model, request(**{name: str(at)}))))[1] for at in range(2)]  # type: ignore[arg-type]
+
+    assert found == [b"miss", b"hit"]
+
+
 @pytest.mark.parametrize(
     "other",
     [
