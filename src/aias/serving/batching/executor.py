@@ -20,6 +20,7 @@ from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Joining
 from aias.serving.batching.allowance import allowed
 from aias.serving.batching.batcher import Batcher
+from aias.serving.batching.steps import Steps
 from aias.serving.batching.tickets import Batch, Part, Ticket
 from aias.serving.bounds import Bounds
 from aias.serving.http.bodies import ClientGone
@@ -122,8 +123,8 @@ class Executor:
         self._apart: dict[str, BatchRunner] = {}
         self.batcher = self._runner.batcher
         """Of what runs here."""
-        self._steps, self._long_steps = ThreadPoolExecutor(places, "aias-step"), ThreadPoolExecutor(places, "aias-long")
-        self._changes = ThreadPoolExecutor(CHANGES, "aias-change")
+        self._steps, self._long_steps = Steps(places, "aias-step"), Steps(places, "aias-long")
+        self._changes = Steps(CHANGES, "aias-change")
         self._stepping: Counter[str] = Counter()
 
     def check(self, request: Request, units: float) -> Ticket:
@@ -167,9 +168,9 @@ class Executor:
         return found, _waited(ticket)
 
     async def step(self, work: Callable[[], T], *, body_bytes: int = 0, payer: str = "", changes: bool = False) -> T:
-        """What `work` gives, in a thread, without waiting for a turn: reading and writing what is not light. What is
-        large, of so many bytes, waits behind its like only, and so does what `changes` something. Raises `Busy`, where
-        its payer has his share waiting."""
+        """What `work` gives, in a thread, without waiting for a turn among runs: reading and writing what is not light.
+        What is large, of so many bytes, waits behind its like only, and so does what `changes` something; and nobody
+        behind all that another payer has waiting. Raises `Busy`, where its payer has his share waiting."""
         stepping = self._stepping
         if stepping[payer] >= max(1, self._bounds.waiting_requests // len({*stepping, payer})):
             raise Busy("too many requests are waiting", hint="try again in a moment")
@@ -178,7 +179,7 @@ class Executor:
         if body_bytes > self._bounds.large_body_bytes:
             pool = self._long_steps
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool, work)
+            return await pool.run(work, payer)
         finally:
             stepping[payer] -= 1
             if not stepping[payer]:
@@ -198,9 +199,8 @@ class Executor:
     def close(self) -> None:
         for runner in (self._runner, *self._apart.values()):
             runner.close()
-        self._steps.shutdown(cancel_futures=True)
-        self._long_steps.shutdown(cancel_futures=True)
-        self._changes.shutdown(cancel_futures=True)
+        for each in (self._steps, self._long_steps, self._changes):
+            each.close()
 
     def _batcher_of(self, ticket: Ticket) -> Batcher:
         """What runs apart waits for its like only: a run there that hangs is no neighbour's business. Nor is it noted
