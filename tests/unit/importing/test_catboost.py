@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import aias
-from aias.importing.formats.contract import UnfitModel
+from aias.importing.formats.contract import UnfitModel, UnreadableModel
 
 catboost = pytest.importorskip("catboost", reason="the extra `catboost` is not installed")
 
@@ -152,3 +152,23 @@ def test_catboosts_own_onnx_is_read(tmp_path: Path) -> None:
     model = aias.import_model(tmp_path / "model.onnx", like=table, home=tmp_path)
 
     np.testing.assert_allclose(model.predict(table), own.predict(x), rtol=1e-5)
+
+
+def test_labels_are_those_of_the_threshold_that_the_file_holds(tmp_path: Path) -> None:
+    own, data = fitted(tmp_path / "model.cbm", task="binary")
+    told: list[Any] = []
+    for threshold in (0.2, 0.8):
+        own.get_metadata()["binclass_probability_threshold"] = str(threshold)
+        own.save_model(str(tmp_path / "model.cbm"))
+
+        model = aias.import_model(tmp_path / "model.cbm", like=table(data), home=tmp_path, watch=told.append)
+
+        asked = catboost.Pool(data, cat_features=[1, 3])
+        expected = np.ravel(own.predict(asked, "Class")).tolist()
+        likeliest = np.where(own.predict(asked, "Probability")[:, 1] > 0.5, "low", "high").tolist()
+        assert model.predict(table(data)).tolist() == expected != likeliest
+    assert any("`low` where that has a probability above 0.8" in each.message for each in told)
+    own.get_metadata()["binclass_probability_threshold"] = "2"
+    own.save_model(str(tmp_path / "model.cbm"))
+    with pytest.raises(UnreadableModel, match="threshold"):
+        aias.import_model(tmp_path / "model.cbm", like=table(data), home=tmp_path)

@@ -51,6 +51,8 @@ LINKS: Final[dict[str, tuple[TaskType, Link]]] = {
 WRITTEN: Final = ("nan", "None", "<NA>")
 """What pandas makes of a missing value where a column becomes texts: CatBoost takes no missing category."""
 
+EVEN: Final = 0.5
+
 NO_TABLES: Final = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
@@ -82,10 +84,14 @@ class CatBoost:
         self.forest = self.trees.forest() if self.trees else uneven_of(found, places["float"])
         check_forest(self.forest, width + (self.trees.extra_width if self.trees else 0))
         classes = tuple(text_of(each) for each in model.classes_) if task != "regression" else ()
+        threshold = _threshold(model) if task == "binary" else EVEN
+        self.labelled = threshold != EVEN and len(classes) == 2
+        said = f"it answers `{classes[1]}` where that has a probability above {threshold:g}" if self.labelled else ""
         self.description = Description(
             "CatBoost", self.inputs, named, task, 2 if task == "binary" else outputs, classes,
-            trees=len(found["oblivious_trees" if even else "trees"]), notes=_notes(self.inputs),
-            libraries={"catboost": library},
+            labels=self.labelled, trees=len(found["oblivious_trees" if even else "trees"]),
+            notes=_notes(self.inputs, said), libraries={"catboost": library},
+            label_weights=(threshold, 1 - threshold) if self.labelled else (),
         )  # fmt: skip
 
     @classmethod
@@ -114,10 +120,15 @@ class CatBoost:
                     raise _unread(kind) from None
             raise
 
-    def answer(self, values: Sequence[Values], plan: Plan) -> tuple[Floats, list[str] | None]:  # noqa: ARG002
+    def answer(self, values: Sequence[Values], plan: Plan) -> tuple[Floats, list[str] | None]:
         kind = "Exponent" if self.link == "exp" else "Probability" if self.link != "identity" else "RawFormulaVal"
-        found = np.asarray(self.model.predict(self._pool(values), prediction_type=kind, thread_count=1), np.float64)
-        return found.reshape(len(values[0]), -1), None
+        pool = self._pool(values)
+        found = np.asarray(self.model.predict(pool, prediction_type=kind, thread_count=1), np.float64)
+        labels = None
+        if self.labelled:
+            own = np.ravel(self.model.predict(pool, prediction_type="Class", thread_count=1))
+            labels = [plan.classes[int(each)] for each in own == self.model.classes_[1]]
+        return found.reshape(len(values[0]), -1), labels
 
     def write(self, plan: Plan) -> bytes:
         layout = Layout(len(self.inputs), tuple(range(len(self.inputs))), (), (), 0, 0)
@@ -212,6 +223,18 @@ def _check(found: Any, features: Any) -> None:
         raise UnfitModel("it takes missing values for the largest (`nan_mode=Max`)", hint="train with nan_mode=Min")
 
 
+def _threshold(model: Any) -> float:
+    """The probability of the second class above which CatBoost answers it (`set_probability_threshold`)."""
+    said = model.get_metadata().get("binclass_probability_threshold") or EVEN
+    try:
+        found = float(said)
+    except ValueError:
+        found = np.nan
+    if not 0 <= found <= 1:
+        raise UnreadableModel(f"its threshold of a probability is {said!r}"[:100], hint="write the file again")
+    return found
+
+
 def _unread(kind: str) -> UnfitModel:
     return UnfitModel(
         f"it reads {kind} features, of which CatBoost keeps no values",
@@ -231,13 +254,14 @@ def _ways(given: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*given, *more, *(f" {way}" for way in given)]))
 
 
-def _notes(inputs: Sequence[Input]) -> tuple[str, ...]:
+def _notes(inputs: Sequence[Input], said: str) -> tuple[str, ...]:
     names = [f"{len(each.categories):,} of `{each.name}`" for each in inputs if each.kind == "category"]
     if not names:
-        return ()
+        return (said,) if said else ()
     told = ", ".join(names[:8])
     words = [f"of `{each.name}` as {each.missing!r}" for each in inputs if each.missing]
     return (
         f"of categories the file holds hashes only: those in the rows count ({told}), others as never seen",
+        *([said] if said else []),
         *([f"it was trained on a word for a missing value, which counts {', '.join(words[:8])}"] if words else []),
     )
