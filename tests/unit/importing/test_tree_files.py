@@ -169,6 +169,22 @@ def test_a_model_of_no_round_is_told_of(tmp_path: Path) -> None:
         member("importing.formats", "xgboost").read(tmp_path / "none.json")
 
 
+@pytest.mark.parametrize(("rounds", "told"), [(6, False), (9, True)])
+def test_rounds_of_several_trees_are_counted_as_rounds(rounds: int, told: bool, tmp_path: Path) -> None:
+    xgboost = pytest.importorskip("xgboost", reason="the extra `xgboost` is not installed")
+    (x, amount), notes = rows(), list[Any]()
+    data = xgboost.DMatrix(x, amount > 1)
+    how = {"objective": "binary:logistic", "num_parallel_tree": 5, "max_depth": 2, "nthread": 1, "subsample": 0.7}
+    booster = xgboost.train(how, data, rounds)
+    booster.set_attr(best_iteration="5")
+    booster.save_model(tmp_path / "model.json")
+
+    imported(tmp_path / "model.json", x, tmp_path, watch=notes.append)
+
+    said = [each.message for each in notes if "was the best" in each.message]
+    assert bool(said) == told and all("round 5 was the best of 9" in each for each in said)
+
+
 def test_json_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("xgboost", reason="the extra `xgboost` is not installed")
     (tmp_path / "bomb.json").write_text('{"learner":' + "[" * 200_000)

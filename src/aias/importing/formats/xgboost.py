@@ -77,7 +77,7 @@ class XGBoost:
         self.description = Description(
             "XGBoost", self.inputs, bool(learner.get("feature_names")), task,
             2 if task == "binary" else len(base), trees=self.forest.trees if self.forest else 0,
-            notes=_notes(learner, boosting, self.objective), libraries={"xgboost": library},
+            notes=_notes(learner, booster.num_boosted_rounds(), self.objective), libraries={"xgboost": library},
         )  # fmt: skip
 
     @classmethod
@@ -188,11 +188,9 @@ def _input(name: str, known: dict[str, Any], rows: Sequence[Sequence[str]]) -> I
     return Input(name, "category", tuple(map(text_of, texts)))
 
 
-def _notes(learner: dict[str, Any], boosting: dict[str, Any], objective: str) -> tuple[str, ...]:
+def _notes(learner: dict[str, Any], rounds: int, objective: str) -> tuple[str, ...]:
     notes = []
     best = learner.get("attributes", {}).get("best_iteration")
-    per_round = max(1, int(learner["learner_model_param"].get("num_class", 0)))
-    rounds = len(boosting["model"].get("trees", ())) // per_round
     if best is not None and best.isdigit() and int(best) + 1 < rounds:
         notes.append(
             f"the file says that round {int(best)} was the best of {rounds}: all of them are taken, as "
