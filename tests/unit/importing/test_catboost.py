@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 import aias
@@ -154,6 +155,10 @@ def test_catboosts_own_onnx_is_read(tmp_path: Path) -> None:
     np.testing.assert_allclose(model.predict(table), own.predict(x), rtol=1e-5)
 
 
+def _rows_of(data: Any) -> list[dict[str, Any]]:
+    return [dict(zip(NAMES, row, strict=True)) for row in data.tolist()]
+
+
 def test_labels_are_those_of_the_threshold_that_the_file_holds(tmp_path: Path) -> None:
     own, data = fitted(tmp_path / "model.cbm", task="binary")
     told: list[Any] = []
@@ -167,6 +172,9 @@ def test_labels_are_those_of_the_threshold_that_the_file_holds(tmp_path: Path) -
         expected = np.ravel(own.predict(asked, "Class")).tolist()
         likeliest = np.where(own.predict(asked, "Probability")[:, 1] > 0.5, "low", "high").tolist()
         assert model.predict(table(data)).tolist() == expected != likeliest
+        fed = {"columns": model.runtime.encoder.rows(_rows_of(data)).columns}
+        graph = onnxruntime.InferenceSession(model.folder / "model.onnx")
+        assert graph.run(["label"], fed)[0].tolist() == expected
     assert any("`low` where that has a probability above 0.8" in each.message for each in told)
     own.get_metadata()["binclass_probability_threshold"] = "2"
     own.save_model(str(tmp_path / "model.cbm"))

@@ -132,7 +132,8 @@ class CatBoost:
 
     def write(self, plan: Plan) -> bytes:
         layout = Layout(len(self.inputs), tuple(range(len(self.inputs))), (), (), 0, 0)
-        return compile_graph(_Written(self.trees, self.forest, self.link), layout, classes=plan.classes)
+        written = _Written(self.trees, self.forest, self.link)
+        return compile_graph(written, layout, classes=plan.classes, label_weights=plan.label_weights)
 
     def _spelled(self, at: int, known: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], str]:
         """Each category of a column in the spelling that the file has a hash of: what it answers as it does an unseen
