@@ -9,8 +9,11 @@ certify     once, on rows that have not been used before
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 from aias.compress.conclusion import Outcome, nothing
 from aias.compress.footprint import scales
@@ -96,7 +99,22 @@ def _prepared(
 ) -> Prepared:  # fmt: skip
     if first.imported:
         return first.taught(dataset, how=split, seconds=deadline.left, watch=watch)
-    return first.prepared(dataset, test, ledger=ledger, seconds=deadline.left, watch=watch)
+    return _unseen(first.prepared(dataset, test, ledger=ledger, seconds=deadline.left, watch=watch), watch)
+
+
+def _unseen(prepared: Prepared, watch: Watch) -> Prepared:
+    """Without the rows of the test that were learned from, too: of these whoever learned them better by heart answers
+    more right, and the parent, of which each fit lacks some, always knows them less well than what is fitted once."""
+    test, clusters = prepared.test, prepared.test_clusters
+    new = strangers(test, [prepared.dataset]) if test.rows else np.arange(0)
+    if (gone := test.rows - len(new)) == 0:
+        return prepared
+    said = f"{gone:,} of the {test.rows:,} rows of the test have the same inputs as rows that are learned from: they "
+    watch(Event("compress.seen-rows", said + "certify nothing", "warning", {"rows": gone, "of": test.rows}))
+    return replace(
+        prepared, test=test.take(new), test_y=prepared.test_y[new],
+        test_clusters=None if clusters is None else clusters[new],
+    )  # fmt: skip
 
 
 def _only_new(extra: Dataset | None, prepared: Prepared, watch: Watch) -> Dataset | None:
