@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from math import isclose
@@ -115,6 +115,8 @@ class Context:
     """Whether the search is over, and what is nominated has the time that was kept free for it."""
     memo: dict[Any, Any] = field(default_factory=dict)
     """What techniques made for one candidate and can use for the next: see `once`."""
+    asked: dict[str, Member] = field(default_factory=dict)
+    """Members that were asked for one by one; for `ALL` these are fitted again."""
     _read: dict[str, Encoded] = field(default_factory=dict)
     """All rows, by the digest of the sentence encoder that read them."""
 
@@ -239,12 +241,20 @@ class Context:
 
         Raises `NoTime`.
         """
+        self.asked[member.name] = member
         unit = member.refit if fold == ALL else member.units[fold]
         if fold == ALL and not is_whole(unit, self.fitter.table, self.fitter.ledger):
             ends_at = max(self.deadline.ends_at, self.fit_deadline().ends_at)
             if not self.plan.refit([member], ends_at):
                 raise NoTime(f"there was no time to fit {member.name} on all rows", hint="give more time")
         return self.fitter.pipeline(unit)
+
+    def refit_seconds(self, members: Iterable[Member]) -> float:
+        """About how long it takes to fit these again on all rows, of which some may be fitted so already."""
+        return sum(
+            each.seconds / max(len(each.units), 1)
+            for each in members if not is_whole(each.refit, self.fitter.table, self.fitter.ledger)
+        )  # fmt: skip
 
     def ensemble(self, parts: list[Part]) -> Ensemble:
         return Ensemble(self.task, self.encoder.layout.width, parts)
@@ -269,7 +279,9 @@ class Context:
         """All members of a parent that was trained here, without the rows of a fold; for `ALL` as they were published,
         with the fits of all folds."""
         if fold != ALL:
-            return self.mixed(list(self.members), self.weights, fold)
+            asked, self.asked = self.asked, {}  # for ALL none of them is fitted again
+            mixture, self.asked = self.mixed(list(self.members), self.weights, fold), asked
+            return mixture
         sizes = {each.name: each.size_bytes for each in self.parent.manifest.leaderboard}
         graph_bytes = [sizes[each.name] for each in self.members]
         table = self.prepared.table

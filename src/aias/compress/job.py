@@ -264,6 +264,7 @@ class Job:
         before, first, began = (len(trial.known), trial.alone), trial.evidence is None, time.monotonic()
         try:
             if not trial.fault:
+                self.context.asked = trial.asked
                 self._judge(trial, rows)
         except NoTime as fault:
             trial.reason, trial.enough = fault.message, fault.enough
@@ -361,7 +362,8 @@ class Job:
             fits += len(set(map(trial.candidate.alike, asked)))
         assert trial.alone is not None
         row_us = trial.alone.first.p50.value + trial.alone.second.p50.value
-        return fits * (trial.sole_seconds or self.make_seconds[trial.technique]) + 1e-6 * row_us * tested
+        fit = trial.sole_seconds or self.make_seconds[trial.technique]
+        return fits * fit + self.context.refit_seconds(trial.asked.values()) + 1e-6 * row_us * tested
 
     def _ready(self, trials: list[Trial]) -> list[Finished]:
         """Finished candidates. If all fail before the rows are opened, others are nominated."""
@@ -381,8 +383,6 @@ class Job:
         frontier = conclusion.frontier()
         self._tell("compress.verdict", frontier.verdict)
         return Outcome(frontier, conclusion.published(frontier, watch=self._hear))
-
-    # Telling
 
     def _hear(self, event: Event) -> None:
         if event.name == "train.skipped":

@@ -20,6 +20,7 @@ from aias.training.scoring.answering import Answering
 from aias.training.scoring.calibration import from_dict
 from aias.training.scoring.cross_fitting import parted
 from aias.training.selection.configuration import ALL
+from aias.training.selection.members import Member
 
 FOLDS_MAX: Final = 3
 """By which a candidate is chosen that has to be fitted for each."""
@@ -181,6 +182,8 @@ class Trial:
     """What it says of all rows that judge in a fold, by the fold: (rows of the fold, outputs)."""
     make_seconds: float = 0.0
     """To make it for one fold and ask it about that, the last time."""
+    asked: dict[str, Member] = field(default_factory=dict)
+    """Members that it is made of, as they are fitted."""
     spent: float = 0.0
     """Seconds to try it, all told."""
     certify_seconds: float = 0.0

@@ -78,6 +78,25 @@ def test_the_whole_of_all_rows_answers_as_the_version_does(
     np.testing.assert_allclose(found[:, 0], model.predict(frame), atol=1e-4)  # weights are written with few digits
 
 
+def test_what_is_made_of_members_takes_their_fits_on_all_rows_as_well(tmp_path: Path) -> None:
+    """The first to be finished took all the time that was left for such a fit, and others had none."""
+    x = np.random.default_rng(0).normal(size=(300, 2))
+    frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": x[:, 0] * x[:, 1]})
+    model = aias.train(
+        frame, target="y", name="m", time="600s", folds=3, learners=LEARNERS, search=False, inline=True, home=tmp_path
+    ).quality
+    context = _members(Parent(model.ref, model.manifest, model.runtime), frame, Ledger(tmp_path / "work" / "m"))
+    (first, *_), fit = context.members, context.members[0].seconds / 3
+    context.fitter.ledger.drop(first.refit.key(context.fitter.table.digest))
+
+    context.whole(0)
+    assert not context.asked  # each fit of a fold answers for itself there
+    context.part(first, 0)
+    assert context.refit_seconds(context.asked.values()) == pytest.approx(fit) and fit > 0
+    context.part(first, ALL)
+    assert context.refit_seconds(context.asked.values()) == 0
+
+
 def _members(parent: Parent, frame: pl.DataFrame, ledger: Ledger) -> Context:
     prepared = parent.prepared(read(frame, target="y"), None, ledger=None, seconds=600, watch=nobody)
     fitter = UnitFitter(prepared.table, ledger)

@@ -41,15 +41,18 @@ def test_folds_that_are_judged_by_one_fit_take_the_time_of_one() -> None:
     one: Any = SimpleNamespace(
         held=SimpleNamespace(prepared=SimpleNamespace(test=SimpleNamespace(rows=3)), held=np.arange(8) >= 2),
         judged=SimpleNamespace(folds=np.array([0, 1, 2, 3, 4, 5, 5, 2])), make_seconds={"": 10.0},
+        context=SimpleNamespace(refit_seconds=lambda members: 7.0 * len(members)),
     )  # fmt: skip
 
-    def needed(**how: Any) -> float:
+    def needed(asked: tuple[str, ...] = (), **how: Any) -> float:
         trial = Trial(Candidate("", lambda _: None, **how), "")  # type: ignore[arg-type, return-value]
         trial.alone, trial.known = SimpleNamespace(first=each, second=each), {4: np.zeros(1)}  # type: ignore[assignment]
+        trial.asked = dict.fromkeys(asked)  # type: ignore[assignment]
         return job.Job._needed(one, trial)
 
     assert needed() == 4 * 10 + 3
     assert needed(alike=lambda fold: fold // 2) == 3 * 10 + 3
+    assert needed(asked=("a", "b")) == 4 * 10 + 3 + 2 * 7
 
 
 def test_what_takes_minutes_is_tried_when_all_else_was_on_all_its_rows() -> None:
