@@ -12,19 +12,26 @@ from aias.runtimes.latency import Estimate
 RADIUS: Final = (3.0, 16.0)
 """Of the smallest and of the largest."""
 
+MARGINS: Final = 4.0
+"""What loses more than so many stands at the upper edge, or nothing else could be told apart."""
+
+BEYOND: Final = "↑"
+
 
 def frontier_chart(frontier: Frontier) -> bytes:
     """The parent, which loses nothing against itself, and candidates that were measured; those that fell are hollow."""
     points = shown(frontier)
     times = [math.log10(us) for each in points for us in (us_of(each).low, us_of(each).value, us_of(each).high)]
-    losses = [value for each in points for value in limits_of(each)]
+    edge = MARGINS * frontier.margin or math.inf
+    losses = [value for each in points for value in np.clip(limits_of(each), -edge, edge)]
+    beyond = f"; {BEYOND} loses more" if any(limits_of(each)[1] > edge for each in points) else ""
     most = max((each.size_bytes for each in points), default=1)
-    note = f"loss of {frontier.metric}; area: bytes; hollow: rejected or not tested"
+    note = f"loss of {frontier.metric}; area: bytes; hollow: rejected or not tested{beyond}"
     mean = " (means where rows go on)" if any(each.sent for each in points) else ""
     x = axis(f"µs of one row, p50{mean}", times, margin=0.12)
     return framed(
         f"Frontier of {frontier.ref}", note, Axis(x.name, x.low, x.high, powers=True),
-        axis("Loss", [*losses, 0.0, frontier.margin]), lambda frame: _draw(frame, frontier, points, most),
+        axis("Loss", [*losses, 0.0, frontier.margin]), lambda frame: _draw(frame, frontier, points, most, edge),
     )  # fmt: skip
 
 
@@ -45,7 +52,7 @@ def limits_of(point: Point) -> tuple[float, float, float]:
     return (loss.low, loss.value, loss.high) if loss else (0.0, 0.0, 0.0)
 
 
-def _draw(frame: Frame, frontier: Frontier, points: list[Point], most: int) -> None:
+def _draw(frame: Frame, frontier: Frontier, points: list[Point], most: int, edge: float) -> None:
     for level in (0.0, frontier.margin):
         y = float(frame.at_y(level))
         frame.drawing.line(frame.left, y, frame.right, y, "guide")
@@ -53,12 +60,14 @@ def _draw(frame: Frame, frontier: Frontier, points: list[Point], most: int) -> N
     for point in sorted(points, key=lambda each: -each.size_bytes):
         us = us_of(point)
         x = float(frame.at_x(math.log10(us.value)))
-        low, y, high = (float(frame.at_y(each)) for each in limits_of(point))
+        low, y, high = (float(frame.at_y(each)) for each in np.clip(limits_of(point), -edge, edge))
         left, right = (float(frame.at_x(math.log10(each))) for each in (us.low, us.high))
         bars, style = ("faint", "faint") if point.state == FELL else ("whisker", "shape")
         frame.drawing.line(x, low, x, high, bars)
         frame.drawing.line(left, y, right, y, bars)
         radius = float(np.clip(RADIUS[1] * math.sqrt(point.size_bytes / most), *RADIUS))
         frame.drawing.dot(x, y, style, radius=round(radius, 1))
+        if limits_of(point)[1] > edge:
+            frame.drawing.text(x, y + radius + 12, BEYOND, "quiet small", anchor="middle")
         if point.state in (PARENT, PUBLISHED):
             frame.drawing.text(x, min(y - radius, high) - 5, point.state, "small", anchor="middle")

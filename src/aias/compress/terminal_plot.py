@@ -6,21 +6,17 @@ from typing import Final
 
 from aias.compress.frontier import FELL, PARENT, PUBLISHED, Frontier, Point
 from aias.compress.gate.evidence import digits
-from aias.compress.plot import limits_of, shown, us_of
+from aias.compress.plot import BEYOND, MARGINS, limits_of, shown, us_of
 from aias.plots.frame import Axis, number
 
 HEIGHT: Final = 13
 LEFT: Final = 9
 """Letters for the numbers of the losses."""
 
-MARGINS: Final = 4.0
-"""What loses more than so many stands at the upper edge."""
-
 FALLEN: Final = "·∘○"
 STANDING: Final = "•●◉"
 """By size: up to a hundredth of the largest, up to a tenth, beyond."""
 
-BEYOND: Final = "↑"
 MARKS: Final = {PARENT: "P", PUBLISHED: "◆"}
 LEGEND: Final = (
     "µs a row", "P the parent", "◆ published", f"{STANDING} certified", f"{FALLEN} others, by size",

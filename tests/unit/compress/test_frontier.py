@@ -149,6 +149,18 @@ def test_a_chart_is_one_well_formed_picture_with_a_dot_for_each_that_was_measure
     assert places == sorted(places, reverse=True)  # from slow to fast
 
 
+def test_who_loses_far_more_than_the_margin_leaves_the_others_room_in_the_chart():
+    """A linear model of an amount may lose two hundred margins: all others lay on one line."""
+    far = replace(WORSE, searched=Loss("roc_auc", 0.9, 0.8, 1.0, 700))
+    drawn = [frontier_chart(replace(FRONTIER, points=(each, SMALL, PARENT_POINT))) for each in (far, SMALL)]
+
+    roots = [ET.fromstring(each.decode()) for each in drawn]
+    guides = [path.get("d", "") for path in roots[0].iter() if path.get("class") == "guide"]
+    zero, margin = (float(each.split("L")[0].split()[1]) for each in guides)
+    assert zero - margin > 40
+    assert ["↑" in "".join(root.itertext()) for root in roots] == [True, False]
+
+
 def test_the_bars_of_times_that_are_alike_stay_within_the_frame():
     drawn = frontier_chart(replace(FRONTIER, points=(replace(SMALL, pace=pace(250)), PARENT_POINT)))
 
