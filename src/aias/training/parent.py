@@ -1,5 +1,6 @@
 """The version to go on from, and the rows that it was trained on."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from aias.data.read import read
 from aias.data.split import clusters_of, folds
 from aias.data.target import labels_for
 from aias.data.text_files.long_texts import within_limit
+from aias.encoders.rows import Encoded
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.ledger import Ledger
 from aias.training.prepare import Prepared, encoded_of, prepare
@@ -32,6 +34,12 @@ from aias.training.train import Recipe
 
 TAUGHT_FOLDS_MIN: Final = 4
 """Two of them certify, and two are searched on."""
+
+TAUGHT_SHARE: Final = 0.25
+"""Of the time, that an imported version may take to answer all rows: it answers many of them again."""
+
+TAUGHT_ROWS: Final = 1_000
+"""That it answers at once."""
 
 AGREEMENT: Final = {True: "accuracy", False: "r2"}
 """By which of classes, and of amounts, others are compared with a version's own answers. Of classes no metric of labels
@@ -150,7 +158,7 @@ class Parent:
                 watch(note)
             dataset = dataset.take(labels.kept)
         encoded = encoded_of(dataset, encoder)
-        said = np.asarray(self.runtime.run(encoded), np.float64).reshape(encoded.rows, -1)
+        said = self._said(encoded, seconds)
         kept = np.flatnonzero(np.isfinite(said).all(axis=1))
         if len(kept) < encoded.rows:
             message = f"{encoded.rows - len(kept):,} rows that {self.ref} has no answer for are left out"
@@ -167,6 +175,22 @@ class Parent:
             dataset, table, dataset.take(np.arange(0)), y[:0], f"cross-validated in {count} folds, by what was taught",
             answers_of=said_of, split=how,
         )  # fmt: skip
+
+    def _said(self, encoded: Encoded, seconds: float) -> Floats:
+        """Its answers, (rows, outputs). Raises `NoTime` where they take more than their share of so many seconds."""
+        began, most = time.monotonic(), TAUGHT_SHARE * seconds
+        parts = np.array_split(np.arange(encoded.rows), max(1, encoded.rows // TAUGHT_ROWS))
+        found: list[Floats] = []
+        for at, rows in enumerate(parts):
+            found.append(np.asarray(self.runtime.run(encoded.take(rows)), np.float64).reshape(len(rows), -1))
+            whole = (time.monotonic() - began) * len(parts) / (at + 1)
+            if at + 1 < len(parts) and whole > most:
+                raise NoTime(
+                    f"{self.ref} takes about {whole:.0f} s to answer the {encoded.rows:,} rows, more than "
+                    f"{100 * TAUGHT_SHARE:.0f} % of the time",
+                    hint="give more time, or fewer rows", enough=whole / TAUGHT_SHARE,
+                )  # fmt: skip
+        return np.concatenate(found)
 
     def _own_answers(self, scores: Floats) -> Any:
         """As labels. Raises `UserError` where all are alike."""

@@ -16,7 +16,7 @@ from aias.core.schema import Schema
 from aias.data.errors import NoSuchFile
 from aias.data.read import read
 from aias.data.text_files import long_texts
-from aias.training.parent import OtherRows, Parent, rows_of
+from aias.training.parent import NoTime, OtherRows, Parent, rows_of
 
 
 def test_texts_that_only_a_schema_calls_so_are_cut_as_in_training(
@@ -70,3 +70,30 @@ def test_the_rows_that_a_version_was_measured_on_are_asked_for_and_checked(tmp_p
     assert filed.prepared(*again, **read_again).test.digest == found.test.digest
     with pytest.raises(UserError, match="no rows were given to measure"):
         rows_of(shared, first, test=test, watch=nobody)
+
+
+class Slow:
+    """Rows, and a version that takes a second for each hundred of them."""
+
+    def __init__(self, rows: int, clock: list[float]) -> None:
+        self.rows, self.clock = rows, clock
+
+    def take(self, places: Any) -> "Slow":
+        return Slow(len(places), self.clock)
+
+    def run(self, encoded: "Slow") -> Any:
+        self.clock[0] += encoded.rows / 100
+        return np.full(encoded.rows, 0.5)
+
+
+def test_an_imported_version_that_is_too_slow_for_the_time_says_how_much_is_enough(monkeypatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("aias.training.parent.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    rows: Any = Slow(20_500, clock)
+    slow: Any = SimpleNamespace(ref="m@1", runtime=rows)
+
+    with pytest.raises(NoTime, match=r"m@1 takes about 2\d\d s to answer the 20,500 rows, more than 25 % of the time") as fault:
+        Parent._said(slow, rows, 60.0)
+
+    assert clock[0] < 60 and fault.value.enough == pytest.approx(4 * 205, rel=0.01)
+    assert Parent._said(slow, rows, 900.0).shape == (20_500, 1)
