@@ -11,7 +11,7 @@ from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, NotFound, UserError
 from aias.core.events import Event, Watch, logged, nobody
 from aias.core.names import listed
-from aias.core.quantities import bytes_of, latency_of, seconds_of, share_of
+from aias.core.quantities import accepted_loss_of, bytes_of, latency_of, seconds_of
 from aias.core.schema import Schema, SchemaMismatch
 from aias.core.settings import WORK
 
@@ -70,7 +70,7 @@ def compress(
     from aias.training.parent import rows_of
 
     wanted = Goals(
-        share_of(max_loss), None if latency is None else 1e6 * latency_of(latency),
+        accepted_loss_of(max_loss), None if latency is None else 1e6 * latency_of(latency),
         None if size is None else bytes_of(size), callers,
     )  # fmt: skip
     techniques = chosen(listed(techniques), seconds=deadline.seconds)
@@ -186,9 +186,15 @@ def frontier_of(model: "Model") -> "Frontier":
     not compressed further gives the frontier it comes from. Raises `NotFound`."""
     from aias.compress.frontier import FRONTIER, read_frontier
 
-    for path in (_place(model), model.folder / FRONTIER):
-        if path.is_file():
-            return read_frontier(path.read_bytes())
+    try:
+        for path in (_place(model), model.folder / FRONTIER):
+            if path.is_file():
+                return read_frontier(path.read_bytes())
+    except Damaged as fault:
+        hint = (
+            f"`aias compress {model.ref}` writes it anew" if path == _place(model) else "restore the version's folder"
+        )
+        raise Damaged(fault.message, hint=hint) from None
     raise NotFound(f"{model.ref} has not been compressed yet", hint=f"aias compress {model.ref}")
 
 

@@ -11,6 +11,9 @@ SECONDS: Final = {"": 1.0, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 360
 BYTES: Final = {"": 1.0, "B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9}
 SHARES: Final = {"": 1.0, "%": 0.01}
 
+UNSAID_LOSS_MAX: Final = 0.1
+"""From here on a share is hardly meant as one."""
+
 
 def seconds_of(text: float | str) -> float:
     """`90`, `"90s"`, `"5m"`, `"1h30m"`, `"2ms"` or `"150us"` in seconds. Raises `UserError`."""
@@ -37,6 +40,20 @@ def bytes_of(text: int | str) -> int:
 def share_of(text: float | str) -> float:
     """`"0.5%"` or 0.005 as a share. Raises `UserError`."""
     return _quantity(text, SHARES, "share", "write 0.5% or 0.005")
+
+
+def accepted_loss_of(text: float | str) -> float:
+    """As `share_of`; a text of a tenth and more has to say `%`, since nobody who writes `0.5` means half of everything.
+
+    Raises `UserError`.
+    """
+    found = share_of(text)
+    if isinstance(text, str) and found >= UNSAID_LOSS_MAX and not text.strip().endswith("%"):
+        raise UserError(
+            f"a loss of {text.strip()} is {100 * found:g} % of the metric",
+            hint=f"write {text.strip()}% or, if so much is meant, {100 * found:g}%",
+        )
+    return found
 
 
 def _quantity(text: float | str, units: Mapping[str, float], what: str, hint: str) -> float:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from aias.artifact.optimised import Gain
-from aias.client.compress import Compressed, _sorted_out, compress
+from aias.client.compress import Compressed, _sorted_out, compress, frontier_of
 from aias.client.load.workload import rows_of
 from aias.client.optimize import Optimized
 from aias.compress.compress import Goals
-from aias.core.errors import NotFound, UserError
+from aias.core.errors import Damaged, NotFound, UserError
 from aias.core.events import nobody
-from aias.core.quantities import bytes_of, share_of
+from aias.core.quantities import accepted_loss_of, bytes_of, share_of
 from aias.core.schema import Field, SchemaMismatch
 
 
@@ -29,6 +29,13 @@ def test_what_came_of_a_search_is_shown_in_a_line():
 @pytest.mark.parametrize(("text", "share"), [("0.5%", 0.005), ("1 %", 0.01), ("0.01", 0.01), (0.02, 0.02)])
 def test_a_share_is_read(text, share):
     assert share_of(text) == pytest.approx(share)
+
+
+def test_who_asks_for_a_loss_of_half_without_a_sign_is_asked_what_is_meant():
+    with pytest.raises(UserError, match=r"a loss of 0\.5 is 50 % of the metric") as fault:
+        accepted_loss_of("0.5")
+    assert fault.value.hint == "write 0.5% or, if so much is meant, 50%"
+    assert [accepted_loss_of(each) for each in ("50%", 0.5, "0.05")] == [0.5, 0.5, 0.05]
 
 
 @pytest.mark.parametrize(
@@ -78,3 +85,14 @@ def test_a_header_that_looks_like_none_is_known_by_the_columns_of_the_version(tm
     with pytest.raises(SchemaMismatch, match="💬 1"):
         _sorted_out(parent, other, None, None, watch=nobody)
     assert rows_of(labelled, [{"name": "💬 1", "kind": "text"}])[0] == {"💬 1": "👍 fine"}
+
+
+def test_a_damaged_frontier_says_how_to_have_it_again(tmp_path: Path) -> None:
+    model: Any = SimpleNamespace(ref="m@1", registry=SimpleNamespace(home=tmp_path), folder=tmp_path / "version")
+    hints = {"version": "restore the version's folder", "frontiers": "`aias compress m@1` writes it anew"}
+    for folder, hint in hints.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / ("frontier.json" if folder == "version" else "m@1.json")).write_bytes(b'{"ref": 1')
+        with pytest.raises(Damaged) as fault:
+            frontier_of(model)
+        assert fault.value.hint == hint
