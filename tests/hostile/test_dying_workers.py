@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,6 +38,29 @@ def test_workers_are_killed_under_load_and_no_caller_notices(server: Server) -> 
         eventually(server.whole, PATIENCE)
 
     assert server.told("serve.quarantined") == 0
+
+
+def test_workers_are_killed_amid_a_long_pipeline_and_each_of_its_requests_is_answered_in_its_turn(
+    server: Server,
+) -> None:
+    eventually(server.whole, PATIENCE)
+    head = b"POST /predict/good HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
+    asked = [head + b'X-Request-Id: %d\r\nContent-Length: 13\r\n\r\n[{"age": 50}]' % at for at in range(2_000)]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as client:
+        sender = threading.Thread(target=client.sendall, args=(b"".join(asked),))
+        sender.start()
+        told, deaths = b"", [400, 1_200]
+        while told.count(b"}}]") < len(asked):
+            piece = client.recv(1 << 16)
+            assert piece, f"closed after {told.count(b'}}]')} answers"
+            told += piece
+            if deaths and told.count(b"}}]") >= deaths[0]:
+                deaths.pop(0)
+                for pid in server.supervisor.pids:
+                    os.kill(pid, signal.SIGKILL)
+        sender.join()
+
+    assert [int(each.partition(b"\r\n")[0]) for each in told.split(b"x-request-id: ")[1:]] == [*range(len(asked))]
 
 
 def test_workers_are_renewed_under_load_and_no_connection_is_closed(server: Server) -> None:

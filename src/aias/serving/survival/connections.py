@@ -55,8 +55,9 @@ class KeptConnection(asyncio.BufferedProtocol):
         self._slot: Slot | None = None
         self._text, self._at, self._start = journal.beyond, 0, 0
         self._kept = kept
+        # Of the text, what its connection has not been given yet.
+        self._unheard = 0
         self.pause_writing, self.resume_writing = connection.pause_writing, connection.resume_writing  # type: ignore[method-assign]
-        self.eof_received = connection.eof_received  # type: ignore[method-assign]
 
     @classmethod
     def of(cls, accepted: socket.socket, make: Callable[[], Answering], journal: Journal) -> "KeptConnection":
@@ -75,9 +76,11 @@ class KeptConnection(asyncio.BufferedProtocol):
         if self._kept is not None:
             (slot, length), self._kept = self._kept, None
             self._keep(slot, transport)
-            self._at, self._start = length, slot.start
+            self._at = self._unheard = length
+            self._start = slot.start
             if length:
-                self.connection.data_received(bytes(slot.text[:length]))
+                # Not now: the loop reads on behind this, even if it is asked not to, and that would come in between.
+                asyncio.get_running_loop().call_soon(self._hear_kept)
             return
         # No slot is left.
         self.connection.connection_made(transport)
@@ -103,8 +106,17 @@ class KeptConnection(asyncio.BufferedProtocol):
         at = self._at
         self._at = at + nbytes
         kept = self._slot is not None and at < TEXT_BYTES
+        if self._unheard:
+            self._unheard = min(self._at, TEXT_BYTES)
+            self._hear_kept()
+            if kept:
+                return
         data = self._text[at : at + nbytes] if kept else self._journal.beyond[:nbytes]
         self.connection.data_received(data.tobytes())
+
+    def eof_received(self) -> bool | None:
+        self._hear_kept()
+        return self.connection.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         # Before the descriptor is closed, and its number given to another file.
@@ -114,6 +126,11 @@ class KeptConnection(asyncio.BufferedProtocol):
                 self._journal.shrink(slot)
             self._journal.give_back(slot)
         self.connection.connection_lost(exc)
+
+    def _hear_kept(self) -> None:
+        length, self._unheard = self._unheard, 0
+        if length and self._slot is not None:
+            self.connection.data_received(bytes(self._text[:length]))
 
     def _keep(self, slot: Slot, transport: asyncio.Transport) -> None:
         self._slot = self.connection.slot = slot

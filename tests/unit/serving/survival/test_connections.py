@@ -80,3 +80,55 @@ def test_what_a_refused_client_goes_on_sending_takes_no_memory() -> None:
 
     assert refused.come_bytes == len(sent)
     assert 512 * os.fstat(pages.descriptor).st_blocks < TEXT_BYTES // 4
+
+
+class Holding(Silent):
+    """Wants nothing more read while it is at the first piece."""
+
+    at_rest = False
+
+    def __init__(self) -> None:
+        self.pieces, self.ended, self.line = list[bytes](), asyncio.Event(), asyncio.Transport()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.line = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.pieces.append(data)
+        if len(self.pieces) == 1:
+            self.line.pause_reading()
+
+    def eof_received(self) -> None:
+        self.ended.set()
+
+
+def test_what_comes_behind_a_text_that_was_taken_over_is_not_read_while_its_connection_wants_no_more() -> None:
+    pages, holding = Pages.make(Layout(threads=1, slots=4)), Holding()
+    journal = Journal(pages)
+
+    async def story(accepted: socket.socket) -> list[bytes]:
+        slot, loop = journal.take(), asyncio.get_running_loop()
+        assert slot is not None
+        slot.text[:5], accepted_at = b"first", accepted.fileno()
+        slot.open(accepted_at, start=0, written=0)
+        await loop.connect_accepted_socket(lambda: KeptConnection(holding, journal, (slot, 5)), accepted)
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        before = [*holding.pieces]
+        holding.line.resume_reading()
+        await holding.ended.wait()
+        return before
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        client.sendall(b"second")
+        client.shutdown(socket.SHUT_WR)
+        accepted, _ = listener.accept()
+        accepted.setblocking(False)
+        before = runner.run(story(accepted))
+
+    assert b"".join(before) in (b"first", b"firstsecond")
+    assert (len(before), b"".join(holding.pieces)) == (1, b"firstsecond")
