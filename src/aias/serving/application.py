@@ -32,7 +32,7 @@ from aias.serving.http.headers import given_id, read_headers
 from aias.serving.http.heads import Head, Heads
 from aias.serving.http.lengths import ELSEWHERE, LONG, Lengths
 from aias.serving.http.messages import FILES, Reply, Request, is_table
-from aias.serving.http.responses import Send, response_of, send_reply
+from aias.serving.http.responses import PACK_BYTES_MIN, Send, packed_reply, response_of, send_reply
 from aias.serving.http.routes import Envelope, Envelopes, Route, RouteTable
 from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.recording import Recording, trace_id
@@ -213,6 +213,9 @@ class Application:
         return response
 
     def _response(self, request: Request, reply: Reply, more: Headers, started: float) -> bytes:
+        if len(reply.body) >= PACK_BYTES_MIN:
+            # Many short rows, or of very many classes.
+            packed_reply(reply, request)
         response = response_of(request, reply, more, self._repeated)
         self._note(request, reply, time.perf_counter() - started)
         return response
@@ -295,8 +298,8 @@ class Application:
             request.model = self.isolated.instead(request.model)
         if self._runs_inline(request, packed=packed):
             if self._loop.must_wait(request, len(request.body)):
-                return await self._loop.in_turn(route, request, partial(gone, receive))
-            return self._loop.inline(route, request)
+                return packed_reply(await self._loop.in_turn(route, request, partial(gone, receive)), request)
+            return packed_reply(self._loop.inline(route, request), request)
         return await self._threads.reply(route, request, partial(gone, receive), packed=packed)
 
     async def _find(self, request: Request, endpoint: str) -> bool:

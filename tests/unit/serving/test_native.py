@@ -215,6 +215,23 @@ def test_an_answer_is_packed_for_who_wants_that(
             assert json.loads(body) == ANSWERS * rows
 
 
+@pytest.mark.parametrize("accept", ["gzip", "br"])
+def test_also_an_answer_that_is_long_for_its_body_is_packed_and_large_ones_say_that_others_may_be(
+    server: LiveServer, accept: str
+) -> None:
+    short = "[" + ",".join(['{"age":50}'] * 350) + "]"
+    for body, varies in ((short, "accept-encoding"), (ROWS * 1_000, "accept-encoding"), (ROWS, None)):
+        for _ in range(2):
+            response = server.call(
+                "POST", "/predict/churn", body, headers={"Accept-Encoding": accept, "Content-Type": "application/json"}
+            )
+
+            assert response.headers.get("vary") == varies
+            assert response.headers.get("content-encoding") == (accept if varies and accept == "gzip" else None)
+            told = gzip.decompress(response.body) if response.body[:1] == b"\x1f" else response.body
+            assert len(json.loads(told)) == (350 if body is short else len(body))
+
+
 def test_who_takes_nothing_that_is_not_packed_is_refused_so_too(server: LiveServer) -> None:
     for method, path in (("POST", "/predict/churn"), ("GET", "/predict/churn"), ("GET", "/nowhere")):
         response = server.call(method, path, headers={"Accept-Encoding": "gzip, identity;q=0"})

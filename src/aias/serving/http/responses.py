@@ -13,10 +13,11 @@ from aias.serving.observability.recording import trace_headers
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_PACK_BYTES_MIN: Final = 16 << 10
+PACK_BYTES_MIN: Final = 16 << 10
 """Below it, packing costs more than it saves on the line."""
 
 _PACKED: Final = (b"content-encoding", b"gzip")
+_VARIES: Final = (b"vary", b"accept-encoding")
 
 
 def headers_of(request: Request, reply: Reply) -> list[tuple[bytes, bytes]]:
@@ -66,10 +67,15 @@ async def _begin(send: Send, status: int, headers: list[tuple[bytes, bytes]]) ->
 
 
 def packed_reply(reply: Reply, request: Request, *, pays: bool = True) -> Reply:
-    """As gzip, where its caller wants that and it is large, so that it `pays`; or takes nothing else."""
-    pays = pays and len(reply.body) >= _PACK_BYTES_MIN
-    accept = request.headers.get(b"accept-encoding")
-    if reply.body and _PACKED not in reply.headers and wants_gzip(accept, pays=pays):
+    """As gzip, where its caller wants that and it is large, so that it `pays`; or takes nothing else. Where it could
+    be, that others may get it otherwise is said to all (RFC 9110, 12.5.5)."""
+    if not reply.body or _PACKED in reply.headers:
+        return reply
+    pays = pays and len(reply.body) >= PACK_BYTES_MIN
+    is_wanted = wants_gzip(request.headers.get(b"accept-encoding"), pays=pays)
+    if is_wanted:
         reply.body = pack(reply.body)
-        reply.headers += (_PACKED, (b"vary", b"accept-encoding"))
+        reply.headers += (_PACKED,)
+    if (is_wanted or pays) and _VARIES not in reply.headers:
+        reply.headers += (_VARIES,)
     return reply
