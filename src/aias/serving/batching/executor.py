@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
@@ -20,7 +20,7 @@ from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Joining
 from aias.serving.batching.allowance import allowed
 from aias.serving.batching.batcher import Batcher
-from aias.serving.batching.steps import Steps
+from aias.serving.batching.steps import Step, Steps
 from aias.serving.batching.tickets import Batch, Part, Ticket
 from aias.serving.bounds import Bounds
 from aias.serving.http.bodies import ClientGone
@@ -167,23 +167,28 @@ class Executor:
         [found] = await self._wait(request, ticket, gone)
         return found, _waited(ticket)
 
-    async def step(self, work: Callable[[], T], *, body_bytes: int = 0, payer: str = "", changes: bool = False) -> T:
+    async def step(
+        self, work: Callable[[], T], *, body_bytes: int = 0, payer: str = "", changes: bool = False, first: bool = False
+    ) -> T:
         """What `work` gives, in a thread, without waiting for a turn among runs: reading and writing what is not light.
         What is large, of so many bytes, waits behind its like only, and so does what `changes` something; and nobody
-        behind all that another payer has waiting. Raises `Busy`, where its payer has his share waiting."""
-        stepping = self._stepping
-        if stepping[payer] >= max(1, self._bounds.waiting_requests // len({*stepping, payer})):
-            raise Busy("too many requests are waiting", hint="try again in a moment")
-        stepping[payer] += 1
-        pool = self._changes if changes else self._steps
-        if body_bytes > self._bounds.large_body_bytes:
-            pool = self._long_steps
-        try:
-            return await pool.run(work, payer)
-        finally:
-            stepping[payer] -= 1
-            if not stepping[payer]:
-                del stepping[payer]
+        behind all that another payer has waiting, or with an answer, which comes `first`, behind what is to be read.
+        Raises `Busy`, where its payer has his share waiting."""
+        pool = self._changes if changes else self._pool(body_bytes)
+        with self._counted(payer):
+            return await pool.run(work, payer, Step(first=first))
+
+    async def read(
+        self, request: Request, work: Callable[[], T], gone: Callable[[], Awaitable[None]], *, body_bytes: int
+    ) -> T:
+        """The same of a request's body, of so many bytes. Refused where it would wait beyond its objective or deadline;
+        leaves the queue with its caller. Raises `Overloaded`, `TooLate`, `ClientGone` too."""
+        model, pool = request.asked, self._pool(body_bytes)
+        seconds, until = model.seconds_to_read_bytes(body_bytes), time.monotonic() + self._bounds.answer_seconds
+        pool.check(request.payer, seconds, objective_seconds=model.flow.objective_seconds, deadline=request.deadline)
+        until = until if request.deadline is None else min(until, request.deadline)
+        with self._counted(request.payer):
+            return await pool.run(work, request.payer, Step(seconds, until), gone)
 
     async def finished(self, reply: Reply, payer: str = "") -> Reply:
         """With the body that a thread makes `later`."""
@@ -193,6 +198,8 @@ class Executor:
 
     def expire(self) -> None:
         """Give up every request whose time is over; to be called now and then."""
+        for each in (self._steps, self._long_steps):
+            each.expire()
         for runner in (self._runner, *self._apart.values()):
             runner.batcher.expire()
 
@@ -201,6 +208,23 @@ class Executor:
             runner.close()
         for each in (self._steps, self._long_steps, self._changes):
             each.close()
+
+    def _pool(self, body_bytes: int) -> Steps:
+        return self._long_steps if body_bytes > self._bounds.large_body_bytes else self._steps
+
+    @contextlib.contextmanager
+    def _counted(self, payer: str) -> Iterator[None]:
+        """Among what its payer has waiting."""
+        stepping = self._stepping
+        if stepping[payer] >= max(1, self._bounds.waiting_requests // len({*stepping, payer})):
+            raise Busy("too many requests are waiting", hint="try again in a moment")
+        stepping[payer] += 1
+        try:
+            yield
+        finally:
+            stepping[payer] -= 1
+            if not stepping[payer]:
+                del stepping[payer]
 
     def _batcher_of(self, ticket: Ticket) -> Batcher:
         """What runs apart waits for its like only: a run there that hangs is no neighbour's business. Nor is it noted

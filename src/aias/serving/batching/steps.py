@@ -1,65 +1,170 @@
 """Threads for what is read and written around runs, shared out as the runs are: by seconds, among those who wait.
 
-step ─ a thread is free ─────────▶ at once
-       └ the queue of its payer ─▶ when one is: next comes the payer that has had least
+body ─ would wait too long? Overloaded ─▶ its payer's queue ─ a thread is free: next comes who has had least
+answer ─ first of all that waits there ─▶                     └▶ in a thread; what its caller has left is passed over
 """
 
 import asyncio
+import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from aias.serving.batching.shares import Shares
+from aias.serving.batching.tickets import OBJECTIVE_RUNS_MIN
+from aias.serving.http.bodies import ClientGone
+from aias.serving.refusals import Overloaded, too_late
 
 T = TypeVar("T")
 
-_Step = tuple[Callable[[], Any], "asyncio.Future[Any]"]
+_FORGET: Final = 0.9
+"""Half of what is known of a step is forgotten seven steps later: another kind of body may take ten times as long."""
+
+_LONGEST: Final = 4.0
+"""Times what was expected, at most, that a step counts for: the first table of Arrow waits for its reader to start."""
+
+
+@dataclass(eq=False, slots=True)
+class Step:
+    """`seconds`: what it should take, of a body; `until`: when it is given up, if it has not begun; `first`: of an
+    answer whose body has been read."""
+
+    seconds: float = 0.0
+    until: float = math.inf
+    first: bool = False
+    is_begun: bool = False
+    is_left: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class _Queue:
+    """What one payer has waiting, and the seconds of all."""
+
+    steps: "deque[tuple[Step, Callable[[], Any], asyncio.Future[Any]]]" = field(default_factory=deque)
+    seconds: float = 0.0
+
+    def let_go(self, step: Step) -> None:
+        self.seconds, step.seconds = max(0.0, self.seconds - step.seconds), 0.0
 
 
 class Steps:
     """For the event loop's own thread. `clock` counts seconds."""
 
     def __init__(self, threads: int, name: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._pool, self._free, self._clock = ThreadPoolExecutor(threads, name), threads, clock
-        self._queues: dict[str, deque[_Step]] = {}
+        self._pool, self._threads, self._clock = ThreadPoolExecutor(threads, name), threads, clock
+        self._free = threads
+        self._queues: dict[str, _Queue] = {}
         self._shares = Shares()
+        # What steps have taken, and what they should have.
+        self._took = self._should = 0.0
 
-    async def run(self, work: Callable[[], T], payer: str) -> T:
-        """What `work` gives, in a thread, when it is the turn of whoever pays."""
-        found: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    def check(self, payer: str, seconds: float, *, objective_seconds: float, deadline: float | None) -> None:
+        """Refuse what should take so long and would begin after its objective, or be over after its deadline. Raises
+        `Overloaded`."""
+        wait = self.expected_wait(payer, seconds)
+        bound = max(objective_seconds, OBJECTIVE_RUNS_MIN * seconds * self._stretch)
+        over, why = wait - bound, "more waits to be read than is of use to anybody"
+        if deadline is not None:
+            over, why = self._clock() + wait + seconds - deadline, "it would be answered after its deadline"
+        if wait and over > 0:
+            raise Overloaded(why, retry_seconds=over)
+
+    def expected_wait(self, payer: str, seconds: float) -> float:
+        """Until it begins: after its payer's own, and as much of each other's."""
+        if self._free and not self._queues:
+            return 0.0
+        mine = self._queues.get(payer)
+        own = mine.seconds if mine else 0.0
+        ahead = own + sum(min(own + seconds, each.seconds) for each in self._queues.values() if each is not mine)
+        return ahead * self._stretch / self._threads
+
+    async def run(
+        self, work: Callable[[], T], payer: str, step: Step | None = None,
+        gone: Callable[[], Awaitable[None]] | None = None,
+    ) -> T:  # fmt: skip
+        """What `work` gives, in a thread, when it is the turn of whoever pays. `gone` ends when its caller has hung up.
+        Raises `TooLate`, `ClientGone`."""
+        step, loop = step or Step(), asyncio.get_running_loop()
+        found: asyncio.Future[T] = loop.create_future()
         queue = self._queues.get(payer)
         if queue is None:
             self._shares.enter(payer)
-            queue = self._queues[payer] = deque()
-        queue.append((work, found))
+            queue = self._queues[payer] = _Queue()
+        queue.seconds += step.seconds
+        (queue.steps.appendleft if step.first else queue.steps.append)((step, work, found))
         self._begin()
-        return await found
+        watcher = None
+        if gone is not None and not step.is_begun:
+            watcher = loop.create_task(self._leave(step, queue, found, gone))
+        try:
+            return await found
+        except asyncio.CancelledError:
+            if step.is_left:
+                raise ClientGone from None
+            raise
+        finally:
+            if watcher is not None:
+                watcher.cancel()
+
+    def expire(self) -> None:
+        """Give up what has waited until its time was over; to be called now and then."""
+        now = self._clock()
+        for queue in self._queues.values():
+            for step, _, found in queue.steps:
+                if step.until <= now and not found.done():
+                    queue.let_go(step)
+                    found.set_exception(too_late())
 
     def close(self) -> None:
         self._queues.clear()
         self._pool.shutdown(cancel_futures=True)
 
+    @property
+    def _stretch(self) -> float:
+        return self._took / self._should if self._should else 1.0
+
+    async def _leave(
+        self, step: Step, queue: _Queue, found: "asyncio.Future[Any]", gone: Callable[[], Awaitable[None]]
+    ) -> None:
+        await gone()
+        if not step.is_begun:
+            step.is_left = True
+            queue.let_go(step)
+            found.cancel()
+
     def _begin(self) -> None:
         while self._free and self._queues:
             payer = min(self._queues, key=self._shares.had)
             queue = self._queues[payer]
-            work, found = queue.popleft()
-            if not queue:
+            step, work, found = queue.steps.popleft()
+            if not queue.steps:
                 del self._queues[payer]
             if found.done():
-                # Whoever waited for it has gone.
+                # Whoever waited for it has gone, or been told.
                 continue
+            seconds, now = step.seconds, self._clock()
+            queue.let_go(step)
+            if step.until <= now:
+                found.set_exception(too_late())
+                continue
+            step.is_begun = True
             self._shares.serve(payer)
             self._free -= 1
             running = asyncio.get_running_loop().run_in_executor(self._pool, work)
-            running.add_done_callback(partial(self._end, payer, found, self._clock()))
+            running.add_done_callback(partial(self._end, payer, now, found, seconds=seconds, is_answer=step.first))
 
-    def _end(self, payer: str, found: "asyncio.Future[Any]", began: float, ran: "asyncio.Future[Any]") -> None:
+    def _end(
+        self, payer: str, began: float, found: "asyncio.Future[Any]", ran: "asyncio.Future[Any]", *, seconds: float,
+        is_answer: bool,
+    ) -> None:  # fmt: skip
         self._free += 1
-        self._shares.charge(payer, self._clock() - began)
+        took = self._clock() - began
+        self._shares.charge(payer, took)
+        self._learn(took, seconds, is_answer=is_answer)
         if ran.cancelled():
             found.cancel()
         elif (fault := ran.exception()) is not None:
@@ -68,3 +173,13 @@ class Steps:
         elif not found.done():
             found.set_result(ran.result())
         self._begin()
+
+    def _learn(self, took: float, should: float, *, is_answer: bool) -> None:
+        if should:
+            if not self._should:
+                # Starts as if many had taken what they should.
+                self._took = self._should = should / (1 - _FORGET)
+            took = min(took, _LONGEST * self._stretch * should)
+            self._took, self._should = _FORGET * self._took + took, _FORGET * self._should + should
+        elif is_answer:
+            self._took += min(took, _LONGEST * self._took * (1 - _FORGET))

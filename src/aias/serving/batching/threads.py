@@ -95,8 +95,7 @@ class Threads:
 
         size = size_of(request, packed=packed)
 
-        async def step(work: Callable[[], Encoded | Reply], *, light: bool) -> Encoded | Reply:
-            return work() if light else await self._executor.step(work, body_bytes=size, payer=request.payer)
+        step = partial(self._executor.step, body_bytes=size, payer=request.payer, first=True)
 
         def begin() -> Encoded | Reply:
             self.unpack(request, packed=packed)
@@ -106,8 +105,10 @@ class Threads:
         queue, width = 0.0, max(1, request.asked.manifest.task.width, len(request.asked.manifest.task.classes))
         try:
             # Of a crowd that came in one turn only the first are read in it: others want to be heard, and refused.
-            waits = light and not self._reading.begins()
-            found = await (self._read_in_turn(request, begin) if waits else step(begin, light=light))
+            if not light:
+                found = await self._executor.read(request, begin, gone, body_bytes=size)
+            else:
+                found = begin() if self._reading.begins() else await self._read_in_turn(request, begin)
             self._bodies.unpacked(request)
             while not isinstance(found, Reply):
                 answers: Answers | Exception
@@ -117,13 +118,11 @@ class Threads:
                 except AiasError as fault:
                     answers = fault
                 light = light and found.rows * width <= LIGHT_VALUES
-                found = await step(partial(driver.tell, answers), light=light)
+                found = driver.tell(answers) if light else await step(partial(driver.tell, answers))
         finally:
             driver.close()
         found.queue = queue
-        if light:
-            return packed_reply(found, request)
-        return await self._executor.step(partial(packed_reply, found, request), body_bytes=size, payer=request.payer)
+        return packed_reply(found, request) if light else await step(partial(packed_reply, found, request))
 
     async def _read_in_turn(self, request: Request, begin: Callable[[], Encoded | Reply]) -> Encoded | Reply:
         found: asyncio.Future[Encoded | Reply] = asyncio.get_running_loop().create_future()

@@ -1,5 +1,6 @@
 """A model that is loaded, tried out and measured: what stands behind an endpoint."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -87,6 +88,10 @@ class Model:
     def seconds_to_read(self, body: bytes) -> float:
         """What understanding it takes; rows may be shorter than the example, but hardly cheaper."""
         return self.read_seconds * max(len(body) / self.example_bytes, body.count(b"{"))
+
+    def seconds_to_read_bytes(self, body_bytes: int) -> float:
+        """The same of a body of which only the size is known, as far as its like have been measured."""
+        return 0.0 if math.isinf(self.read_seconds) else self.read_seconds * max(1.0, body_bytes / self.example_bytes)
 
     def units_of(self, body_bytes: int, encoded: Encoded | None = None) -> float:
         """How many example rows a body weighs: by its tokens where a graph reads those, else by its bytes, and then at

@@ -2,12 +2,17 @@
 
 import asyncio
 import threading
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from aias.serving.batching.executor import Executor
-from aias.serving.batching.steps import Steps
+from aias.serving.batching.steps import Step, Steps
+from aias.serving.http.bodies import ClientGone
 from aias.serving.observability.metrics import Metrics
+from aias.serving.refusals import Overloaded, TooLate
 from live_server import BOUNDS, PATIENCE
 
 
@@ -63,6 +68,110 @@ def test_payers_take_turns_by_the_seconds_that_they_have_had() -> None:
     asyncio.run(story())
 
     assert told.order == ["long 0", "short 0", "short 1", "short 2", "long 1", "short 3"]
+
+
+async def started(*steps: Any) -> list[asyncio.Future[Any]]:
+    found = [asyncio.ensure_future(each) for each in steps]
+    await asyncio.sleep(0)
+    return found
+
+
+def test_who_would_wait_longer_than_is_of_use_is_refused_and_told_when_to_come_again() -> None:
+    """These take a second each, in two threads. Who takes long itself may be kept waiting for longer."""
+    told = Told()
+
+    async def story() -> None:
+        steps = Steps(2, "test", clock=lambda: told.now)
+        steps.check("a", 1.0, objective_seconds=0.1, deadline=0.1)
+        waiting = await started(*(steps.run(lambda: told.step(""), "a", Step(1.0)) for _ in range(5)))
+        assert steps.expected_wait("a", 1.0) == 1.5
+        assert steps.expected_wait("b", 1.0) == 0.5
+        steps.check("a", 0.1, objective_seconds=1.5, deadline=None)
+        steps.check("a", 0.4, objective_seconds=1.0, deadline=None)
+        steps.check("b", 1.0, objective_seconds=0.1, deadline=1.6)
+        with pytest.raises(Overloaded) as refused:
+            steps.check("a", 0.1, objective_seconds=1.0, deadline=None)
+        assert refused.value.retry_seconds == 0.5
+        with pytest.raises(Overloaded, match="after its deadline"):
+            steps.check("b", 1.0, objective_seconds=9.0, deadline=1.4)
+        told.go_on.set()
+        await asyncio.gather(*waiting)
+        steps.close()
+
+    asyncio.run(story())
+
+
+def test_how_long_steps_take_is_learned_and_one_stall_teaches_little() -> None:
+    told = Told()
+
+    async def story() -> list[float]:
+        steps, waits = Steps(1, "test", clock=lambda: told.now), list[float]()
+        told.go_on.set()
+        for stall in (1_000.0, *[1.0] * 100, *[0.0] * 300):
+
+            def work(stall: float = stall) -> None:
+                told.now += stall
+
+            await steps.run(lambda: told.step(""), "a", Step(0.5))
+            await steps.run(work, "a", Step(first=True))
+            waits.append(steps._stretch)
+        steps.close()
+        return waits
+
+    waits = asyncio.run(story())
+
+    # A second where half of one was said, and a second more for the answer; then none.
+    assert waits[0] < 2.0
+    assert waits[100] == pytest.approx(4.0, rel=0.2)
+    assert waits[-1] == pytest.approx(2.0, rel=0.01)
+
+
+def test_an_answer_comes_before_what_is_to_be_read_and_what_is_late_or_left_is_passed_over() -> None:
+    told, hung_up = Told(), asyncio.Event()
+
+    async def story() -> list[object]:
+        steps = Steps(1, "test", clock=lambda: told.now)
+        names = ["running", "body", "late", "gone", "answer"]
+        own = {"late": Step(until=0.5), "answer": Step(first=True)}
+        waiting = await started(
+            *(steps.run(lambda name=name: told.step(name), "a", own.get(name), hung_up.wait if name == "gone" else None)
+              for name in names)
+        )  # fmt: skip
+        await asyncio.sleep(0)
+        hung_up.set()
+        told.now = 0.5
+        steps.expire()
+        with pytest.raises(TooLate):
+            await waiting[2]
+        with pytest.raises(ClientGone):
+            await waiting[3]
+        told.go_on.set()
+        await asyncio.gather(waiting[0], waiting[1], waiting[4])
+        steps.close()
+        return told.order
+
+    assert asyncio.run(story()) == ["running", "answer", "body"]
+
+
+def test_a_server_asks_the_door_before_a_body_is_read_and_no_request_waits_for_one_that_has_gone() -> None:
+    told = Told()
+    model = SimpleNamespace(seconds_to_read_bytes=lambda size: size / 1e6, flow=SimpleNamespace(objective_seconds=2.0))
+    asked: Any = SimpleNamespace(asked=model, deadline=None, payer="a")
+
+    async def story() -> None:
+        executor = Executor(places=1, bounds=BOUNDS, metrics=Metrics())
+        read = partial(executor.read, asked, lambda: told.step("read"), asyncio.Event().wait, body_bytes=1_000_000)
+        waiting = await started(*(read() for _ in range(6)))
+        with pytest.raises(Overloaded):
+            await read()
+        waiting[2].cancel()
+        told.go_on.set()
+        await asyncio.gather(*waiting[:2], *waiting[3:])
+        executor.close()
+
+    asyncio.run(story())
+
+    assert told.order == ["read"] * 5
 
 
 def test_a_step_whose_caller_has_gone_is_not_begun_and_a_fault_is_its_callers_alone() -> None:
