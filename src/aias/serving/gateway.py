@@ -198,6 +198,7 @@ class Gateway:
             ready=ready,
             note=note,
             look=self.application.catching_up.look,
+            step=self.executor.step,
             shared=at.shared,
         )
         try:

@@ -1,6 +1,7 @@
 """Each call of the protocol: its message → the request over HTTP → the message of its reply."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -75,10 +76,10 @@ async def unload(wire: Wire, request: Any) -> Any:
 
 
 async def infer(wire: Wire, request: Any) -> Any:
-    body, length = _infer_body(request)
+    body, length = await wire.made(partial(_infer_body, request))
     path = f"{_model(request.model_name, request.model_version)}/infer"
     found = await wire.ask("POST", path, body, [(LENGTH_HEADER, b"%d" % length)])
-    return _infer_reply(found.granted(), raw=bool(request.raw_input_contents))
+    return await wire.made(partial(_infer_reply, found.granted(), raw=bool(request.raw_input_contents)))
 
 
 async def stream_infer(wire: Wire, request: Any) -> Any:

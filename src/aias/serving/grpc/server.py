@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -33,8 +34,8 @@ _OWN_BYTES: Final = 64 << 10
 
 
 class GrpcServer:
-    """Started and stopped on a running loop. `ready`, `note` and `look` are the gateway's; `shared`: the port is also
-    that of other processes of the same server."""
+    """Started and stopped on a running loop. `ready`, `note` and `look` are the gateway's, `step` its threads.
+    `shared`: the port is also that of other processes of the same server."""
 
     def __init__(
         self,
@@ -45,11 +46,12 @@ class GrpcServer:
         ready: Callable[[], bool],
         note: Callable[[str], None],
         look: Callable[[], Awaitable[None]],
+        step: Callable[..., Awaitable[Any]],
         shared: bool = False,
     ) -> None:
         options = _options(bounds, shared=shared)
         self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=bounds.grpc_calls)
-        self._handlers = _Handlers(application, access, bounds, ready, note, look)
+        self._handlers = _Handlers(application, access, bounds, ready, note, look, step)
         self._server.add_generic_rpc_handlers((self._handlers,))
         self._drain_seconds, self._sweep_seconds = bounds.drain_seconds, bounds.sweep_seconds
         self._sweeper: asyncio.Task[None] | None = None
@@ -83,9 +85,9 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def __init__(
         self, application: Asgi, access: AccessControl, bounds: Bounds, ready: Callable[[], bool],
-        note: Callable[[str], None], look: Callable[[], Awaitable[None]],
+        note: Callable[[str], None], look: Callable[[], Awaitable[None]], step: Callable[..., Awaitable[Any]],
     ) -> None:  # fmt: skip
-        self._look = look
+        self._look, self._step = look, step
         self._application, self._access, self._bounds = application, access, bounds
         self._ready, self._note = ready, note
         self.stopping = asyncio.Event()
@@ -159,8 +161,8 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _answers(self, kind: Any, answer: Answer, *, keyless: bool) -> Call:
         async def call(_messages: Any, context: Any) -> Any:
             # What needs no key asks nothing in its message.
-            request = kind() if keyless else await self._read(kind, context)
-            reply = await self._asked(answer, request, context)
+            request, size = (kind(), 0) if keyless else await self._read(kind, context)
+            reply = await self._asked(answer, request, size, context)
             if isinstance(reply, Declined):
                 await _abort(context, reply)
             return reply.SerializeToString()
@@ -170,8 +172,8 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _streams(self, kind: Any, answer: Answer, *, keyless: bool) -> Call:
         assert not keyless, "a stream goes on for as long as it likes"
 
-        async def answered(request: Any, context: Any) -> bytes:
-            reply = await self._asked(answer, request, context)
+        async def answered(request: Any, size: int, context: Any) -> bytes:
+            reply = await self._asked(answer, request, size, context)
             if isinstance(reply, Declined):
                 await _abort(context, reply)
             found: bytes = reply.SerializeToString()
@@ -179,21 +181,23 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
         return self._stream(kind, answered)
 
-    def _stream(self, kind: Any, answered: Callable[[Any, Any], Awaitable[bytes]]) -> Call:
+    def _stream(self, kind: Any, answered: Callable[[Any, int, Any], Awaitable[bytes]]) -> Call:
         async def call(_messages: Any, context: Any) -> None:
             try:
                 async with self._readings.stream(self.stalls.payer):
-                    while (request := await self._next(kind, context)) is not None:
-                        await context.write(await answered(request, context))
+                    while (came := await self._next(kind, context)) is not None:
+                        request, size = came
+                        await context.write(await answered(request, size, context))
             except AiasError as fault:
                 self._note(fault.code)
                 await _abort(context, _declined(fault))
 
         return call
 
-    async def _asked(self, answer: Answer, request: Any, context: Any) -> Any:
-        """The reply, or why there is none: never in words that tell of our insides, as gRPC's own would be."""
-        wire = self._wire(context)
+    async def _asked(self, answer: Answer, request: Any, size: int, context: Any) -> Any:
+        """The reply to a message of so many bytes, or why there is none: never in words that tell of our insides, as
+        gRPC's own would be."""
+        wire = self._wire(context, size)
         try:
             with self.stalls.busy(context):
                 reply = await answer(wire, request)
@@ -209,14 +213,14 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         return reply
 
     def _reflects(self, own: Schema) -> Call:
-        async def answered(request: Any, _context: Any) -> bytes:
+        async def answered(request: Any, _size: int, _context: Any) -> bytes:
             found: bytes = reflected(own, request).SerializeToString()
             return found
 
         return self._stream(own.message("ServerReflectionRequest"), answered)
 
     async def _check(self, _messages: Any, context: Any) -> Any:
-        request = await self._read(schema("health").message("HealthCheckRequest"), context, keyless=True)
+        request, _ = await self._read(schema("health").message("HealthCheckRequest"), context, keyless=True)
         found = health_of(request.service, ready=self._ready())
         if found is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service here")
@@ -227,7 +231,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many are watching")
         self._watchers += 1
         try:
-            request = await self._read(schema("health").message("HealthCheckRequest"), context, keyless=True)
+            request, _ = await self._read(schema("health").message("HealthCheckRequest"), context, keyless=True)
             states = watched(request.service, ready=self._ready, stopping=self.stopping)
             while (found := await self._state(states, context)) is not None:
                 await context.write(found.SerializeToString())
@@ -239,12 +243,12 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             return await anext(states, None)
 
     async def _read(self, kind: Any, context: Any, *, keyless: bool = False) -> Any:
-        """The message. Ends the call when it does not come, or is none."""
+        """The message, and its bytes. Ends the call when it does not come, or is none."""
         with self.stalls.busy(context):
             raw = await self._raw(context, self.stalls.payer, keyless=keyless, in_stream=False)
         if raw is grpc.aio.EOF:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
-        return await _parsed(kind, raw, context)
+        return await _parsed(kind, raw, context), len(raw)
 
     async def _next(self, kind: Any, context: Any) -> Any:
         """The next message of a stream; None when there is none. Ends the call where the server stops, and not with OK,
@@ -260,7 +264,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         finally:
             reading.cancel()
             stopping.cancel()
-        return None if raw is grpc.aio.EOF else await _parsed(kind, raw, context)
+        return None if raw is grpc.aio.EOF else (await _parsed(kind, raw, context), len(raw))
 
     async def _raw(self, context: Any, payer: str, *, in_stream: bool, keyless: bool = False) -> Any:
         """Whoever needs no key sends a few bytes, and has less time for them: a second where all calls are taken, or
@@ -295,12 +299,14 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             reading.cancel()
         return await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not come in time")
 
-    def _wire(self, context: Any) -> Wire:
+    def _wire(self, context: Any, size: int) -> Wire:
+        is_large = size > self._bounds.large_body_bytes
         return Wire(
             self._application,
             context.invocation_metadata(),
             seconds_left=context.time_remaining(),
             answering=self._answering,
+            aside=partial(self._step, body_bytes=size, payer=self.stalls.payer) if is_large else None,
         )
 
 

@@ -4,15 +4,18 @@ Keys, quotas, limits, batches, metrics and refusals are hence the same; what dif
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import grpc
 import msgspec
 
 from aias.serving.admission.urgency import DEADLINE
 from aias.serving.inference.requests import LENGTH_HEADER
+
+T = TypeVar("T")
 
 Asgi = Callable[
     [MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
@@ -100,7 +103,8 @@ class Found:
 
 class Wire:
     """One caller's line to the application. `metadata` is what came with the call, `told` what its trailers are to say;
-    `answering` holds what is under way, also when nobody waits for it any longer."""
+    `answering` holds what is under way, also when nobody waits for it any longer. `aside`: does in a thread what would
+    hold up the loop, where the message is large."""
 
     def __init__(
         self,
@@ -109,12 +113,18 @@ class Wire:
         *,
         seconds_left: float | None,
         answering: set[asyncio.Future[None]],
+        aside: Callable[[Callable[[], Any]], Awaitable[Any]] | None = None,
     ) -> None:
-        self._application, self._answering = application, answering
+        self._application, self._answering, self._aside = application, answering, aside
+        self._came_at = time.monotonic()
         self.told: tuple[tuple[str, str], ...] = ()
         self.headers = [(b"host", b"localhost"), *carried(metadata)]
         if seconds_left is not None:
             self.headers = _by(max(1, min(_DEADLINE_MS_MAX, int(seconds_left * 1000))), self.headers)
+
+    async def made(self, work: Callable[[], T]) -> T:
+        """What `work` makes of a message."""
+        return work() if self._aside is None else await self._aside(work)
 
     async def ask(
         self, method: str, path: str, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()
@@ -128,6 +138,8 @@ class Wire:
             "path": path,
             "raw_path": path.encode(),
             "query_string": b"",
+            # Its deadline has gone on while a thread looked at its message.
+            "dawdled": 0.0 if self._aside is None else time.monotonic() - self._came_at,
             "headers": [*self.headers, (b"content-length", b"%d" % len(body)), *headers],
         }
         sent: list[MutableMapping[str, Any]] = []
