@@ -80,6 +80,11 @@ def read_classifier(folder: Path) -> Classifier:
         raise UnknownEncoder(
             f"the classifier has no {missing}", hint="use the folder as it was saved after fine-tuning"
         ) from None
+    if config.get("problem_type") == "regression" and last.weight.shape[1] > 1:
+        raise UnknownEncoder(
+            f"the classifier gives {last.weight.shape[1]} numbers a text, which are no labels",
+            hint="import one that gives a single number",
+        )
     classes = _classes(config, outputs=last.weight.shape[1])
     whole = replace(transformer, pooling="cls", normalised=False)
     if hidden.weight.shape != (whole.hidden, last.weight.shape[0]):

@@ -93,6 +93,7 @@ def test_an_encoder_is_no_classifier(tmp_path: Path) -> None:
     ("config", "told"),
     [
         ({"problem_type": "multi_label_classification"}, "several labels at once"),
+        ({"problem_type": "regression"}, "numbers a text, which are no labels"),
         ({"id2label": {"0": "a", "1": "a", "2": "b"}}, "id2label"), ({"id2label": {"0": "a", "1": "b"}}, "id2label"),
         ({"id2label": {"0": "a", "1": "b", "7": "c"}}, "id2label"), ({"model_type": "t5"}, "of the type 't5'"),
         ({"hidden_act": "swish"}, "activation"),
