@@ -214,19 +214,22 @@ def _place(model: "Model") -> Path:
 
 def _tell_of_runs(model: "Model", rows: str, frontier: "Frontier", watch: Watch) -> None:
     """Count the runs in which these certification rows judged, and warn from the second on: each run is one more chance
-    for a worse version to pass. `rows`: the digest of all rows."""
+    for a worse version to pass. `rows`: the digest of all rows. A test part is the same for all versions of a model;
+    reserved folds are a version's own."""
     from aias.compress.gate.evidence import RISK
 
     if all(each.certified is None for each in frontier.points):
         return
-    place = _place(model).with_suffix(f".{rows[-16:]}.runs")
+    tested = bool(model.manifest.rows.get("test"))  # which judges every version of the model
+    of = model.version.name if tested else model.ref
+    place = _place(model).with_name(f"{of}.{rows[-16:]}.runs")
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.open("ab") as out:
         out.write(b".")
         runs = out.tell()
     if runs > 1:
         said = (
-            f"the rows that certify have judged {runs} runs of {model.ref}: in one of so many something that is worse "
+            f"the rows that certify have judged {runs} runs of {of}: in one of so many something that is worse "
             f"by the margin passes with a chance of up to {100 * (1 - (1 - RISK) ** runs):.0f} %"
         )
         watch(Event("compress.judged-again", said, "warning", {"runs": runs}))

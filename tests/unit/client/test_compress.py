@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from aias.artifact.optimised import Gain
-from aias.client.compress import Compressed, _sorted_out, compress, frontier_of
+from aias.client.compress import Compressed, _sorted_out, _tell_of_runs, compress, frontier_of
 from aias.client.load.workload import rows_of
 from aias.client.optimize import Optimized
 from aias.compress.compress import Goals
 from aias.core.errors import Damaged, NotFound, UserError
-from aias.core.events import nobody
+from aias.core.events import Event, nobody
 from aias.core.quantities import accepted_loss_of, bytes_of, share_of
 from aias.core.schema import Field, SchemaMismatch
 
@@ -96,3 +96,19 @@ def test_a_damaged_frontier_says_how_to_have_it_again(tmp_path: Path) -> None:
         with pytest.raises(Damaged) as fault:
             frontier_of(model)
         assert fault.value.hint == hint
+
+
+@pytest.mark.parametrize("test", [0, 600])
+def test_a_test_part_that_judged_one_version_judged_the_next(test: int, tmp_path: Path) -> None:
+    told: list[Event] = []
+    frontier: Any = SimpleNamespace(points=[SimpleNamespace(certified=object())])
+    (tmp_path / "frontiers").mkdir()
+    for ref in ("m@1", "m@3", "other@1"):
+        model: Any = SimpleNamespace(
+            ref=ref, registry=SimpleNamespace(home=tmp_path), manifest=SimpleNamespace(rows={"train": 9, "test": test}),
+            version=SimpleNamespace(name=ref.partition("@")[0]),
+        )  # fmt: skip
+        _tell_of_runs(model, "sha256-0123456789abcdef", frontier, told.append)
+
+    assert [each.facts["runs"] for each in told] == ([2] if test else [])
+    assert all("2 runs of m:" in each.message for each in told)
