@@ -4,6 +4,7 @@ What is read comes from memory, but for the past. What changes something is done
 worker has followed.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -66,12 +67,13 @@ class Endpoints:
 
     def tell_all(self, _request: Request) -> Reply:
         """Every endpoint, its live version, and the versions on trial beside it"""
-        return json_reply([self._told(each) for each in self._router.stage.endpoints])
+        answering = dict(self._router.answering())
+        return json_reply([self._told(each, answering) for each in self._router.stage.endpoints])
 
     def describe(self, request: Request) -> Reply:
         """One of them, with all its trials, where it has pointed, and why its version could not be loaded"""
         endpoint = self._endpoint(request.places["name"])
-        rollouts, control, now = self._rollouts, self._control, self._told(endpoint)
+        rollouts, control, now = self._rollouts, self._control, self._told(endpoint, dict(self._router.answering()))
 
         def with_its_past() -> bytes:
             history = [] if rollouts is None else [told(each) for each in rollouts.history(endpoint.name)]
@@ -160,7 +162,7 @@ class Endpoints:
         return self._one(name)
 
     def _one(self, name: str) -> Reply:
-        return json_reply(self._told(self._endpoint(name)))
+        return json_reply(self._told(self._endpoint(name), dict(self._router.answering())))
 
     def _endpoint(self, name: str) -> Endpoint:
         for each in self._router.stage.endpoints:
@@ -168,8 +170,9 @@ class Endpoints:
                 return each
         raise UnknownEndpoint(f"there is no endpoint `{name[:100]}`")
 
-    def _told(self, endpoint: Endpoint) -> dict[str, object]:
-        answers, fault = dict(self._router.answering()).get(endpoint.name), self._router.fault(endpoint)
+    def _told(self, endpoint: Endpoint, answering: Mapping[str, str]) -> dict[str, object]:
+        """`answering`: the version that answers for each endpoint."""
+        answers, fault = answering.get(endpoint.name), self._router.fault(endpoint)
         facts: dict[str, object] = {
             "endpoint": endpoint.name,
             "version": str(endpoint.ref),
