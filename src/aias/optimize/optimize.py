@@ -50,7 +50,7 @@ from aias.training.selection.plan import Plan
 from aias.training.selection.portfolio import Shape
 from aias.training.selection.search import searcher_of
 from aias.training.selection.weights import mix
-from aias.training.train import Results, both_forms, check_seconds, workers_for
+from aias.training.train import Results, both_forms, check_seconds, fits_beside, workers_for
 from aias.training.unit import UnitFitter
 
 AXES: Final[Mapping[str, Axis]] = {"parameters": parameters, "structure": structure, "strategy": strategy}
@@ -119,7 +119,7 @@ class _Job:
         forms = Forms(self.held.searched, self.fitter, self.recipe, watch=self.watch)
         self.board = Leaderboard(
             forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
-            watch=self.watch, stop=self.stop, load=self.load,
+            watch=self.watch, stop=self.stop, load=self.load, workers=fits_beside(self.table),
         )  # fmt: skip
 
     def run(self, *, inline: bool) -> Outcome:

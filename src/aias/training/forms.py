@@ -78,7 +78,7 @@ LOAD_ROWS: Final = 3
 class Forms:
     def __init__(self, prepared: Prepared, fitter: UnitFitter, recipe: Any, *, watch: History) -> None:
         self.prepared, self.fitter, self.recipe, self.watch = prepared, fitter, recipe, watch
-        self.workers, self._load = cpus(), 1.0
+        self._load = 1.0
         self._last: Trained | None = None
         self._read: dict[bool, Encoded] = {}
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
@@ -97,7 +97,7 @@ class Forms:
     @property
     def beside(self) -> bool:
         """Whether the quality form is reported on while the serving form is made."""
-        return self.workers > 1
+        return cpus() > 1
 
     @property
     def latency_asked(self) -> bool:

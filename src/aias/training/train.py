@@ -49,6 +49,7 @@ from aias.training.selection.plan import Plan
 from aias.training.selection.portfolio import Shape, families, hindrance, portfolio
 from aias.training.selection.screening import begins
 from aias.training.selection.search import searched
+from aias.training.table import Table
 from aias.training.unit import UnitFitter
 
 FOLDS_MAX: Final = 20
@@ -200,7 +201,7 @@ class _Job:
         self.prepared = forms.prepared  # perhaps without the raw rows by now
         self.board = Leaderboard(
             forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
-            watch=self.watch, stop=self.stop, load=self.load,
+            watch=self.watch, stop=self.stop, load=self.load, workers=fits_beside(table),
         )  # fmt: skip
         with workers_for(fitter, inline=inline, forkserver=self.forkserver) as workers:
             if not inline:  # takes half a second, while the first fit runs anyway
@@ -215,7 +216,7 @@ class _Job:
             _heed_names(only, shape, self.watch)
             configurations = list(portfolio(shape, only=only))
             opening, others = families(configurations)
-            if not begins(opening, rows=table.rows, seconds=self.recipe.seconds):
+            if table.fold_count == 1 or not begins(opening, rows=table.rows, seconds=self.recipe.seconds):
                 opening, others = [], configurations
             narrow = None if self.recipe.folds else self.board.narrow
             alone = self.first is not None and not inline
@@ -273,9 +274,7 @@ def both_forms(plan: Plan, board: Leaderboard) -> Results:
     board.keep_to_time()
     serving, wanted = board.serving(), [board.members[place] for place in board.again()]
     until = board.deadline.ends_at - board.forms_seconds()
-    left = until - board.deadline.clock()
-    able = [each for each in wanted if not each.cut_alone or board.again_seconds(each) <= left]
-    refitted = {each.name for each in plan.refit(able, until)}
+    refitted = {each.name for each in plan.refit(board.refits(until - board.deadline.clock()), until)}
     quality, judged = board.forms.quality(board, refitted)
     if late := [each.name for each in wanted if each.name not in refitted]:
         message = f"no time was left to fit {', '.join(late)} again on all rows: their fits of the folds answer"
@@ -294,13 +293,18 @@ def both_forms(plan: Plan, board: Leaderboard) -> Results:
         return Results(waiting.result(), found)
 
 
+def fits_beside(table: Table) -> int:
+    """How many fits run side by side: of a large holdout one, by all threads."""
+    values = table.rows * (table.encoder.layout.width + 1)
+    return cpus() if table.fold_count > 1 or values <= ONE_THREAD_VALUES else 1
+
+
 def workers_for(fitter: UnitFitter, *, inline: bool, forkserver: ForkServer | None = None) -> Workers | InlineWorkers:
     """Workers that read the table from the ledger's folder, forked from the `forkserver` if it serves this folder."""
     if inline:
         return InlineWorkers(fitter)
     fitter.table.save(fitter.ledger.table)
-    values = fitter.table.rows * (fitter.table.encoder.layout.width + 1)
-    count = cpus() if fitter.table.fold_count > 1 or values <= ONE_THREAD_VALUES else 1
+    count = fits_beside(fitter.table)
     threads, folder = cpus() // count, fitter.ledger.folder
     known = forkserver if forkserver is not None and forkserver.serves(folder, threads=threads) else None
     return Workers(folder, count=count, threads=threads, forkserver=known)

@@ -38,10 +38,9 @@ FILE_SECONDS: Final = 7e-4
 nothing."""
 
 
-REFIT_SHARES: Final = {"boosted_trees": 0.75, "xgboost": 0.65, "mlp": 0.85, "text_mlp": 0.85}
-REFIT_SHARE: Final = 1.0
-"""Of what a fold takes, by rows, that fitting again may take: it looks for nothing and tries no round too many. Of 89
-such fits half took less than 0.7 times this; one that takes longer is not waited for."""
+LATE_SECONDS: Final = 1.0
+LATE_SHARE: Final = 0.02
+"""Of the whole time; a member that makes finishing later than both is left out."""
 
 
 @dataclass(eq=False)
@@ -55,6 +54,11 @@ class FinishingTime:
     judge_seconds: float = 0.0
     weigh_seconds: float = 0.0
     row_seconds: float | None = None
+
+    @property
+    def lateness(self) -> float:
+        """By how much finishing may be late for the sake of a member."""
+        return max(LATE_SECONDS, LATE_SHARE * self.budget)
 
     def form(self, *, rows: int, classes: int, folds: int) -> float:
         """For what every form asks, whatever is in it."""
@@ -71,8 +75,3 @@ class FinishingTime:
         """To the end, with both forms published. `each`: as `used`, of the serving form; it may be made twice."""
         publishing = PUBLISH_SECONDS + PUBLISH_SHARE * (used + each) + 2 * FILE_SECONDS * self.files
         return form + 2 * each + publishing + FINISH_SHARE * self.budget + report_seconds(self.budget)
-
-
-def refit_share(learner: str) -> float:
-    """Of what a fold takes, by rows, that fitting it again takes."""
-    return REFIT_SHARES.get(learner, REFIT_SHARE)

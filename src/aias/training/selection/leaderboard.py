@@ -24,8 +24,9 @@ from aias.training.scoring import metrics
 from aias.training.scoring.cross_fitting import parted
 from aias.training.scoring.thresholds import decision_weights
 from aias.training.selection.chance import chance
-from aias.training.selection.finishing_time import TESTED_SHARE, FinishingTime, refit_share
+from aias.training.selection.finishing_time import TESTED_SHARE, FinishingTime
 from aias.training.selection.members import Member
+from aias.training.selection.refits import Refits
 from aias.training.selection.weights import cross_fitted, greedy, mix, ranking, worth
 from aias.training.table import Table
 
@@ -43,10 +44,6 @@ QUALITY_US_MAX: Final = 20_000.0
 
 SAVED_SHARE: Final = 0.5
 """Of what finishing would be late, that leaving out the sentence encoder has to save: a busy machine is late anyway."""
-
-LATE_SECONDS: Final = 1.0
-LATE_SHARE: Final = 0.02
-"""Of the whole time; a member that makes finishing later than both is left out."""
 
 AFTER_SHARE_MAX: Final = 0.5
 """Of the whole time, for all that comes after fitting; when fitting again would take more, the time goes into more
@@ -77,6 +74,8 @@ class Leaderboard:
     stop: threading.Event
     latency_asked: bool = True
     load: Load = field(default_factory=Load)
+    workers: int = 1
+    """How many fits run side by side."""
     members: list[Member] = field(default_factory=list)
     timed: list[Timed] = field(default_factory=list)
     scores: list[Measurement] = field(default_factory=list)
@@ -96,6 +95,7 @@ class Leaderboard:
         self._ending = FinishingTime(self.deadline.seconds, files=len(files))
         self._began_at = self.deadline.clock()
         self._ranking = ranking(self.task)
+        self._refits = Refits(self.workers, self.deadline.seconds)
         self._direction = 1.0 if self.task.direction == "higher" else -1.0
 
     def _judge_by(self, table: Table) -> None:
@@ -154,13 +154,17 @@ class Leaderboard:
         self.timed.append(timed)
         self.scores.append(score)
         self._weigh()
-        late = before is not None and self._after_seconds() > max(before, self.deadline.left + self._lateness())
-        gone = self._make_room() if late else []
+        if before is not None and self._is_late(before) and self.table.holds_out:
+            self._refits.comes_late(member)
+        gone = self._make_room() if before is not None and self._is_late(before) else []
         self._tell(member, score, timed)
         if gone:
             self._tell_late(gone)
         failpoint("train.after_candidate")
         return self._wants_more(self._mixed(self.weights)) and not self.stop.is_set()
+
+    def _is_late(self, before: float) -> bool:
+        return self._after_seconds() > max(before, self.deadline.left + self._ending.lateness)
 
     def _make_room(self) -> list[str]:
         """There is no time to finish with all: the newest member goes, or all others, whichever leaves the better.
@@ -192,7 +196,7 @@ class Leaderboard:
         readers = {place for place, each in enumerate(self.timed) if each.shared_us} - late
         others = set(range(len(self.members))) - readers - late
         after = self._after_seconds(refits=False)
-        if readers and others and after > self.deadline.left + self._lateness():
+        if readers and others and after > self.deadline.left + self._ending.lateness:
             self._late = late | readers
             self._weigh()
             if after - self._after_seconds(refits=False) >= SAVED_SHARE * (after - self.deadline.left):
@@ -233,16 +237,14 @@ class Leaderboard:
             return list(dict.fromkeys([*self._serving, *np.flatnonzero(self.weights).tolist()]))
         return [place for place in self._serving if not (self.members[place].knows_all or self.table.seen_whole)]
 
+    def refits(self, left: float) -> list[Member]:
+        """Whom there is time to fit again, in so many seconds."""
+        return self._refits.possible([self.members[place] for place in self.again()], self.table, left)
+
     def _after_seconds(self, *, refits: bool = True) -> float:
         """For all that comes after the folds."""
         again = [self.members[place] for place in self.again() if refits]
-        fits = [self.again_seconds(each) for each in again if self.forward or not each.cut_alone]
-        return max([0.0, *fits, sum(fits) / self.forms.workers]) + self.forms_seconds()
-
-    def again_seconds(self, member: Member) -> float:
-        """To fit it once more, on all rows."""
-        more = self.table.rows / max(1.0, self.table.inside_rows) / self.table.fold_count
-        return member.seconds * more * refit_share(member.configuration.learner)
+        return self._refits.seconds(again, self.table) + self.forms_seconds()
 
     def _adding_seconds(self) -> float:
         """For members whose last fold is through when fitting is over, before any is fitted again."""
@@ -252,10 +254,6 @@ class Leaderboard:
     def forms_seconds(self) -> float:
         """For both forms, after the last fit."""
         return self._quality_seconds() + self.serving_seconds()
-
-    def _lateness(self) -> float:
-        """By how much finishing may be late for the sake of a member."""
-        return max(LATE_SECONDS, LATE_SHARE * self.deadline.seconds)
 
     def serving_seconds(self) -> float:
         """For the serving form, and to publish both."""

@@ -29,8 +29,6 @@ class Member:
     """Of all folds together."""
     found: tuple[dict[str, Any], ...] = ()
     """The settings that each fold came to."""
-    cuts: tuple[bool, ...] = ()
-    """Whether time has cut short the fit of each fold."""
 
     def narrowed(self, count: int, kept: Flags) -> "Member":
         """Where only the first `count` folds judge, whose rows are `kept` of those before: as if there were no others,
@@ -39,7 +37,7 @@ class Member:
         share = count / len(self.units)
         return replace(
             self, units=self.units[:count], scores=self.scores[kept], seconds=self.seconds * share, refit=refit,
-            found=self.found[:count], cuts=self.cuts[:count],
+            found=self.found[:count],
         )  # fmt: skip
 
     @property
@@ -57,12 +55,6 @@ class Member:
         of texts was more often right on rows never seen (docs/log.md)."""
         return len(self.units) >= FITS_MIN and self._has("merges")
 
-    @property
-    def cut_alone(self) -> bool:
-        """Whether it is one fit that time has cut short, whose rounds would take as long again: no time is kept to fit
-        it on all rows."""
-        return len(self.units) == 1 and any(self.cuts) and "rounds" in self.found[0]
-
     def _has(self, trait: str) -> bool:
         return bool(getattr(member("learners", self.configuration.learner), trait, False))
 
@@ -77,8 +69,7 @@ def member_of(
         scores[table.outside(unit.fold)] = entry.scores
     found = tuple(entry.settings for entry in entries)
     refit = _again(configuration, found, units[0].seed)
-    cuts = tuple(entry.cut for entry in entries)
-    return Member(configuration, tuple(units), scores[table.judged], refit, seconds, found, cuts)
+    return Member(configuration, tuple(units), scores[table.judged], refit, seconds, found)
 
 
 def _again(configuration: Configuration, found: Sequence[dict[str, Any]], seed: int) -> Unit:

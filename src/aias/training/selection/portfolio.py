@@ -199,9 +199,10 @@ def _ordered(shape: Shape) -> list[Configuration]:
         *([trees("crossed", 1.5, CROSSED, crossed)] if shape.layout.categories else ()),
         *([trees("sets", 2.5, SETS)] if sets else ()),
     ]
-    shallow = trees("shallow", 1.5, SHALLOW)
-    catboost = Configuration("catboost", "catboost", {}, more, read, 5.0)
-    others = [Configuration("xgboost", "xgboost", {}, more, read, 2.5), trees("random", 4.0, RANDOM)]
+    shallow = trees("shallow", 1.0 if wide else 1.5, SHALLOW)
+    catboost = Configuration("catboost", "catboost", {"rsm": wide} if wide else {}, more, read, 5.0)
+    xgboost = Configuration("xgboost", "xgboost", {"colsample_bytree": wide} if wide else {}, more, read, 2.5)
+    others = [xgboost, trees("random", 4.0, RANDOM)]
     if few_rows and many_classes:
         order = [random, *networks, extra, plain, *log, *values, catboost, *others, *large]
     elif few_rows and wide:

@@ -127,11 +127,11 @@ def reserved(trial: Trial, trials: Iterable[Trial], *, left: float, workers: int
 
 def left_for_folds(configuration: Configuration, left: float, *, again: float, alone: bool) -> float:
     """Seconds of those left for its folds, where to fit it `again` on all rows takes so many. What takes whatever time
-    it is given has half at least. `alone`: whether there is one fit; what will be cut then has all, as no time is kept
-    to fit it again (`Member.cut_alone`)."""
+    it is given has half at least. `alone`: whether there is one fit; it has all, as it may answer without another
+    (`Leaderboard.refits`)."""
     if paced(configuration):
         return max(left - again, left / 2)
-    return left if alone and again > left else left - again
+    return left if alone else left - again
 
 
 def paced(configuration: Configuration) -> bool:

@@ -40,7 +40,7 @@ def board(
         Task("y", "binary", metric, ("no", "yes")), encoder, Part(encoder.columns(values, ROWS), TRUTH), folds
     )
     forms = SimpleNamespace(
-        prepared=SimpleNamespace(table=table, encoder=encoder, test=SimpleNamespace(rows=0)), workers=1, beside=False,
+        prepared=SimpleNamespace(table=table, encoder=encoder, test=SimpleNamespace(rows=0)), beside=False,
         base=BaseCost(encode_us=5.0, call_us=0.0),
         shared_seconds=0.0, feel_load=lambda: None,
         timed=lambda member: Timed(50.0, 1_000, finishing[member.name]), told_seconds=lambda *_: 0.1,
@@ -289,20 +289,19 @@ def test_what_has_seen_nearly_all_rows_is_not_fitted_again() -> None:
         assert made.again() == again
 
 
-def test_for_the_only_fit_of_what_time_has_cut_no_time_is_kept_to_fit_it_again() -> None:
-    """It took as long again and was cut again; with folds, a fit on all rows is the one that answers."""
-    one = replace(member("a", noise=1.5, seconds=20.0), found=({"rounds": 60},) * 4, cuts=(True, False, False, False))
-    kept = []
-    for count, cuts in ((1, (True,)), (1, (False,)), (4, one.cuts)):
-        made = board([], seconds=60, finishing={"a": 0.01})
+def test_of_a_holdout_a_member_that_has_no_time_for_a_second_fit_is_used_all_the_same() -> None:
+    """With folds, a fit on all rows is the one that answers, and others have to go for its sake."""
+    for count, without in ((1, True), (4, False)):
+        told: list[Event] = []
+        made = board(told, seconds=60, finishing={"a": 0.01, "b": 0.01})
         folds = np.where(np.arange(ROWS) < 100, 0, -1).astype(np.int16) if count == 1 else made.table.folds
         made._judge_by(replace(made.table, folds=folds))
-        rows = 100 if count == 1 else ROWS
-        made.add(replace(one, units=one.units[:count], scores=one.scores[:rows], found=one.found[:count], cuts=cuts))
-        assert made.again() == [0]  # where there is time after all
-        kept.append(made._after_seconds() - made._after_seconds(refits=False))
-    assert kept[0] == 0.0 and kept[1] > 10.0 and kept[2] > 3.0
-    assert not replace(one, cuts=(False, True, True, True)).narrowed(1, np.ones(ROWS, np.bool_)).cut_alone
+        for name, noise in (("a", 2.0), ("b", 1.0)):
+            one, rows = member(name, noise=noise, seconds=400.0 if name == "b" else 1.0), 100 if count == 1 else ROWS
+            made.add(replace(one, units=one.units[:count], scores=one.scores[:rows]))
+        assert 1 in made.serving() and any(each.name == "train.late" for each in told) != without
+        assert ("b" not in [each.name for each in made.refits(50.0)]) == without
+        assert "b" in [each.name for each in made.refits(600.0)]
 
 
 def test_a_holdout_is_parted_so_that_no_group_helps_to_weigh_its_own_answers():

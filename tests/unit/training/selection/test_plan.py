@@ -269,21 +269,17 @@ def test_what_took_long_while_others_had_the_processors_is_thought_quicker_witho
     assert made._estimate(LINEAR) == 2.0
 
 
-def test_what_cannot_be_fitted_twice_is_begun_where_it_takes_what_it_is_given_or_would_be_cut_anyway(
-    tmp_path: Path, inline
-) -> None:
+def test_of_a_holdout_what_cannot_be_fitted_twice_is_begun_all_the_same(tmp_path: Path, inline) -> None:
     held, workers = inline
     made = plan(held, workers, tmp_path, [])
-    made.table, made.fit_ends_at = held.narrowed(1), lambda: time.monotonic() + 9.0
+    made.table = held.narrowed(1)
     made._paces.learn(Configuration("boosted_trees", "boosted_trees"), 2.0)
     network, trees = (Configuration(name, name, cost=4.0) for name in ("mlp", "boosted_trees"))
     assert made._estimate(network) == made._estimate(trees) == 8.0
-    assert made._worth_starting(network) and not made._worth_starting(trees)  # whole, and not twice
-    made.fit_ends_at = lambda: time.monotonic() + 7.0
-    assert made._worth_starting(network) and made._worth_starting(trees)
-    made.fit_ends_at = lambda: time.monotonic() + 5.0
-    assert made._worth_starting(network) and not made._worth_starting(trees)
-    made.fit_ends_at = lambda: time.monotonic() + 7.0
+    for left, begun in ((9.0, True), (7.0, True), (5.0, False)):
+        made.fit_ends_at = lambda: time.monotonic() + left  # noqa: B023  used in this turn
+        assert made._worth_starting(network) and made._worth_starting(trees) == begun
+    made.fit_ends_at = lambda: time.monotonic() + 9.0
     made.table = replace(made.table, blocks=made.table.folds)  # parted by time: always fitted again
     assert not made._worth_starting(trees)
 
@@ -292,7 +288,7 @@ def test_what_would_take_a_part_of_a_second_is_told_so() -> None:
     told: list[str] = []
     plan: Any = SimpleNamespace(
         workers=SimpleNamespace(all=[None]), _left=lambda _: 0.3,
-        _skip=lambda _configuration, said, _level: told.append(said),
+        _skip=lambda _configuration, said, _level, **_facts: told.append(said),
     )  # fmt: skip
 
     assert not Plan._fits(plan, Configuration("linear", "linear"), each=0.42, folds=1, patient=1.0)

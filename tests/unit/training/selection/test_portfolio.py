@@ -68,6 +68,13 @@ def test_trees_of_very_many_columns_are_grown_on_some_each_and_of_few_rows_small
         names = [each.name.removeprefix("boosted_trees").strip() for each in found]
         assert (names[:3] == ["extra", "shallow", ""]) == (share is not None) and len(names) == len(set(names))
         assert share or "feature_fraction" not in found[0].settings
+        by_tree = {"xgboost": "colsample_bytree", "catboost": "rsm"}
+        others = {
+            each.learner: each.settings.get(by_tree[each.learner])
+            for each in portfolio(shape)
+            if each.learner in by_tree
+        }
+        assert others and set(others.values()) == {share}
 
 
 def test_of_many_rows_large_trees_come_first_unless_each_round_has_one_for_each_class() -> None:
