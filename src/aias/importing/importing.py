@@ -82,7 +82,7 @@ def import_model(path: Path, like: Any, asked: Asked, *, watch: Watch) -> Traine
     form, digest = recognised(path)
     found = read(like, target=asked.target, encoding=asked.encoding, watch=watch)
     with Sandbox() as box:
-        shown = _shown(found, asked.target, asked.columns) if form in BY_ROWS else []
+        shown = _shown(_as_written(found, like, asked), asked.target, asked.columns) if form in BY_ROWS else []
         description = box.read(form, path, shown)
         watch(Event("import.read", _told(description), facts=msgspec.to_builtins(description)))
         for note in description.notes:
@@ -335,6 +335,16 @@ class _Job:
             {"given": rows.rows}, target=answers[0] if answers else Field(target, kind, role="target"),
             form="imported", judged="given", label_weights=plan.label_weights,
         )  # fmt: skip
+
+
+def _as_written(rows: Dataset, like: Any, asked: Asked) -> Dataset:
+    """Times and numbers as the texts that they are: if the model tells them apart as categories, they are read so."""
+    fields = tuple(
+        replace(each, kind="category", format=None, unit=None)
+        if each.name != asked.target and each.kind in {"time", "number"} else each
+        for each in rows.schema
+    )  # fmt: skip
+    return rows if fields == rows.schema.fields else read(like, schema=Schema(fields), encoding=asked.encoding)
 
 
 def _shown(rows: Dataset, target: str | None, columns: Sequence[str]) -> list[tuple[str, list[list[str]]]]:

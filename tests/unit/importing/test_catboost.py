@@ -180,3 +180,43 @@ def test_labels_are_those_of_the_threshold_that_the_file_holds(tmp_path: Path) -
     own.save_model(str(tmp_path / "model.cbm"))
     with pytest.raises(UnreadableModel, match="threshold"):
         aias.import_model(tmp_path / "model.cbm", like=table(data), home=tmp_path)
+
+
+def told_apart(values: list[str], path: Path) -> tuple[Any, dict[str, list[Any]]]:
+    """A model of a number and of these values, as they are written, and its rows."""
+    rng = np.random.default_rng(0)
+    held = {"size": rng.normal(size=150).round(3).tolist(), "what": rng.choice(values, 150).tolist()}
+    y = [each + 2 * (what == values[0]) for each, what in zip(held["size"], held["what"], strict=True)]
+    model = catboost.CatBoost(
+        {"iterations": 8, "depth": 3, "thread_count": 1, "verbose": 0, "allow_writing_files": False,
+         "loss_function": "RMSE", "max_ctr_complexity": 1}
+    )  # fmt: skip
+    data = np.array([held["size"], held["what"]], object).T
+    model.fit(catboost.Pool(data, y, cat_features=[1], feature_names=["size", "what"]))
+    model.save_model(str(path))
+    return model.predict(catboost.Pool(data, cat_features=[1])), held
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["2020-01-01", "2021-02-03", "2019-05-05"], ["2020-01-01 10:00:00", "2021-02-03 11:30:00"], ["y ", "x", " z"],
+     ["1,000", "2,000", "3"], ["$5", "$7", "$9"], ["5%", "10%"], ["0.50", "1.25"]],
+    ids=lambda values: values[0],
+)  # fmt: skip
+def test_what_reads_as_a_time_or_a_number_is_told_apart_as_it_is_written(values: list[str], tmp_path: Path) -> None:
+    """Its hash was looked for as that of a time, was not found, and all were answered as never seen."""
+    expected, held = told_apart(values, tmp_path / "model.cbm")
+    lines = [f'{size},"{what}"' for size, what in zip(*held.values(), strict=True)]
+    (tmp_path / "rows.csv").write_text("\n".join(["size,what", *lines, ""]))
+
+    for like in (tmp_path / "rows.csv", held):
+        model = aias.import_model(tmp_path / "model.cbm", like=like, home=tmp_path)
+        np.testing.assert_allclose(model.predict(like), expected, atol=1e-6)
+
+
+def test_categories_of_which_the_file_knows_none_are_told_of(tmp_path: Path) -> None:
+    _, held = told_apart(["red", "blue"], tmp_path / "model.cbm")
+    for like, warned in ((held, False), (held | {"what": [each.upper() for each in held["what"]]}, True)):
+        told: list[Any] = []
+        aias.import_model(tmp_path / "model.cbm", like=like, home=tmp_path, watch=told.append)
+        assert any("it knows none of the 2 values of `what`" in each.message for each in told) == warned

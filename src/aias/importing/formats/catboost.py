@@ -73,6 +73,7 @@ class CatBoost:
         names = [str(each) for each in model.feature_names_]
         named = names != [str(i) for i in range(width)]
         self.model, self.names, self.categories = model, names, places["categorical"]
+        self.known: dict[int, int] = {}
         held = {
             at: self._spelled(at, shown_in(shown, names[at], at, named=named)) for at in self.categories.tolist()
         }  # fmt: skip
@@ -87,10 +88,11 @@ class CatBoost:
         threshold = _threshold(model) if task == "binary" else EVEN
         self.labelled = threshold != EVEN and len(classes) == 2
         said = f"it answers `{classes[1]}` where that has a probability above {threshold:g}" if self.labelled else ""
+        strange = [at for at in _read(features) if not self.known.get(at, 1) and self.inputs[at].categories]
         self.description = Description(
             "CatBoost", self.inputs, named, task, 2 if task == "binary" else outputs, classes,
             labels=self.labelled, trees=len(found["oblivious_trees" if even else "trees"]),
-            notes=_notes(self.inputs, said), libraries={"catboost": library},
+            notes=_notes(self.inputs, said, [self.inputs[at] for at in strange]), libraries={"catboost": library},
             label_weights=(threshold, 1 - threshold) if self.labelled else (),
         )  # fmt: skip
 
@@ -145,6 +147,7 @@ class CatBoost:
             rows[place] = texts if place == at else [UNSEEN] * len(texts)
         leaves = [each.tobytes() for each in np.asarray(self.model.calc_leaf_indexes(self._pool(rows)))]
         answers = dict(zip(texts, leaves, strict=True))
+        self.known[at] = 0
         none = {MISSING: None} | dict.fromkeys(WRITTEN)
         found = []
         for given in known:
@@ -156,6 +159,7 @@ class CatBoost:
             if len(told) > 1 or len({answers[way] for way in given[1:]}) > 1:
                 raise apart(given[0], self.names[at])
             found.append(next(iter(told.values()), given[0]))
+            self.known[at] += len(told)
         words = [way for way in none if answers[way] != leaves[0]]
         return tuple(found), words[0] if len(words) == 1 else MISSING
 
@@ -252,10 +256,30 @@ def _ways(given: Sequence[str]) -> list[str]:
     whole amounts are categories of pandas in two ways."""
     text = given[0]
     more = {"true": ("True",), "false": ("False",)}.get(text, (f"{text}.0",) if text.lstrip("-").isdecimal() else ())
-    return list(dict.fromkeys([*given, *more, *(f" {way}" for way in given)]))
+    spaced = (around.format(way) for around in (" {}", "{} ", " {} ") for way in given)
+    return list(dict.fromkeys([*given, *more, *spaced, *_moments(text)]))
 
 
-def _notes(inputs: Sequence[Input], said: str) -> tuple[str, ...]:
+def _moments(text: str) -> list[str]:
+    """How pandas writes a time that is written as ISO 8601 has it here."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT[0-9:.]+", text):
+        return []
+    return [text.replace("T", " "), *([text[:10]] if text.endswith("T00:00:00") else [])]
+
+
+def _strange(each: Input) -> str:
+    said = f"it knows none of the {len(each.categories)} values of `{each.name}` in the rows"
+    return f"{said}: are they written as they were in training?"
+
+
+def _read(features: Any) -> list[int]:
+    """The categories that its trees ask for, by their places."""
+    held = features.get("categorical_features", ())
+    asked = {element["cat_feature_index"] for each in features.get("ctrs", ()) for element in each["elements"]}
+    return [int(each["flat_feature_index"]) for each in held if each.get("values") or each["feature_index"] in asked]
+
+
+def _notes(inputs: Sequence[Input], said: str, strange: Sequence[Input]) -> tuple[str, ...]:
     names = [f"{len(each.categories):,} of `{each.name}`" for each in inputs if each.kind == "category"]
     if not names:
         return (said,) if said else ()
@@ -264,5 +288,6 @@ def _notes(inputs: Sequence[Input], said: str) -> tuple[str, ...]:
     return (
         f"of categories the file holds hashes only: those in the rows count ({told}), others as never seen",
         *([said] if said else []),
+        *(_strange(each) for each in strange),
         *([f"it was trained on a word for a missing value, which counts {', '.join(words[:8])}"] if words else []),
     )
