@@ -24,6 +24,7 @@ from own_server import QUOTAS, key_of
 from serving import alone, many
 from serving.load import WrongAnswer
 from serving.model import Work, make
+from serving.picture import picture
 from serving.report import markdown
 from serving.results import Results
 from serving.runs import DidNotStart, measured, running
@@ -44,6 +45,8 @@ def main() -> int:
             _run_all(asked, results, home)
     text = markdown(results)
     asked.out.with_suffix(".md").write_text(text + "\n")
+    if (drawn := picture(results)) is not None:
+        asked.out.with_suffix(".svg").write_bytes(drawn)
     print(f"{text}\n({COMMAND} {' '.join(sys.argv[1:])})".replace(" )", ")"))
     return 1 if "MISS" in text else 0
 
