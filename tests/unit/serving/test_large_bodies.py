@@ -1,5 +1,6 @@
 """Large bodies are looked through in pieces: what is counted does not hang on where they end."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -74,6 +75,24 @@ def test_what_is_wrong_is_wrong_in_the_same_words_in_however_many_pieces_it_is_r
         read_rows(body, rows_max=100)
 
     assert pieces.value.as_dict() == whole.value.as_dict()
+
+
+@pytest.mark.parametrize("age", [50, "old"])
+def test_columns_are_let_go_of_once_they_are_encoded_or_refused(age: object) -> None:
+    columns: dict[str, list[object]] = {"age": [age] * 500, "plan": ["pro"] * 500}
+
+    def handler() -> Conversation:
+        answers = yield Ask(500, columns=columns)
+        return Reply(b"", rows=answers.rows)
+
+    asked = SimpleNamespace(asked=SimpleNamespace(joins=Joined()), charge=None)
+    driver = ConversationDriver(handler(), cast("Request", asked))
+    with contextlib.suppress(AiasError):
+        encoded = driver.begin()
+        assert isinstance(encoded, Encoded)
+        assert cast("Reply", driver.tell(Joined().answer(encoded))).rows == 500
+
+    assert columns == {}
 
 
 def test_rows_are_let_go_of_once_they_are_encoded_and_are_all_answered() -> None:

@@ -32,6 +32,16 @@ _NOT_OF_THE_BODY: Final = frozenset((0, None, -signal.SIGKILL, -signal.SIGTERM, 
 _REFUSALS: Final = {each.code: each for each in (BadBody, BodyTooLarge, TooManyRows)}
 
 
+def packed(columns: Columns) -> dict[str, bytes]:
+    """Each column by itself: of millions of values at once all other threads would wait for the interpreter."""
+    return {name: msgspec.msgpack.encode(values) for name, values in columns.items()}
+
+
+def unpacked(columns: dict[str, bytes]) -> Columns:
+    """The same, back."""
+    return {name: msgspec.msgpack.decode(values) for name, values in columns.items()}
+
+
 class ArrowProcess:
     """Safe to call from several threads; they take turns."""
 
@@ -41,12 +51,11 @@ class ArrowProcess:
 
     def read(self, body: bytes, *, rows_max: int) -> Columns:
         """The columns of an Arrow stream or file, or of Parquet. Raises `BadBody`, `BodyTooLarge`, `TooManyRows`."""
-        columns: Columns = self._ask(("read", body, rows_max))
-        return columns
+        return unpacked(self._ask(("read", body, rows_max)))
 
     def write(self, columns: Columns, *, as_file: bool) -> bytes:
         """The columns as an Arrow stream or file."""
-        written: bytes = self._ask(("write", columns, as_file))
+        written: bytes = self._ask(("write", packed(columns), as_file))
         return written
 
     def close(self) -> None:

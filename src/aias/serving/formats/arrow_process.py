@@ -10,7 +10,7 @@ import msgspec
 
 from aias.core.frames import read_frame, write_frame
 from aias.core.limits import BODY_BYTES_MAX
-from aias.serving.formats.arrow import IDLE_SECONDS, Columns
+from aias.serving.formats.arrow import IDLE_SECONDS, Columns, packed, unpacked
 from aias.serving.refusals import BadBody, BodyTooLarge, Refusal, too_many_rows
 
 MEMORY_BYTES_MAX: Final = 2 << 30
@@ -37,7 +37,10 @@ def main() -> None:
         verb, subject, detail = msgspec.msgpack.decode(frame)
         answer: tuple[str, object]
         try:
-            answer = "", read(subject, detail) if verb == "read" else write(subject, as_file=detail)
+            if verb == "read":
+                answer = "", packed(read(subject, detail))
+            else:
+                answer = "", write(unpacked(subject), as_file=detail)
         except Refusal as fault:
             answer = fault.code, (fault.message, fault.hint)
         write_frame(answers, msgspec.msgpack.encode(answer))

@@ -59,12 +59,15 @@ GONE_AT_ONCE: Final = 64
 
 
 def _let_go(ask: Ask) -> None:
-    """Of rows that are encoded, a few at a time: thousands at once keep other threads out for milliseconds. They would
-    be held until all is answered."""
-    rows = ask.rows
+    """Of rows that are encoded, a few at a time, and of columns one by one: thousands at once keep other threads out
+    for milliseconds. They would be held until all is answered."""
+    rows, columns = ask.rows, ask.columns
     if isinstance(rows, list):
         while len(rows) > GONE_AT_ONCE:
             del rows[-GONE_AT_ONCE:]
+    if isinstance(columns, dict):
+        while columns:
+            columns.popitem()
 
 
 class ConversationDriver:
@@ -101,11 +104,12 @@ class ConversationDriver:
             else:
                 _let_go(ask)
                 return encoded
+            _let_go(ask)
             return self._encoded_again(found)
         except StopIteration as end:
             reply: Reply = end.value
             return reply
 
     def _encoded_again(self, fault: AiasError) -> Encoded:
-        """The handler may turn a fault of its rows into one of its own, or ask for something else."""
+        """The handler may turn a fault of its rows, which are gone, into one of its own, or ask for something else."""
         return self._conversation.throw(fault).encode(self._joins)

@@ -1,11 +1,15 @@
 """What training reads of a table, callers may send."""
 
 import io
+from collections.abc import Callable
 from datetime import time, timedelta
+from typing import Any
 
+import msgspec
 import pytest
 
 from aias.data.types.columns import simplified
+from aias.serving.formats.arrow import ArrowProcess
 from aias.serving.formats.arrow_process import read
 from aias.serving.refusals import BadBody
 
@@ -34,3 +38,37 @@ def test_bytes_are_refused_as_in_training() -> None:
 
     with pytest.raises(BadBody, match="column `raw` is of the type Binary"):
         read(body.getvalue(), 10)
+
+
+def test_no_call_of_the_server_makes_or_takes_more_than_one_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would keep all other threads out meanwhile, for most of a second with millions of values."""
+    table, body, made = pl.DataFrame({f"c{at}": range(100) for at in range(50)}), io.BytesIO(), list[int]()
+
+    def counting(real: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def call(given: Any) -> Any:
+            found = real(given)
+            made.extend(map(_values, (given, found)))
+            return found
+
+        return call
+
+    for name in ("decode", "encode"):
+        monkeypatch.setattr(msgspec.msgpack, name, counting(getattr(msgspec.msgpack, name)))
+    table.write_parquet(body)
+    process = ArrowProcess()
+    try:
+        columns = process.read(body.getvalue(), rows_max=100)
+        written = process.write(columns, as_file=True)
+    finally:
+        process.close()
+
+    assert columns == {name: list(range(100)) for name in table.columns}
+    assert pl.read_ipc(written).equals(table)
+    assert max(made) == 100
+
+
+def _values(held: Any) -> int:
+    """How many numbers it holds, however deep."""
+    if isinstance(held, dict):
+        held = list(held.values())
+    return sum(map(_values, held)) if isinstance(held, list | tuple) else int(isinstance(held, int))
