@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -99,10 +100,15 @@ class Certification:
         self.tested: int = self.judged.context.prepared.test.rows
         self.reserved: Ints = np.flatnonzero(self.judged.held)
         self.y = np.concatenate([self.judged.context.prepared.test_y, self.judged.y[self.reserved]])
-        every = np.unique(np.concatenate([self.y, self.judged.y]))
-        self.classes = every.astype(np.int64) if self.judged.context.task.classes else None
         self.groups = self._groups()
         self._tested: dict[Judged, list[Floats]] = {}
+
+    @cached_property
+    def classes(self) -> Ints | None:
+        """All that there are, also those of which none is among these rows; of amounts none."""
+        if not self.judged.context.task.classes:
+            return None
+        return np.unique(np.concatenate([self.y, self.judged.y])).astype(np.int64)
 
     def _groups(self) -> Ints | None:
         """Of the test, and behind them those of the rows reserved: none is in both."""
