@@ -8,10 +8,11 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 from aias.serving.batching.shares import Shares
@@ -40,12 +41,22 @@ class Step:
     is_left: bool = False
 
 
+_Waiting = tuple[Step, Callable[[], Any], "asyncio.Future[Any]"]
+
+
 @dataclass(eq=False, slots=True)
 class _Queue:
-    """What one payer has waiting, and the seconds of all."""
+    """What one payer has waiting, each in the order in which it came; and the seconds of all."""
 
-    steps: "deque[tuple[Step, Callable[[], Any], asyncio.Future[Any]]]" = field(default_factory=deque)
+    answers: "deque[_Waiting]" = field(default_factory=deque)
+    others: "deque[_Waiting]" = field(default_factory=deque)
     seconds: float = 0.0
+
+    def __iter__(self) -> "Iterator[_Waiting]":
+        return chain(self.answers, self.others)
+
+    def next(self) -> "_Waiting":
+        return (self.answers or self.others).popleft()
 
     def let_go(self, step: Step) -> None:
         self.seconds, step.seconds = max(0.0, self.seconds - step.seconds), 0.0
@@ -95,7 +106,7 @@ class Steps:
             self._shares.enter(payer)
             queue = self._queues[payer] = _Queue()
         queue.seconds += step.seconds
-        (queue.steps.appendleft if step.first else queue.steps.append)((step, work, found))
+        (queue.answers if step.first else queue.others).append((step, work, found))
         self._begin()
         watcher = None
         if gone is not None and not step.is_begun:
@@ -114,7 +125,7 @@ class Steps:
         """Give up what has waited until its time was over; to be called now and then."""
         now = self._clock()
         for queue in self._queues.values():
-            for step, _, found in queue.steps:
+            for step, _, found in queue:
                 if step.until <= now and not found.done():
                     queue.let_go(step)
                     found.set_exception(too_late())
@@ -140,8 +151,8 @@ class Steps:
         while self._free and self._queues:
             payer = min(self._queues, key=self._shares.had)
             queue = self._queues[payer]
-            step, work, found = queue.steps.popleft()
-            if not queue.steps:
+            step, work, found = queue.next()
+            if not (queue.answers or queue.others):
                 del self._queues[payer]
             if found.done():
                 # Whoever waited for it has gone, or been told.

@@ -131,8 +131,8 @@ def test_an_answer_comes_before_what_is_to_be_read_and_what_is_late_or_left_is_p
 
     async def story() -> list[object]:
         steps = Steps(1, "test", clock=lambda: told.now)
-        names = ["running", "body", "late", "gone", "answer"]
-        own = {"late": Step(until=0.5), "answer": Step(first=True)}
+        names = ["running", "body", "late", "gone", "answer", "answer after it"]
+        own = {"late": Step(until=0.5)} | {name: Step(first=True) for name in names if "answer" in name}
         waiting = await started(
             *(steps.run(lambda name=name: told.step(name), "a", own.get(name), hung_up.wait if name == "gone" else None)
               for name in names)
@@ -146,11 +146,11 @@ def test_an_answer_comes_before_what_is_to_be_read_and_what_is_late_or_left_is_p
         with pytest.raises(ClientGone):
             await waiting[3]
         told.go_on.set()
-        await asyncio.gather(waiting[0], waiting[1], waiting[4])
+        await asyncio.gather(waiting[0], waiting[1], *waiting[4:])
         steps.close()
         return told.order
 
-    assert asyncio.run(story()) == ["running", "answer", "body"]
+    assert asyncio.run(story()) == ["running", "answer", "answer after it", "body"]
 
 
 def test_a_server_asks_the_door_before_a_body_is_read_and_no_request_waits_for_one_that_has_gone() -> None:
