@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,12 +44,14 @@ def test_what_time_cut_on_one_fold_is_no_candidate(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(UnitFitter, "fit", cutting)
     job: Any = SimpleNamespace(
         search_ends_at=time.monotonic() + 600, stop=threading.Event(), context=context, fallen=[], _skipped={},
-        _milder=lambda _name: None,
+        _milder=lambda _name: None, deadline=context.deadline, _enough={},
     )  # fmt: skip
+    job._fell = partial(Job._fell, job)
 
     trials = list(Job._fitted(job, context.plan, {"smaller_model": [whole, cut]}))
 
     assert [each.name for each in trials] == ["whole"]
     assert [(each.name, each.reason) for each in job.fallen] == [("cut", "there was no time for it")]
+    assert job._enough == {"cut": 0.0}  # nobody knows how much would have been enough
     with pytest.raises(NoTime, match="no time to fit cut"):
         fitted(context, cut)
