@@ -45,6 +45,9 @@ _SHAPE: Final = "send [2], or [2, 1], for two rows, and each field as an input o
 _LENGTH: Final = struct.Struct("<I")
 
 
+Data = list[Scalar | list[Scalar]]
+
+
 class Tensor(msgspec.Struct):
     """As it stands in the JSON of a request."""
 
@@ -52,7 +55,7 @@ class Tensor(msgspec.Struct):
     shape: list[int]
     datatype: str
     parameters: Parameters | None = None
-    data: list[Scalar | list[Scalar]] | None = None
+    data: Data | None = None
 
     @property
     def binary_bytes(self) -> int | None:

@@ -1,5 +1,8 @@
 """Answers → a reply of the protocol, with tensors in its JSON or behind it."""
 
+from collections.abc import Sequence
+from typing import Final
+
 import msgspec
 import numpy as np
 
@@ -9,6 +12,9 @@ from aias.serving.formats.tensors import finite, write_bytes
 from aias.serving.http.messages import BINARY, Reply, Request
 from aias.serving.inference.requests import Form, Inference
 
+PIECE_VALUES: Final = 10_000
+"""Of an output that are written at once: a millisecond of them."""
+
 
 def reply_of(request: Request, inference: Inference, wanted: dict[str, Form], answers: Answers) -> Reply:
     """The outputs that were asked for, in that order."""
@@ -17,7 +23,7 @@ def reply_of(request: Request, inference: Inference, wanted: dict[str, Form], an
     for name, form in wanted.items():
         output, values, raw = _output(name, form, answers, model.manifest.task.classes)
         if raw is None:
-            output["data"] = values
+            output["data"] = written(values)
         else:
             output["parameters"] = {"binary_data_size": len(raw)}
             parts.append(raw)
@@ -30,6 +36,14 @@ def reply_of(request: Request, inference: Inference, wanted: dict[str, Form], an
         return Reply(head)
     length = (b"inference-header-content-length", b"%d" % len(head))
     return Reply(head + b"".join(parts), media_type=BINARY, headers=(length,))
+
+
+def written(values: Sequence[object]) -> Sequence[object] | msgspec.Raw:
+    """As JSON, where they are very many: in pieces, between which other threads have their turn."""
+    if len(values) <= PIECE_VALUES:
+        return values
+    pieces = [msgspec.json.encode(values[at : at + PIECE_VALUES])[1:-1] for at in range(0, len(values), PIECE_VALUES)]
+    return msgspec.Raw(b"[" + b",".join(pieces) + b"]")
 
 
 def _output(
