@@ -168,15 +168,16 @@ class Executor:
         return found, _waited(ticket)
 
     async def step(
-        self, work: Callable[[], T], *, body_bytes: int = 0, payer: str = "", changes: bool = False, first: bool = False
-    ) -> T:
+        self, work: Callable[[], T], *, body_bytes: int = 0, payer: str = "", changes: bool = False,
+        first: bool = False, of_read: bool = False,
+    ) -> T:  # fmt: skip
         """What `work` gives, in a thread, without waiting for a turn among runs: reading and writing what is not light.
         What is large, of so many bytes, waits behind its like only, and so does what `changes` something; and nobody
         behind all that another payer has waiting, or with an answer, which comes `first`, behind what is to be read.
-        Raises `Busy`, where its payer has his share waiting."""
+        `of_read`: to a body that went through `read`. Raises `Busy`, where its payer has his share waiting."""
         pool = self._changes if changes else self._pool(body_bytes)
         with self._counted(payer):
-            return await pool.run(work, payer, Step(first=first))
+            return await pool.run(work, payer, Step(first=first, of_read=of_read))
 
     async def read(
         self, request: Request, work: Callable[[], T], gone: Callable[[], Awaitable[None]], *, body_bytes: int

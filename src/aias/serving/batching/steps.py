@@ -32,11 +32,12 @@ _LONGEST: Final = 4.0
 @dataclass(eq=False, slots=True)
 class Step:
     """`seconds`: what it should take, of a body; `until`: when it is given up, if it has not begun; `first`: of an
-    answer whose body has been read."""
+    answer whose body has been read; `of_read`: in such a thread, too."""
 
     seconds: float = 0.0
     until: float = math.inf
     first: bool = False
+    of_read: bool = False
     is_begun: bool = False
     is_left: bool = False
 
@@ -166,16 +167,16 @@ class Steps:
             self._shares.serve(payer)
             self._free -= 1
             running = asyncio.get_running_loop().run_in_executor(self._pool, work)
-            running.add_done_callback(partial(self._end, payer, now, found, seconds=seconds, is_answer=step.first))
+            running.add_done_callback(partial(self._end, payer, now, found, seconds=seconds, of_read=step.of_read))
 
     def _end(
         self, payer: str, began: float, found: "asyncio.Future[Any]", ran: "asyncio.Future[Any]", *, seconds: float,
-        is_answer: bool,
+        of_read: bool,
     ) -> None:  # fmt: skip
         self._free += 1
         took = self._clock() - began
         self._shares.charge(payer, took)
-        self._learn(took, seconds, is_answer=is_answer)
+        self._learn(took, seconds, of_read=of_read)
         if ran.cancelled():
             found.cancel()
         elif (fault := ran.exception()) is not None:
@@ -185,12 +186,13 @@ class Steps:
             found.set_result(ran.result())
         self._begin()
 
-    def _learn(self, took: float, should: float, *, is_answer: bool) -> None:
+    def _learn(self, took: float, should: float, *, of_read: bool) -> None:
+        """Answers to bodies that the loop read say nothing of those that wait here: there may be any number of them."""
         if should:
             if not self._should:
                 # Starts as if many had taken what they should.
                 self._took = self._should = should / (1 - _FORGET)
             took = min(took, _LONGEST * self._stretch * should)
             self._took, self._should = _FORGET * self._took + took, _FORGET * self._should + should
-        elif is_answer:
+        elif of_read:
             self._took += min(took, _LONGEST * self._took * (1 - _FORGET))

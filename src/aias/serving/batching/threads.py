@@ -95,7 +95,7 @@ class Threads:
 
         size = size_of(request, packed=packed)
 
-        step = partial(self._executor.step, body_bytes=size, payer=request.payer, first=True)
+        step = partial(self._executor.step, body_bytes=size, payer=request.payer, first=True, of_read=not light)
 
         def begin() -> Encoded | Reply:
             self.unpack(request, packed=packed)

@@ -113,7 +113,7 @@ def test_how_long_steps_take_is_learned_and_one_stall_teaches_little() -> None:
                 told.now += stall
 
             await steps.run(lambda: told.step(""), "a", Step(0.5))
-            await steps.run(work, "a", Step(first=True))
+            await steps.run(work, "a", Step(first=True, of_read=True))
             waits.append(steps._stretch)
         steps.close()
         return waits
@@ -124,6 +124,25 @@ def test_how_long_steps_take_is_learned_and_one_stall_teaches_little() -> None:
     assert waits[0] < 2.0
     assert waits[100] == pytest.approx(4.0, rel=0.2)
     assert waits[-1] == pytest.approx(2.0, rel=0.01)
+
+
+def test_answers_to_bodies_that_were_not_read_in_a_thread_make_nobody_who_is_to_be_read_wait_in_vain() -> None:
+    told = Told()
+
+    async def story() -> None:
+        steps = Steps(1, "test", clock=lambda: told.now)
+        told.go_on.set()
+        await steps.run(lambda: told.step("read"), "a", Step(1.0))
+        for _ in range(100):
+            await steps.run(lambda: told.step("answer"), "a", Step(first=True))
+        told.go_on.clear()
+        waiting = await started(*(steps.run(lambda: told.step(""), "a", Step(1.0)) for _ in range(3)))
+        assert steps.expected_wait("a", 1.0) == pytest.approx(2.0)
+        told.go_on.set()
+        await asyncio.gather(*waiting)
+        steps.close()
+
+    asyncio.run(story())
 
 
 def test_an_answer_comes_before_what_is_to_be_read_and_what_is_late_or_left_is_passed_over() -> None:
