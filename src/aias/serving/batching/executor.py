@@ -186,10 +186,13 @@ class Executor:
         leaves the queue with its caller. Raises `Overloaded`, `TooLate`, `ClientGone` too."""
         model, pool = request.asked, self._pool(body_bytes)
         seconds, until = model.seconds_to_read_bytes(body_bytes), time.monotonic() + self._bounds.answer_seconds
-        pool.check(request.payer, seconds, objective_seconds=model.flow.objective_seconds, deadline=request.deadline)
+        pool.check(
+            request.payer, seconds, objective_seconds=model.flow.objective_seconds, deadline=request.deadline,
+            priority=request.priority,
+        )  # fmt: skip
         until = until if request.deadline is None else min(until, request.deadline)
         with self._counted(request.payer):
-            return await pool.run(work, request.payer, Step(seconds, until), gone)
+            return await pool.run(work, request.payer, Step(seconds, until, request.priority), gone)
 
     async def finished(self, reply: Reply, payer: str = "") -> Reply:
         """With the body that a thread makes `later`."""

@@ -31,11 +31,13 @@ _LONGEST: Final = 4.0
 
 @dataclass(eq=False, slots=True)
 class Step:
-    """`seconds`: what it should take, of a body; `until`: when it is given up, if it has not begun; `first`: of an
-    answer whose body has been read; `of_read`: in such a thread, too."""
+    """`seconds`: what it should take, of a body; `until`: when it is given up, if it has not begun; `priority`: among
+    its payer's own, 0 goes first; `first`: of an answer whose body has been read, before all of these; `of_read`: in
+    such a thread, too."""
 
     seconds: float = 0.0
     until: float = math.inf
+    priority: int = 1
     first: bool = False
     of_read: bool = False
     is_begun: bool = False
@@ -47,20 +49,37 @@ _Waiting = tuple[Step, Callable[[], Any], "asyncio.Future[Any]"]
 
 @dataclass(eq=False, slots=True)
 class _Queue:
-    """What one payer has waiting, each in the order in which it came; and the seconds of all."""
+    """What one payer has waiting: by rank, each in the order in which it came; and the seconds of all."""
 
-    answers: "deque[_Waiting]" = field(default_factory=deque)
-    others: "deque[_Waiting]" = field(default_factory=deque)
-    seconds: float = 0.0
+    ranks: "dict[int, deque[_Waiting]]" = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
 
     def __iter__(self) -> "Iterator[_Waiting]":
-        return chain(self.answers, self.others)
+        return chain.from_iterable(self.ranks.values())
+
+    def add(self, waiting: "_Waiting") -> None:
+        rank = _rank(waiting[0])
+        self.ranks.setdefault(rank, deque()).append(waiting)
+        self.seconds[rank] = self.seconds.get(rank, 0.0) + waiting[0].seconds
 
     def next(self) -> "_Waiting":
-        return (self.answers or self.others).popleft()
+        rank = min(self.ranks)
+        found = self.ranks[rank].popleft()
+        if not self.ranks[rank]:
+            del self.ranks[rank]
+        return found
 
     def let_go(self, step: Step) -> None:
-        self.seconds, step.seconds = max(0.0, self.seconds - step.seconds), 0.0
+        rank = _rank(step)
+        self.seconds[rank], step.seconds = max(0.0, self.seconds[rank] - step.seconds), 0.0
+
+    def seconds_before(self, priority: int) -> float:
+        """Of what one of this priority would wait for."""
+        return sum(seconds for rank, seconds in self.seconds.items() if rank <= priority)
+
+
+def _rank(step: Step) -> int:
+    return -1 if step.first else step.priority
 
 
 class Steps:
@@ -74,10 +93,12 @@ class Steps:
         # What steps have taken, and what they should have.
         self._took = self._should = 0.0
 
-    def check(self, payer: str, seconds: float, *, objective_seconds: float, deadline: float | None) -> None:
+    def check(
+        self, payer: str, seconds: float, *, objective_seconds: float, deadline: float | None, priority: int = 1
+    ) -> None:
         """Refuse what should take so long and would begin after its objective, or be over after its deadline. Raises
         `Overloaded`."""
-        wait = self.expected_wait(payer, seconds)
+        wait = self.expected_wait(payer, seconds, priority)
         bound = max(objective_seconds, OBJECTIVE_RUNS_MIN * seconds * self._stretch)
         over, why = wait - bound, "more waits to be read than is of use to anybody"
         if deadline is not None:
@@ -85,13 +106,14 @@ class Steps:
         if wait and over > 0:
             raise Overloaded(why, retry_seconds=over)
 
-    def expected_wait(self, payer: str, seconds: float) -> float:
-        """Until it begins: after its payer's own, and as much of each other's."""
+    def expected_wait(self, payer: str, seconds: float, priority: int = 1) -> float:
+        """Until it begins: after its payer's own of no lower priority, and as much of each other's."""
         if self._free and not self._queues:
             return 0.0
         mine = self._queues.get(payer)
-        own = mine.seconds if mine else 0.0
-        ahead = own + sum(min(own + seconds, each.seconds) for each in self._queues.values() if each is not mine)
+        own = mine.seconds_before(priority) if mine else 0.0
+        others = (sum(each.seconds.values()) for each in self._queues.values() if each is not mine)
+        ahead = own + sum(min(own + seconds, each) for each in others)
         return ahead * self._stretch / self._threads
 
     async def run(
@@ -106,8 +128,7 @@ class Steps:
         if queue is None:
             self._shares.enter(payer)
             queue = self._queues[payer] = _Queue()
-        queue.seconds += step.seconds
-        (queue.answers if step.first else queue.others).append((step, work, found))
+        queue.add((step, work, found))
         self._begin()
         watcher = None
         if gone is not None and not step.is_begun:
@@ -153,13 +174,13 @@ class Steps:
             payer = min(self._queues, key=self._shares.had)
             queue = self._queues[payer]
             step, work, found = queue.next()
-            if not (queue.answers or queue.others):
+            if not queue.ranks:
                 del self._queues[payer]
+            seconds, now = step.seconds, self._clock()
+            queue.let_go(step)
             if found.done():
                 # Whoever waited for it has gone, or been told.
                 continue
-            seconds, now = step.seconds, self._clock()
-            queue.let_go(step)
             if step.until <= now:
                 found.set_exception(too_late())
                 continue

@@ -145,6 +145,27 @@ def test_answers_to_bodies_that_were_not_read_in_a_thread_make_nobody_who_is_to_
     asyncio.run(story())
 
 
+def test_of_one_payer_what_is_urgent_is_read_first_and_let_in_where_what_may_wait_is_refused() -> None:
+    told = Told()
+
+    async def story() -> None:
+        steps = Steps(1, "test", clock=lambda: told.now)
+        waiting = await started(
+            *(steps.run(lambda at=at: told.step(str(at)), "a", Step(1.0, priority=at)) for at in (2, 2, 1, 2, 0))
+        )
+        assert [steps.expected_wait("a", 0.1, at) for at in (0, 1, 2)] == [1.0, 2.0, 4.0]
+        steps.check("a", 0.1, objective_seconds=3.0, deadline=None, priority=1)
+        with pytest.raises(Overloaded):
+            steps.check("a", 0.1, objective_seconds=3.0, deadline=None, priority=2)
+        told.go_on.set()
+        await asyncio.gather(*waiting)
+        steps.close()
+
+    asyncio.run(story())
+
+    assert told.order == ["2", "0", "1", "2", "2"]
+
+
 def test_an_answer_comes_before_what_is_to_be_read_and_what_is_late_or_left_is_passed_over() -> None:
     told, hung_up = Told(), asyncio.Event()
 
@@ -175,7 +196,7 @@ def test_an_answer_comes_before_what_is_to_be_read_and_what_is_late_or_left_is_p
 def test_a_server_asks_the_door_before_a_body_is_read_and_no_request_waits_for_one_that_has_gone() -> None:
     told = Told()
     model = SimpleNamespace(seconds_to_read_bytes=lambda size: size / 1e6, flow=SimpleNamespace(objective_seconds=2.0))
-    asked: Any = SimpleNamespace(asked=model, deadline=None, payer="a")
+    asked: Any = SimpleNamespace(asked=model, deadline=None, payer="a", priority=1)
 
     async def story() -> None:
         executor = Executor(places=1, bounds=BOUNDS, metrics=Metrics())
