@@ -33,18 +33,19 @@ _LONGEST: Final = 4.0
 class Step:
     """`seconds`: what it should take, of a body; `until`: when it is given up, if it has not begun; `priority`: among
     its payer's own, 0 goes first; `first`: of an answer whose body has been read, before all of these; `of_read`: in
-    such a thread, too."""
+    such a thread, too. `work`: while somebody waits for it, as it holds the body."""
 
     seconds: float = 0.0
     until: float = math.inf
     priority: int = 1
     first: bool = False
     of_read: bool = False
+    work: Callable[[], Any] | None = None
     is_begun: bool = False
     is_left: bool = False
 
 
-_Waiting = tuple[Step, Callable[[], Any], "asyncio.Future[Any]"]
+_Waiting = tuple[Step, "asyncio.Future[Any]"]
 
 
 @dataclass(eq=False, slots=True)
@@ -71,7 +72,7 @@ class _Queue:
 
     def let_go(self, step: Step) -> None:
         rank = _rank(step)
-        self.seconds[rank], step.seconds = max(0.0, self.seconds[rank] - step.seconds), 0.0
+        self.seconds[rank], step.seconds, step.work = max(0.0, self.seconds[rank] - step.seconds), 0.0, None
 
     def seconds_before(self, priority: int) -> float:
         """Of what one of this priority would wait for."""
@@ -128,11 +129,12 @@ class Steps:
         if queue is None:
             self._shares.enter(payer)
             queue = self._queues[payer] = _Queue()
-        queue.add((step, work, found))
+        step.work = work
+        queue.add((step, found))
         self._begin()
         watcher = None
         if gone is not None and not step.is_begun:
-            watcher = loop.create_task(self._leave(step, queue, found, gone))
+            watcher = loop.create_task(_leave(step, found, gone))
         try:
             return await found
         except asyncio.CancelledError:
@@ -140,6 +142,8 @@ class Steps:
                 raise ClientGone from None
             raise
         finally:
+            # If it has not begun, its place is kept until it would be its turn.
+            queue.let_go(step)
             if watcher is not None:
                 watcher.cancel()
 
@@ -147,9 +151,8 @@ class Steps:
         """Give up what has waited until its time was over; to be called now and then."""
         now = self._clock()
         for queue in self._queues.values():
-            for step, _, found in queue:
+            for step, found in queue:
                 if step.until <= now and not found.done():
-                    queue.let_go(step)
                     found.set_exception(too_late())
 
     def close(self) -> None:
@@ -160,23 +163,14 @@ class Steps:
     def _stretch(self) -> float:
         return self._took / self._should if self._should else 1.0
 
-    async def _leave(
-        self, step: Step, queue: _Queue, found: "asyncio.Future[Any]", gone: Callable[[], Awaitable[None]]
-    ) -> None:
-        await gone()
-        if not step.is_begun:
-            step.is_left = True
-            queue.let_go(step)
-            found.cancel()
-
     def _begin(self) -> None:
         while self._free and self._queues:
             payer = min(self._queues, key=self._shares.had)
             queue = self._queues[payer]
-            step, work, found = queue.next()
+            step, found = queue.next()
             if not queue.ranks:
                 del self._queues[payer]
-            seconds, now = step.seconds, self._clock()
+            seconds, work, now = step.seconds, step.work, self._clock()
             queue.let_go(step)
             if found.done():
                 # Whoever waited for it has gone, or been told.
@@ -184,6 +178,7 @@ class Steps:
             if step.until <= now:
                 found.set_exception(too_late())
                 continue
+            assert work is not None
             step.is_begun = True
             self._shares.serve(payer)
             self._free -= 1
@@ -217,3 +212,10 @@ class Steps:
             self._took, self._should = _FORGET * self._took + took, _FORGET * self._should + should
         elif of_read:
             self._took += min(took, _LONGEST * self._took * (1 - _FORGET))
+
+
+async def _leave(step: Step, found: "asyncio.Future[Any]", gone: Callable[[], Awaitable[None]]) -> None:
+    await gone()
+    if not step.is_begun:
+        step.is_left = True
+        found.cancel()

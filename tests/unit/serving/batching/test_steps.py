@@ -1,7 +1,9 @@
 """Bodies that are read, and answers that are written, in threads: whose turn it is."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -212,6 +214,35 @@ def test_a_server_asks_the_door_before_a_body_is_read_and_no_request_waits_for_o
     asyncio.run(story())
 
     assert told.order == ["read"] * 5
+
+
+def test_a_body_whose_caller_has_gone_is_not_held_until_it_would_be_its_turn() -> None:
+    told = Told()
+
+    class Body:
+        """That somebody sent."""
+
+    async def story() -> list[bool]:
+        steps, hung_up, found = Steps(1, "test"), asyncio.Event(), list[bool]()
+        waiting = await started(*(steps.run(lambda: told.step(""), "a", Step(1.0)) for _ in range(2)))
+        for leave in (lambda _: hung_up.set(), lambda left: left.cancel()):
+            body = Body()
+            held, left = weakref.ref(body), steps.run(lambda body=body: body, "a", Step(1.0), hung_up.wait)
+            [left] = await started(left)
+            del body
+            leave(left)
+            await asyncio.wait([left])
+            with pytest.raises((ClientGone, asyncio.CancelledError)):
+                left.result()
+            del left
+            gc.collect()
+            found += [held() is None, steps.expected_wait("a", 1.0) == 1.0]
+        told.go_on.set()
+        await asyncio.gather(*waiting)
+        steps.close()
+        return found
+
+    assert asyncio.run(story()) == [True] * 4
 
 
 def test_a_step_whose_caller_has_gone_is_not_begun_and_a_fault_is_its_callers_alone() -> None:
