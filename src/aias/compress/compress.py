@@ -25,7 +25,7 @@ from aias.core.errors import NotFound
 from aias.core.events import Event, Watch, nobody
 from aias.data.copies import strangers
 from aias.data.dataset import Dataset
-from aias.training.held_out import hold_out
+from aias.training.held_out import hold_out, suffice
 from aias.training.ledger import Ledger
 from aias.training.ledger_folder import room
 from aias.training.parent import NoTime, Parent
@@ -111,6 +111,8 @@ def _unseen(prepared: Prepared, watch: Watch) -> Prepared:
         return prepared
     said = f"{gone:,} of the {test.rows:,} rows of the test have the same inputs as rows that are learned from: they "
     watch(Event("compress.seen-rows", said + "certify nothing", "warning", {"rows": gone, "of": test.rows}))
+    if prepared.table.fold_count > 1 and not suffice(len(new), None if clusters is None else clusters[new]):
+        new = new[:0]  # of which nothing can be said: reserved folds certify, as where there is no test
     return replace(
         prepared, test=test.take(new), test_y=prepared.test_y[new],
         test_clusters=None if clusters is None else clusters[new],

@@ -70,6 +70,11 @@ def hold_out(
     return HeldOut(prepared, held)
 
 
+def suffice(rows: int, groups: Ints | None) -> bool:
+    """Whether so many rows, of these groups, can say what was gained or lost: (rows,)."""
+    return rows >= ROWS_MIN and _apart(rows, groups) >= GROUPS_MIN
+
+
 def _apart(rows: int, groups: Ints | None) -> int:
     """How many of these rows stand for themselves."""
     return rows if groups is None else len(np.unique(groups))

@@ -8,6 +8,7 @@ import polars as pl
 from aias.compress.compress import _unseen
 from aias.core.events import Event, nobody
 from aias.data.read import read
+from aias.training.held_out import hold_out
 from aias.training.prepare import Prepared, prepare
 
 
@@ -36,6 +37,14 @@ def test_rows_of_the_test_that_were_learned_from_certify_nothing() -> None:
     assert [(each.name, each.level, each.facts) for each in told] == [
         ("compress.seen-rows", "warning", {"rows": 50, "of": 110})
     ]
+
+
+def test_where_too_few_are_left_of_the_test_reserved_folds_certify() -> None:
+    learned, fresh = frame(0, 200), frame(1, 19)
+    found = _unseen(prepared(pl.concat([learned, fresh]), learned), nobody)
+
+    assert found.test.rows == len(found.test_y) == 0
+    assert hold_out(found, seed=0, share=0.5, last=True).held.sum() == 100
 
 
 def test_copies_within_the_test_stay_together() -> None:
