@@ -10,7 +10,7 @@ from aias.core.atomic_files import write_atomically
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, NotFound, UserError
 from aias.core.events import Event, Watch, logged, nobody
-from aias.core.names import listed
+from aias.core.names import digest_of, listed
 from aias.core.quantities import accepted_loss_of, bytes_of, latency_of, seconds_of
 from aias.core.schema import Schema, SchemaMismatch
 from aias.core.settings import WORK
@@ -93,7 +93,7 @@ def compress(
         number=self.version.number, split=split, techniques=techniques, inline=inline, stop=stop,
         watch=watch,
     )  # fmt: skip
-    _tell_of_runs(self, dataset.digest, outcome.frontier, watch)
+    _tell_of_runs(self, first, dataset.digest, outcome.frontier, watch)
     found = publish_one(self.registry, outcome.trained, watch=watch) if outcome.trained else self
     before = _before(self)
     if before is None or not outcome.frontier.says_less(before):
@@ -212,17 +212,20 @@ def _place(model: "Model") -> Path:
     return model.registry.home / FRONTIERS / f"{model.ref}.json"
 
 
-def _tell_of_runs(model: "Model", rows: str, frontier: "Frontier", watch: Watch) -> None:
+def _tell_of_runs(model: "Model", first: "Parent", rows: str, frontier: "Frontier", watch: Watch) -> None:
     """Count the runs in which these certification rows judged, and warn from the second on: each run is one more chance
-    for a worse version to pass. `rows`: the digest of all rows. A test part is the same for all versions of a model;
-    reserved folds are a version's own."""
+    for a worse version to pass. `rows`: the digest of all rows; `first`: the version that was trained on them. Versions
+    with the same test part share it, and so do those compressed of them; reserved folds are a version's own."""
     from aias.compress.gate.evidence import RISK
 
     if all(each.certified is None for each in frontier.points):
         return
-    tested = bool(model.manifest.rows.get("test"))  # which judges every version of the model
-    of = model.version.name if tested else model.ref
-    place = _place(model).with_name(f"{of}.{rows[-16:]}.runs")
+    of, judging = model.ref, rows
+    if first.manifest.rows.get("test"):
+        recipe = first.recipe
+        part = f"{rows} {recipe.target} {recipe.split} {recipe.test} {recipe.seed}"
+        of, judging = model.version.name, recipe.test_digest or digest_of([part.encode()])
+    place = _place(model).with_name(f"{of}.{judging[-16:]}.runs")
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.open("ab") as out:
         out.write(b".")
