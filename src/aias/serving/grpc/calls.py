@@ -79,7 +79,8 @@ async def infer(wire: Wire, request: Any) -> Any:
     body, length = await wire.made(partial(_infer_body, request))
     path = f"{_model(request.model_name, request.model_version)}/infer"
     found = await wire.ask("POST", path, body, [(LENGTH_HEADER, b"%d" % length)])
-    return await wire.made(partial(_infer_reply, found.granted(), raw=bool(request.raw_input_contents)))
+    reply = partial(_infer_reply, found.granted(), raw=bool(request.raw_input_contents))
+    return await wire.made(reply, first=True)
 
 
 async def stream_infer(wire: Wire, request: Any) -> Any:

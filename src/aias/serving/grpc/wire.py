@@ -113,7 +113,7 @@ class Wire:
         *,
         seconds_left: float | None,
         answering: set[asyncio.Future[None]],
-        aside: Callable[[Callable[[], Any]], Awaitable[Any]] | None = None,
+        aside: Callable[..., Awaitable[Any]] | None = None,
     ) -> None:
         self._application, self._answering, self._aside = application, answering, aside
         self._came_at = time.monotonic()
@@ -122,9 +122,9 @@ class Wire:
         if seconds_left is not None:
             self.headers = _by(max(1, min(_DEADLINE_MS_MAX, int(seconds_left * 1000))), self.headers)
 
-    async def made(self, work: Callable[[], T]) -> T:
-        """What `work` makes of a message."""
-        return work() if self._aside is None else await self._aside(work)
+    async def made(self, work: Callable[[], T], *, first: bool = False) -> T:
+        """What `work` makes of a message; of an answer `first`, before messages that are to be taken apart."""
+        return work() if self._aside is None else await self._aside(work, first=first)
 
     async def ask(
         self, method: str, path: str, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()

@@ -27,10 +27,10 @@ def asked(rows: int, datatype: str = "FP64") -> bytes:
 def test_only_a_large_message_takes_a_thread_and_each_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     from aias.serving.grpc import calls
 
-    step, threads, taken = Executor.step, dict[str, set[str]](), list[tuple[int, str]]()
+    step, threads, taken = Executor.step, dict[str, set[str]](), list[tuple[int, str, bool]]()
 
     async def seen(self: Executor, work: Any, **how: Any) -> Any:
-        taken.append((how["body_bytes"], how["payer"]))
+        taken.append((how["body_bytes"], how["payer"], how.get("first", False)))
         return await step(self, work, **how)
 
     def noted(name: str) -> Any:
@@ -62,6 +62,9 @@ def test_only_a_large_message_takes_a_thread_and_each_is_answered(monkeypatch: p
             call(asked(ROWS, "INT8"), metadata=(("authorization", "Bearer all-key"),))
 
     assert threads["_infer_reply"] == threads["_infer_body"] == {"aias-long"}
-    assert {payer for size, payer in taken if size > BOUNDS.large_body_bytes} == {"all-key"}
+    large = [(payer, first) for size, payer, first in taken if size > BOUNDS.large_body_bytes]
+    assert {payer for payer, _ in large} == {"all-key"}
+    # Taken apart, and put together as an answer is; and the one that is refused, taken apart.
+    assert [first for _, first in large] == [False, True, False]
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "stands in int_contents" in refused.value.details()
