@@ -14,6 +14,7 @@ from aias.data.copies import copies as copies_of
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
 from aias.data.singletons import singletons
+from aias.data.straddling import without_straddling
 from aias.encoders.time import Time
 
 FRACTIONS: Final = (0.7, 0.15, 0.15)
@@ -44,7 +45,8 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """`judges`: for each row the fold in which it judges, or -1 for none.
+    """`judges`: for each row the fold in which it judges, or -1 for none; with `straddling.beside(fold)` that fold is
+    not fitted on it either, and with `straddling.LEFT_OUT` none is.
 
     `blocks`: under `time`, the place of each row in it. Fold f is then fitted on the blocks up to f and judged by block
     f + 1. None where a fold is fitted on every row that does not judge in it.
@@ -54,6 +56,8 @@ class Folds:
     blocks: npt.NDArray[np.int16] | None = None  # (rows,)
     straddling: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     """Labels that stand in copies of one row alone, which are in several folds all the same."""
+    copied: int = 0
+    """Rows that judge nowhere, or that no fold is fitted on, since copies of them are in groups of other folds."""
 
 
 def split(
@@ -107,27 +111,40 @@ def folds(
 ) -> Folds:
     """Which rows judge what was fitted on which others.
 
-    Copies of a row, and rows of one group, are in one fold; labels or tenths of amounts are spread evenly. A label that
-    stands in copies of one row alone, or in one group, judges nowhere, since what it would judge had never seen it;
-    where too little would be left to judge, copies are in several folds, but never a group. With a
-    `count` of 1 a share `holdout` of the rows judges. Under `time:<column>` folds lead forward: each is judged by rows
-    later than all that it was fitted on, less those that equal an earlier one; equal times stay together, so there may
-    be fewer folds than `count`. Raises `BadSplit`.
+    Copies of a row, and rows of one group, are in one fold, or else do not judge; labels or tenths of amounts are
+    spread evenly. A label that stands in copies of one row alone, or in one group, judges nowhere, since what it would
+    judge had never seen it; where too little would be left to judge, copies are in several folds, but never a group.
+    With a `count` of 1 a share `holdout` of the rows judges. Under `time:<column>` folds lead forward: each is judged
+    by rows later than all that it was fitted on, less those that equal an earlier one; equal times stay together, so
+    there may be fewer folds than `count`. Raises `BadSplit`.
     """
     way, column = _way(how)
     if way == "time":
         share = holdout if count == 1 else FORWARD_SHARE
         return _forward(_moments(dataset, column), copies_of(dataset), count=count, share=share, column=column)
-    groups, strata = _groups(dataset, column) if way == "group" else copies_of(dataset), _strata(y, task)
+    copies, strata = copies_of(dataset), _strata(y, task)
+    if way == "random":
+        if count > 1:
+            return _dealt(copies, strata, task, count, seed, column=column)
+        parts = split(dataset, y, task=task, seed=seed, how=how, fractions=(1 - holdout, holdout, 0.0))
+        return Folds(np.where(np.isin(np.arange(dataset.rows), parts.validation), 0, -1).astype(np.int16))
+    whole = _grouped(_groups(dataset, column), strata, task, count, seed, column=column, holdout=holdout)
+    judges, copied = without_straddling(whole, copies, strata if task.classes else None)
+    return Folds(judges, copied=copied)
+
+
+def _grouped(
+    groups: Ints, strata: Ints, task: Task, count: int, seed: int, *, column: str, holdout: float
+) -> npt.NDArray[np.int16]:
+    """The fold in which each row judges, whatever its copies do."""
     if count > 1:
-        return _dealt(groups, strata, task, count, seed, column=column)
-    if column and task.classes and len(singletons(groups, strata)):
+        return _dealt(groups, strata, task, count, seed, column=column).judges
+    if task.classes and len(singletons(groups, strata)):
         first = _dealt(groups, strata, task, max(2, round(1 / holdout)), seed, column=column).judges == 0
-        return Folds(np.where(first, 0, -1).astype(np.int16))
-    parts = split(dataset, y, task=task, seed=seed, how=how, fractions=(1 - holdout, holdout, 0.0))
-    judges = np.full(dataset.rows, -1, np.int16)
-    judges[parts.validation] = 0
-    return Folds(judges)
+    else:
+        shares, rng = (1 - holdout, holdout, 0.0), np.random.default_rng(seed)
+        first = _assign(groups, np.zeros(len(groups), np.int64), shares, rng) == 1
+    return np.where(first, 0, -1).astype(np.int16)
 
 
 def _dealt(groups: Ints, strata: Ints, task: Task, count: int, seed: int, *, column: str) -> Folds:

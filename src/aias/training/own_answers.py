@@ -15,7 +15,7 @@ from aias.core.events import Event, Watch
 from aias.core.task import Task
 from aias.data.dataset import Dataset
 from aias.data.split import Folds, folds
-from aias.training.table import beside
+from aias.data.straddling import beside
 
 JUDGES_MIN: Final = {True: 200, False: 40}
 """Rows with answers of their own from which on they judge alone: where others were set aside that measure what comes

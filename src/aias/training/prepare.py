@@ -153,6 +153,9 @@ def prepare(
         learned, y, said.own, task=task, seed=seed, count=count, how=how, holdout=holdout_share(learned.rows),
         tested=held.rows > 0, watch=watch,
     )  # fmt: skip
+    if folded.copied:
+        message = f"{folded.copied:,} rows have no part in the scores, since copies of them are in other groups"
+        watch(Event("train.copies", message, facts={"rows": folded.copied}))
     for note in notes_on(y, folded.judges >= 0, task, straddling=folded.straddling, rows_min=2):
         watch(note)
     part = _part(encoded, y, said, folded.judges >= 0, task, class_weights, seed=seed)

@@ -15,6 +15,7 @@ from aias.core.arrays import Floats, Ints
 from aias.core.names import digest_of
 from aias.core.schema import Field
 from aias.core.task import Task
+from aias.data.straddling import LEFT_OUT, beside
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.learners.contract import Examples
 from aias.training.ledger import not_written
@@ -43,8 +44,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """`folds`, `blocks`: `data.split.Folds`; with -2 - f a row judges nowhere, and what is judged in fold f is not
-    fitted on it. Lives in memory or is mapped from a folder."""
+    """`folds`, `blocks`: those of `data.split.Folds`. Lives in memory or is mapped from a folder."""
 
     task: Task
     encoder: RowEncoder
@@ -99,7 +99,7 @@ class Table:
             return np.arange(self.rows)
         if self.blocks is not None:
             return np.flatnonzero(self.blocks <= fold)
-        return np.flatnonzero((self.folds != fold) & (self.folds != beside(fold)))
+        return np.flatnonzero((self.folds != fold) & (self.folds != beside(fold)) & (self.folds != LEFT_OUT))
 
     def outside(self, fold: int) -> Ints:
         """The rows that judge."""
@@ -135,9 +135,7 @@ class Table:
     @cached_property
     def inside_rows(self) -> float:
         """How many rows a fold is fitted on, in the mean."""
-        if self.blocks is None:
-            return self.rows - len(self.judged) / self.fold_count
-        return float(np.mean([(self.blocks <= fold).sum() for fold in range(self.fold_count)]))
+        return float(np.mean([len(self.inside(fold)) for fold in range(self.fold_count)]))
 
     @property
     def seen_whole(self) -> bool:
@@ -212,11 +210,6 @@ class Table:
         table = cls(meta.task, encoder, part, **{name: _mapped(folder / f"{name}.npy") for name in _PARTED})
         table.__dict__["digest"] = meta.digest
         return table
-
-
-def beside(fold: Any) -> Any:
-    """What stands in `Table.folds` for rows that judge nowhere and belong to those that judge in this fold."""
-    return -2 - fold
 
 
 class _Named(msgspec.Struct, frozen=True):

@@ -1,0 +1,59 @@
+"""Copies of a row in several groups: whole groups are in one fold each, so that the copies would straddle folds.
+
+A row that judges must not have been learned from, nor any row of its group:
+
+several folds     all copies judge nowhere, and are fitted on wherever their own group does not judge
+too few left      of all copies one alone judges, or is fitted on where it does not; the others do neither
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from aias.core.arrays import Ints
+
+LEFT_OUT: Final = -(2**15)
+"""What stands for rows that no fold is fitted on, and that judge in none."""
+
+SHARE_MIN: Final = 0.5
+"""Of the rows that judged, that have to be left to judge without any of their copies."""
+
+
+def beside(fold: Any) -> Any:
+    """What stands for rows that judge nowhere and belong to those that judge in this fold."""
+    return -2 - fold
+
+
+def without_straddling(
+    judges: npt.NDArray[np.int16], copies: Ints, labels: Ints | None
+) -> tuple[npt.NDArray[np.int16], int]:
+    """The fold in which each row judges (`data.split.Folds`), and how many rows have a part no more. `copies`: the
+    number of each row's; `labels`: of each row, where there are any."""
+    lowest, highest = np.full(int(copies.max()) + 1, len(judges)), np.full(int(copies.max()) + 1, LEFT_OUT)
+    np.minimum.at(lowest, copies, judges)
+    np.maximum.at(highest, copies, judges)
+    straddles = (lowest != highest)[copies]
+    judged = judges >= 0
+    rows = np.flatnonzero(straddles & judged)
+    if not len(rows):
+        return judges, 0
+    found = judges.copy()
+    found[rows] = beside(judges[rows])
+    left = found >= 0
+    if left.sum() < SHARE_MIN * judged.sum() or (labels is not None and len(np.unique(labels[left])) < 2):
+        ones = rows[np.unique(copies[rows], return_index=True)[1]]
+        found = np.where(straddles, np.int16(LEFT_OUT), judges)
+        found[ones] = judges[ones]
+    return _dense(found), int((found != judges).sum())
+
+
+def _dense(judges: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """The same without folds in which nothing judges any more."""
+    kept = np.unique(judges[judges >= 0])
+    held, aside = judges >= 0, (judges < -1) & (judges != LEFT_OUT)
+    found = judges.copy()
+    found[held] = np.searchsorted(kept, judges[held])
+    fold = beside(judges[aside])
+    found[aside] = np.where(np.isin(fold, kept), beside(np.searchsorted(kept, fold)), -1)
+    return found

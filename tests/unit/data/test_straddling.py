@@ -1,0 +1,78 @@
+"""`data/straddling.py`: rows that judge have no copies, and none of their group, among those that were learned from."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from aias.core.task import Task
+from aias.data.errors import BadSplit
+from aias.data.read import read
+from aias.data.split import folds
+from aias.data.straddling import LEFT_OUT, beside, without_straddling
+
+BINARY = Task("y", "binary", "roc_auc", ("n", "y"))
+
+
+def short(*judges: int) -> np.ndarray:
+    return np.array(judges, np.int16)
+
+
+def test_copies_in_several_folds_judge_nowhere_and_are_learned_from_elsewhere() -> None:
+    copies = np.array([0, 1, 2, 3, 4, 0])
+    found, gone = without_straddling(short(0, 0, 0, 1, 1, 1), copies, None)
+    assert found.tolist() == [beside(0), 0, 0, 1, 1, beside(1)]
+    assert gone == 2
+
+
+def test_where_too_few_would_be_left_one_copy_stands_for_all() -> None:
+    copies = np.array([0, 1, 2, 0, 1, 3])
+    found, gone = without_straddling(short(0, 0, 0, 1, 1, 1), copies, None)
+    assert found.tolist() == [0, 0, 0, LEFT_OUT, LEFT_OUT, 1]
+    assert gone == 2
+    copies, labels = np.array([0, 1, 2, 3, 4, 5, 0, 1]), np.array([1, 1, 0, 0, 0, 0, 1, 1])
+    found, gone = without_straddling(short(0, 0, 0, 0, 1, 1, 1, 1), copies, labels)
+    assert found.tolist() == [0, 0, 0, 0, 1, 1, LEFT_OUT, LEFT_OUT]  # or one label alone would judge
+
+
+def test_folds_in_which_nothing_judges_any_more_are_none() -> None:
+    copies = np.array([0, 1, 2, 0, 1, 2, 3])
+    found, _ = without_straddling(short(0, 0, 0, 1, 1, 1, 2), copies, None)
+    assert found.tolist() == [0, 0, 0, LEFT_OUT, LEFT_OUT, LEFT_OUT, 1]
+
+
+def test_folds_without_copies_are_as_they_were() -> None:
+    judges = short(0, 1, -1, 0)
+    found, gone = without_straddling(judges, np.array([0, 1, 2, 0]), None)
+    assert found is judges and gone == 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("share", [0.02, 0.3, 1.0])
+def test_neither_groups_nor_copies_of_what_judges_are_learned_from(count: int, share: float) -> None:
+    rng = np.random.default_rng(0)
+    x, again = rng.normal(size=400), int(400 * share)
+    rows = pl.DataFrame({
+        "x": [*x, *x[:again]], "g": [f"g{g}" for g in rng.integers(0, 40, 400 + again)],
+        "y": rng.choice(["n", "y"], 400 + again),
+    })  # fmt: skip
+    dataset = read(rows, target="y")
+    fields = [type(f)(f.name, f.kind, "ignored" if f.name == "g" else f.role) for f in dataset.schema]
+    dataset = dataset.with_schema(type(dataset.schema)(tuple(fields)))
+    y = (rows["y"] == "y").cast(int).to_numpy()
+
+    found = folds(dataset, y, task=BINARY, seed=0, count=count, how="group:g", holdout=0.2)
+
+    judged = int((found.judges >= 0).sum())
+    assert judged >= (0.08 if count == 1 else 0.4) * len(y)
+    assert found.copied > 0 and found.judges.max() + 1 == count
+    for fold in range(count):
+        inside = (found.judges != fold) & (found.judges != beside(fold)) & (found.judges != LEFT_OUT)
+        for column in ("x", "g"):
+            values = rows[column].to_numpy()
+            assert not set(values[inside]) & set(values[found.judges == fold])
+
+
+def test_a_holdout_of_groups_needs_groups() -> None:
+    dataset = read(pl.DataFrame({"x": [1.5, 2.5, 3.5], "g": ["a", "a", "b"], "y": ["n", "y", "n"]}), target="y")
+    with pytest.raises(BadSplit, match="2 groups"):
+        folds(dataset, np.array([0, 1, 0]), task=BINARY, seed=0, count=1, how="group:g")
