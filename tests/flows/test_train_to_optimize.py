@@ -142,3 +142,18 @@ def test_a_file_that_has_moved_and_one_that_was_never_there_get_hints_of_their_o
 
     assert moved.value.hint == "xor@2 was trained from this path; say where the file is now: `--data FILE`, or `data=`"
     assert "trained" not in mistyped.value.hint
+
+
+def test_rows_of_a_test_that_were_learned_from_certify_nothing(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    frame = pl.DataFrame({"a": rng.normal(size=300), "b": rng.normal(size=300), "y": rng.choice(["n", "y"], 300)})
+    fresh = pl.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "y": rng.choice(["n", "y"], 60)})
+    test = pl.concat([frame[:100], fresh])
+    model = aias.train(frame, test=test, name="noise", home=tmp_path, **LINEAR)
+
+    until = Until(3)
+    found = model.optimize(time="600s", data=frame, test=test, inline=True, stop=until.stop, watch=until.watch)
+
+    assert (found.better, found.gain.rows) == (False, 60)
+    seen = [(each.level, each.facts) for each in until.told if each.name == "optimize.seen-rows"]
+    assert seen == [("warning", {"rows": 100, "of": 160})]

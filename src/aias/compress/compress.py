@@ -9,11 +9,8 @@ certify     once, on rows that have not been used before
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
-
-import numpy as np
 
 from aias.compress.conclusion import Outcome, nothing
 from aias.compress.footprint import scales
@@ -25,7 +22,7 @@ from aias.core.errors import NotFound
 from aias.core.events import Event, Watch, nobody
 from aias.data.copies import strangers
 from aias.data.dataset import Dataset
-from aias.training.held_out import hold_out, suffice
+from aias.training.held_out import hold_out, unseen
 from aias.training.ledger import Ledger
 from aias.training.ledger_folder import room
 from aias.training.parent import NoTime, Parent
@@ -99,24 +96,7 @@ def _prepared(
 ) -> Prepared:  # fmt: skip
     if first.imported:
         return first.taught(dataset, how=split, seconds=deadline.left, watch=watch)
-    return _unseen(first.prepared(dataset, test, ledger=ledger, seconds=deadline.left, watch=watch), watch)
-
-
-def _unseen(prepared: Prepared, watch: Watch) -> Prepared:
-    """Without the rows of the test that were learned from, too: of these whoever learned them better by heart answers
-    more right, and the parent, of which each fit lacks some, always knows them less well than what is fitted once."""
-    test, clusters = prepared.test, prepared.test_clusters
-    new = strangers(test, [prepared.dataset]) if test.rows else np.arange(0)
-    if (gone := test.rows - len(new)) == 0:
-        return prepared
-    said = f"{gone:,} of the {test.rows:,} rows of the test have the same inputs as rows that are learned from: they "
-    watch(Event("compress.seen-rows", said + "certify nothing", "warning", {"rows": gone, "of": test.rows}))
-    if prepared.table.fold_count > 1 and not suffice(len(new), None if clusters is None else clusters[new]):
-        new = new[:0]  # of which nothing can be said: reserved folds certify, as where there is no test
-    return replace(
-        prepared, test=test.take(new), test_y=prepared.test_y[new],
-        test_clusters=None if clusters is None else clusters[new],
-    )  # fmt: skip
+    return unseen(first.prepared(dataset, test, ledger=ledger, seconds=deadline.left, watch=watch), "compress", watch)
 
 
 def _only_new(extra: Dataset | None, prepared: Prepared, watch: Watch) -> Dataset | None:

@@ -35,11 +35,12 @@ from aias.optimize.strategy import strategy
 from aias.optimize.structure import structure
 from aias.training.finish import Trained, described
 from aias.training.forms import Forms
-from aias.training.held_out import HeldOut, hold_out
+from aias.training.held_out import HeldOut, hold_out, unseen
 from aias.training.history import History
 from aias.training.ledger import Ledger
 from aias.training.ledger_folder import room
 from aias.training.parent import NoTime, Parent, test_scores
+from aias.training.prepare import Prepared
 from aias.training.processes.memory import Memory
 from aias.training.scoring.answering import Answering
 from aias.training.scoring.calibration import from_dict
@@ -75,12 +76,14 @@ def optimize(
     check_members("learners", learners)
     kept = Ledger(work, of_home=True) if work is not None and work.is_dir() else None
     prepared = parent.prepared(dataset, test, ledger=kept, seconds=deadline.left, watch=watch)
-    held = hold_out(prepared, seed=parent.recipe.seed + number)
+    certifying = unseen(prepared, "optimize", watch)
+    held = replace(hold_out(certifying, seed=parent.recipe.seed + number), prepared=prepared)
     with room(work, prepared.table.digest) as folder:
         chosen = tuple(name for name in AXES if name in axes or not axes)
         job = _Job(
             parent,
             held,
+            certifying,
             Ledger(folder),
             deadline,
             searcher,
@@ -97,6 +100,8 @@ def optimize(
 class _Job:
     parent: Parent
     held: HeldOut
+    certifying: Prepared
+    """The same rows with the test that certifies: without what was learned from."""
     ledger: Ledger
     deadline: Deadline
     searcher: str
@@ -180,7 +185,7 @@ class _Job:
         axes = reports(self.board, self.axis_of, self.axes, weights, spent=self.spent)
         self._tell(axes)
         results: Results | None = None
-        if self.held.prepared.test.rows:
+        if self.certifying.test.rows:
             results = both_forms(plan, self.board)
             gain = self._gain_on_test(results.serving if serving else results.quality)
         else:
@@ -205,7 +210,7 @@ class _Job:
             self.watch(Event("optimize.axis", message, facts=msgspec.to_builtins(each)))
 
     def _gain_on_test(self, child: Trained) -> Gain:
-        prepared, parent = self.held.prepared, self.parent
+        prepared, parent = self.certifying, self.parent
         before = Answered(parent.scores(prepared), parent.manifest.label_weights or None)
         after = Answered(test_scores(child.runtime, prepared), child.manifest.label_weights or None)
         return certify(self.task, prepared.test_y, before, after, seed=self.recipe.seed, groups=prepared.test_clusters)

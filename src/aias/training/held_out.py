@@ -11,6 +11,8 @@ import numpy as np
 
 from aias.core.arrays import Flags, Ints
 from aias.core.errors import UserError
+from aias.core.events import Event, Watch
+from aias.data.copies import strangers
 from aias.training.prepare import Prepared
 from aias.training.selection.members import Member
 
@@ -73,6 +75,23 @@ def hold_out(
 def suffice(rows: int, groups: Ints | None) -> bool:
     """Whether so many rows, of these groups, can say what was gained or lost: (rows,)."""
     return rows >= ROWS_MIN and _apart(rows, groups) >= GROUPS_MIN
+
+
+def unseen(prepared: Prepared, verb: str, watch: Watch) -> Prepared:
+    """Without the rows of the test that were learned from, too: of these whoever learned them better by heart answers
+    more right, and the parent, of which each fit lacks some, always knows them less well than what is fitted once."""
+    test, clusters = prepared.test, prepared.test_clusters
+    new = strangers(test, [prepared.dataset]) if test.rows else np.arange(0)
+    if (gone := test.rows - len(new)) == 0:
+        return prepared
+    said = f"{gone:,} of the {test.rows:,} rows of the test have the same inputs as rows that are learned from: they "
+    watch(Event(f"{verb}.seen-rows", said + "certify nothing", "warning", {"rows": gone, "of": test.rows}))
+    if prepared.table.fold_count > 1 and not suffice(len(new), None if clusters is None else clusters[new]):
+        new = new[:0]  # of which nothing can be said: reserved folds certify, as where there is no test
+    return replace(
+        prepared, test=test.take(new), test_y=prepared.test_y[new],
+        test_clusters=None if clusters is None else clusters[new],
+    )  # fmt: skip
 
 
 def _apart(rows: int, groups: Ints | None) -> int:

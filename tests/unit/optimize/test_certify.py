@@ -94,8 +94,7 @@ def test_copies_of_a_test_row_count_once(monkeypatch):
 
     def gain(twins):
         prepared = SimpleNamespace(test_y=y.repeat(9), test_clusters=twins)
-        held, recipe = SimpleNamespace(prepared=prepared), SimpleNamespace(seed=0)
-        job = SimpleNamespace(held=held, parent=parent, task=BINARY, recipe=recipe)
+        job = SimpleNamespace(certifying=prepared, parent=parent, task=BINARY, recipe=SimpleNamespace(seed=0))
         return optimize._Job._gain_on_test(job, child)
 
     alone, together = gain(None), gain(np.arange(60).repeat(9))

@@ -1,14 +1,13 @@
-"""`compress/compress.py`: rows of a test that were learned from certify nothing."""
+"""`training/held_out.py`: rows of a test that were learned from certify nothing."""
 
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from aias.compress.compress import _unseen
 from aias.core.events import Event, nobody
 from aias.data.read import read
-from aias.training.held_out import hold_out
+from aias.training.held_out import hold_out, unseen
 from aias.training.prepare import Prepared, prepare
 
 
@@ -30,7 +29,7 @@ def test_rows_of_the_test_that_were_learned_from_certify_nothing() -> None:
     learned, fresh = frame(0, 200), frame(1, 60)
     whole = prepared(pl.concat([learned[:40], fresh, learned[40:50]]), learned)
 
-    found = _unseen(whole, told.append)
+    found = unseen(whole, "compress", told.append)
 
     assert found.test.values("a").tolist() == fresh["a"].to_list()
     assert found.test_y.tolist() == (fresh["y"] == "y").cast(int).to_list()
@@ -41,7 +40,7 @@ def test_rows_of_the_test_that_were_learned_from_certify_nothing() -> None:
 
 def test_where_too_few_are_left_of_the_test_reserved_folds_certify() -> None:
     learned, fresh = frame(0, 200), frame(1, 19)
-    found = _unseen(prepared(pl.concat([learned, fresh]), learned), nobody)
+    found = unseen(prepared(pl.concat([learned, fresh]), learned), "compress", nobody)
 
     assert found.test.rows == len(found.test_y) == 0
     assert hold_out(found, seed=0, share=0.5, last=True).held.sum() == 100
@@ -49,14 +48,14 @@ def test_where_too_few_are_left_of_the_test_reserved_folds_certify() -> None:
 
 def test_copies_within_the_test_stay_together() -> None:
     learned, fresh = frame(0, 200), frame(1, 60)
-    found = _unseen(prepared(pl.concat([learned[:40], fresh, fresh]), learned), nobody)
+    found = unseen(prepared(pl.concat([learned[:40], fresh, fresh]), learned), "compress", nobody)
     clusters: Any = found.test_clusters
     assert found.test.rows == len(clusters) == 120 and np.array_equal(clusters[:60], clusters[60:])
 
 
 def test_a_test_of_rows_that_nobody_has_seen_stays_whole() -> None:
     whole = prepared(frame(1, 60), frame(0, 200))
-    assert _unseen(whole, nobody) is whole
+    assert unseen(whole, "compress", nobody) is whole
     alike = pl.DataFrame({"a": ["x", "z"] * 60, "y": ["n", "y"] * 60})
     whole = prepared(alike, alike)  # rows that are alike by chance are no copies
-    assert _unseen(whole, nobody) is whole
+    assert unseen(whole, "compress", nobody) is whole
