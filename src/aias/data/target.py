@@ -52,6 +52,9 @@ _UNIQUE_SHARE_MAX: Final = 0.5
 _LONG: Final = re.compile(r"(-?[0-9]{16})\.0")
 """A label that category encoders, which never change, would have end in `.0`."""
 
+ELSEWHERE: Final = " of the file to measure on"
+"""Said of rows that are not learned from."""
+
 _NOTHING_TO_LEARN: Final = "there is nothing to learn; is it the right column?"
 
 
@@ -141,7 +144,7 @@ def _check_amounts(metric: str | None, y: Labels1d, target: str, *, elsewhere: b
     elif metric == "rmsle":
         said, other, wrong = f"`rmsle` takes logarithms, and `{target}` is below 0", "rmse", y < 0
     if wrong is not None and wrong.any():
-        of, hint = (" of the file to measure on", "leave those out, or train for ") if elsewhere else ("", "choose ")
+        of, hint = (ELSEWHERE, "leave those out, or train for ") if elsewhere else ("", "choose ")
         raise BadTarget(f"{said} in {int(wrong.sum()):,} rows{of}", hint=f"{hint}{other}")
 
 
@@ -154,6 +157,8 @@ def labels_for(dataset: Dataset, task: Task) -> Labels:
         )
     kept = np.flatnonzero(column.is_not_null().to_numpy())
     y = encode_labels(column.drop_nulls().to_list(), task)
+    if task.type == "regression":
+        _check_sizes(y, task.target, of=ELSEWHERE)
     _check_amounts(task.metric, y, task.target, elsewhere=True)
     return Labels(task, y, kept, notes=_dropped_notes(task.target, dataset.rows - len(kept)))
 
@@ -224,18 +229,21 @@ def _check_metric(metric: str | None, kind: TaskType, target: str) -> None:
 
 def _amounts(present: pl.Series, field: Field) -> Floats:
     y = present.to_numpy().astype(np.float64)
-    endless = int((~np.isfinite(y)).sum())
-    if endless:
-        raise BadTarget(f"`{field.name}` is infinite in {endless} rows", hint="correct or remove those rows")
-    if float(np.abs(y).max()) > AMOUNT_MAX:
-        raise BadTarget(
-            f"`{field.name}` reaches beyond {AMOUNT_MAX:g}", hint="predict it in a larger unit, or its logarithm"
-        )
+    _check_sizes(y, field.name)
     if len(np.unique(y)) < 2:
         raise BadTarget(
             f"`{field.name}` is {y[0]:g} in every row", hint="there is nothing to learn; is it the right column?"
         )
     return y
+
+
+def _check_sizes(y: Labels1d, target: str, *, of: str = "") -> None:
+    """Raises `BadTarget` where no error could be told of such amounts. `of`: the rows, if not those to learn from."""
+    if endless := int((~np.isfinite(y)).sum()):
+        raise BadTarget(f"`{target}` is infinite in {endless:,} rows{of}", hint="correct or remove those rows")
+    if float(np.abs(y).max()) > AMOUNT_MAX:
+        hint = "correct or remove those rows" if of else "predict it in a larger unit, or its logarithm"
+        raise BadTarget(f"`{target}` reaches beyond {AMOUNT_MAX:g}{of}", hint=hint)
 
 
 def _label_texts(values: Sequence[object]) -> list[str]:

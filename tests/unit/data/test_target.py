@@ -201,3 +201,10 @@ def test_amounts_to_measure_on_that_the_metric_cannot_judge_are_refused_too(metr
     with pytest.raises(BadTarget, match=rf"`{metric}` .* in 2 rows of the file to measure on") as caught:
         labels_for(rows, task)
     assert caught.value.hint.startswith("leave those out, or train for")
+
+
+@pytest.mark.parametrize(("amount", "said"), [(float("inf"), "infinite in 1 rows"), (1e200, "beyond 1e\\+100")])
+def test_amounts_to_measure_on_of_which_no_error_can_be_told_are_refused(amount, said):
+    rows = read({"x": [1.5, 2.5, 3.5], "y": [1.5, 2.5, amount]}, target="y")
+    with pytest.raises(BadTarget, match=said + " of the file to measure on"):
+        labels_for(rows, Task("y", "regression", "rmse"))
