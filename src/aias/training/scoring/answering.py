@@ -12,13 +12,13 @@ from aias.core.task import Task
 from aias.encoders.rows import Encoded
 from aias.learners.contract import State
 from aias.training.pipeline import Pipeline
-from aias.training.scoring.calibration import Calibration, Isotonic, Platt, choose
+from aias.training.scoring.calibration import Calibration, Isotonic, Offsets, Platt, choose
 from aias.training.scoring.conformal import Conformal
 from aias.training.scoring.conformal import fit as fit_intervals
 from aias.training.scoring.cross_fitting import CrossFitted, others
 from aias.training.scoring.thresholds import decision_weights
 
-UPRIGHT: Final = (Platt, Isotonic)
+UPRIGHT: Final = (Platt, Offsets, Isotonic)
 """Calibrations after which probabilities lean to no class."""
 
 
@@ -51,7 +51,7 @@ class Answering:
         """
         if task.type == "regression":
             return cls(intervals=fit_intervals(y, scores, groups=groups)), CrossFitted(scores)
-        calibration = choose(y, scores, folds=folds, seed=seed)
+        calibration = choose(y, scores, folds=folds, seed=seed, leaning=costs is not None)
         honest = scores
         if calibration is not None:
             honest = np.empty_like(scores)

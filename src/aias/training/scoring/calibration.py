@@ -1,5 +1,5 @@
-"""Probabilities that come true as often as they say: nothing, a temperature, Platt's line or an isotonic curve, as the
-rows decide.
+"""Probabilities that come true as often as they say: nothing, a temperature, offsets of classes that were weighed,
+Platt's line or an isotonic curve, as the rows decide.
 
 Scores are probabilities (rows, classes), out of fold where something is fitted on them.
 """
@@ -30,6 +30,9 @@ POWER_MAX: Final = 20.0
 """And its inverse: beyond, the scores say nothing or are perfect, and the search would run away."""
 OFFSET_MAX: Final = 20.0
 """Of log odds, which are within 23 by `PROBABILITY_MIN`; to count one class a million times moves them by 14."""
+
+OFFSET_NUMBERS_MAX: Final = 400_000
+"""Rows × classes that offsets are found on: 4 ms each time that they are asked."""
 
 OWN_SHARE: Final = 1e-3
 """How much of the score itself is in an isotonic answer: so that float32, too, sees no ties where there were none."""
@@ -128,6 +131,54 @@ class Platt:
 
 
 @dataclass(frozen=True, slots=True)
+class Offsets:
+    """Platt's line for more than two classes: logarithms times `power` plus an offset for each class (vector scaling
+    with one power; Guo et al. 2017): scores that lean to some classes, as after class weights, are set upright."""
+
+    power: float
+    offsets: tuple[float, ...]
+    kind: ClassVar[str] = "offsets"
+
+    @classmethod
+    def fit(cls, y: Any, scores: Floats) -> Self:
+        """Those of the least log loss against targets that are never certain, a convex function of them."""
+        from scipy.optimize import minimize
+
+        if scores.size > OFFSET_NUMBERS_MAX:
+            some = np.random.default_rng(0).permutation(len(y))[: OFFSET_NUMBERS_MAX // scores.shape[1]]
+            y, scores = y[some], scores[some]
+        logs = np.log(np.maximum(scores, PROBABILITY_MIN))
+        rows, classes = logs.shape
+        doubt = 1 / (rows + classes)  # as of a temperature
+        shares = (1 - classes * doubt) * np.bincount(y, minlength=classes) / rows + doubt
+        said = (1 - classes * doubt) * logs[np.arange(rows), y].mean() + doubt * logs.sum(axis=1).mean()
+
+        def loss(at: Floats) -> tuple[float, Floats]:
+            raised = at[0] * logs + at[1:]
+            sums = _log_of_sums(raised)
+            each = np.exp(raised - sums[:, None])
+            slope = np.concatenate([[(each * logs).sum(axis=1).mean() - said], each.mean(axis=0) - shares])
+            return float(sums.mean() - at[0] * said - at[1:] @ shares), slope
+
+        start, most = np.eye(1, classes + 1)[0], (-OFFSET_MAX, OFFSET_MAX)
+        bounds = [(1 / POWER_MAX, POWER_MAX), *[most] * classes]
+        found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", tol=1e-9).x
+        return cls(float(found[0]), tuple(map(float, found[1:])))
+
+    def apply(self, scores: Floats) -> Floats:
+        raised = self.power * np.log(np.maximum(scores, PROBABILITY_MIN)) + np.array(self.offsets)
+        return np.asarray(np.exp(raised - _log_of_sums(raised)[:, None]))
+
+    def export(self, graph: GraphWriter, scores: str) -> str:
+        logs = graph.op("Log", graph.op("Max", scores, graph.constant(np.float64(PROBABILITY_MIN))))
+        raised = graph.op("Mul", logs, graph.constant(np.float64(self.power)))
+        return graph.op("Softmax", graph.op("Add", raised, graph.constant(np.array([self.offsets]))), axis=1)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "power": self.power, "offsets": list(self.offsets)}
+
+
+@dataclass(frozen=True, slots=True)
 class Isotonic:
     """A strictly increasing curve of straight lines over the probability of the second class, so that ranks stay.
 
@@ -175,29 +226,33 @@ def from_dict(held: Mapping[str, Any]) -> Calibration:
     kinds: dict[str, Callable[[], Calibration]] = {
         Temperature.kind: lambda: Temperature(held["power"]),
         Platt.kind: lambda: Platt(held["slope"], held["offset"]),
+        Offsets.kind: lambda: Offsets(held["power"], tuple(held["offsets"])),
         Isotonic.kind: lambda: Isotonic(tuple(held["knots"]), tuple(held["values"])),
     }
     return kinds[held["kind"]]()
 
 
-def choose(y: Any, scores: Floats, *, folds: Ints, seed: int) -> Calibration | None:
+def choose(y: Any, scores: Floats, *, folds: Ints, seed: int, leaning: bool = False) -> Calibration | None:
     """What lowers the log loss of folds that it was not fitted on by more than a standard error; else nothing.
 
-    Each kind must beat the simpler ones by as much. A single fold is cut into five at random.
+    Each kind must beat the simpler ones by as much. A single fold is cut into five at random. `leaning`: whether some
+    classes counted for more while fitting.
     """
     if len(np.unique(folds)) < 2:
         folds = np.random.default_rng(seed).permutation(len(y)) % FOLDS
     best: type[Calibration] | None = None
     losses = _losses(y, scores)
-    for kind in _kinds(y, scores):
+    for kind in _kinds(y, scores, leaning=leaning):
         found = _cross_fitted(kind, y, scores, folds)
         if _is_clear(losses - found):
             best, losses = kind, found
     return best.fit(y, scores) if best else None
 
 
-def _kinds(y: Any, scores: Floats) -> tuple[type[Calibration], ...]:
+def _kinds(y: Any, scores: Floats, *, leaning: bool) -> tuple[type[Calibration], ...]:
     """From the simplest on."""
+    if leaning and len(np.unique(y)) == scores.shape[1] > 2:
+        return (Temperature, Offsets)
     if scores.shape[1] != 2 or len(np.unique(y)) != 2:
         return (Temperature,)
     return (Temperature, Platt, Isotonic) if len(y) >= ISOTONIC_ROWS_MIN else (Temperature, Platt)

@@ -6,7 +6,7 @@ import numpy as np
 
 from aias.core.task import Task
 from aias.training.scoring.answering import Answering
-from aias.training.scoring.calibration import Platt
+from aias.training.scoring.calibration import Offsets, Platt
 from aias.training.scoring.thresholds import decision_weights
 
 TASK = Task("y", "binary", "roc_auc", ("no", "yes"))
@@ -31,6 +31,20 @@ def test_labels_lean_as_was_asked_for_though_probabilities_no_longer_do() -> Non
     assert abs(honest.scores[:, 1].mean() - y.mean()) < 0.01
     assert answering.label_weights == honest.label_weights == (0.1, 0.9)
     assert all(type(weight) is float for weight in answering.label_weights), "a manifest holds no other numbers"
+
+
+def test_of_several_classes_too_probabilities_no_longer_lean() -> None:
+    rng, costs = np.random.default_rng(0), np.array([0.2, 1.8, 7.2])
+    true = rng.dirichlet([9.0, 1.0, 0.5], 4_000)
+    y = (true.cumsum(axis=1) < rng.random((4_000, 1))).sum(axis=1)
+    scores = true * costs / (true * costs).sum(axis=1, keepdims=True)
+    task = Task("y", "multiclass", "log_loss", ("a", "b", "c"))
+
+    answering, honest = Answering.fit(task, y, scores, np.arange(4_000) % 5, seed=0, costs=costs)
+
+    assert isinstance(answering.calibration, Offsets)
+    assert np.abs(honest.scores.mean(axis=0) - np.bincount(y) / 4_000).max() < 0.01
+    assert answering.label_weights == tuple((costs / costs.sum()).tolist())
 
 
 def test_nobody_who_asked_for_nothing_gets_label_weights() -> None:

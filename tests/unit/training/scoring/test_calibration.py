@@ -11,6 +11,7 @@ from aias.training.scoring.calibration import (
     KNOTS_MAX,
     OFFSET_MAX,
     Isotonic,
+    Offsets,
     Platt,
     Temperature,
     choose,
@@ -100,6 +101,27 @@ def test_labels_that_leaned_to_a_class_that_counted_for_more_are_set_upright() -
     assert found.apply(raw).argmax(axis=1).mean() < test.mean() < raw.argmax(axis=1).mean()
 
 
+def test_offsets_take_back_what_several_classes_counted_for_more() -> None:
+    y, true = said(20_000, classes=3)
+    scores = true**2 * [1.0, 5.0, 20.0]
+    scores /= scores.sum(axis=1, keepdims=True)
+    found = choose(y, scores, folds=np.arange(20_000) % 5, seed=0, leaning=True)
+    assert isinstance(found, Offsets)
+    assert found.power == pytest.approx(0.5, rel=0.05)
+    assert np.diff(found.offsets) == pytest.approx(-np.log([5, 4]) / 2, abs=0.1)
+    assert np.abs(found.apply(scores) - true).mean() < 0.01
+    assert not isinstance(choose(y, scores, folds=np.arange(20_000) % 5, seed=0), Offsets)
+
+
+@pytest.mark.parametrize(
+    "scores", [np.full((60, 3), 1 / 3), np.eye(3)[np.arange(60) % 3], np.eye(3)[np.arange(60) // 20]]
+)
+def test_offsets_of_scores_that_say_nothing_or_all_stay_within_bounds(scores) -> None:
+    found = Offsets.fit(np.arange(60) % 3, scores)
+    assert found.power > 0 and np.abs(found.offsets).max() <= OFFSET_MAX
+    assert np.isfinite(found.apply(scores)).all() and found.apply(scores).sum(axis=1) == pytest.approx(1)
+
+
 @pytest.mark.parametrize("y", [np.zeros(50, np.int64), np.ones(50, np.int64), np.arange(50) % 2])
 def test_a_line_through_scores_that_say_nothing_or_all_stays_within_bounds(y) -> None:
     for second in (np.full(50, 0.5), np.where(y == 1, 1.0, 0.0), np.where(y == 1, 0.0, 1.0)):
@@ -153,11 +175,13 @@ def test_a_curve_is_never_so_steep_that_float32_shows() -> None:
 def test_the_graph_says_the_same_of_many_classes() -> None:
     _, scores = said(200, classes=4)
     scores[:4] = np.eye(4)
-    calibration = Temperature(2.5)
-    assert answered(calibration, scores) == pytest.approx(calibration.apply(scores)[:, 0], abs=1e-9)
+    for calibration in (Temperature(2.5), Offsets(2.5, (1.0, -3.0, 0.0, OFFSET_MAX))):
+        assert answered(calibration, scores) == pytest.approx(calibration.apply(scores)[:, 0], abs=1e-9)
 
 
-@pytest.mark.parametrize("calibration", [Temperature(0.4), Platt(1.5, -2.0), Isotonic.fit(*bent(8_000))])
+@pytest.mark.parametrize(
+    "calibration", [Temperature(0.4), Platt(1.5, -2.0), Offsets(1.5, (0.1, 2.0, -3.0)), Isotonic.fit(*bent(8_000))]
+)
 def test_a_calibration_comes_back_from_json(calibration) -> None:
     assert from_dict(json.loads(json.dumps(calibration.as_dict()))) == calibration
 
