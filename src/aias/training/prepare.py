@@ -163,13 +163,12 @@ def prepare(
     table = table.narrowed(judging) if judging else table
     reason += f"; cross-validated in {table.fold_count} folds" if table.fold_count > 1 else "; validated on a holdout"
     reason += "" if table.blocks is None else ", each by what was fitted on earlier rows alone"
+    apart = clusters_of(held, how)
     if held.rows >= DRIFT_ROWS_MIN and (given is not None or how.startswith("time:")):
-        watch(_drift(table, held, without=how.partition(":")[2], seed=seed))
+        watch(_drift(table, held, apart, without=how.partition(":")[2], seed=seed))
     facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}
     watch(Event("train.split", reason, facts=facts))
-    return Prepared(
-        learned, table, held, held_y, reason, embedding, test_clusters=clusters_of(held, how), unread=unread
-    )
+    return Prepared(learned, table, held, held_y, reason, embedding, test_clusters=apart, unread=unread)
 
 
 def _said(teacher_labels: TeacherLabels | None, rows: int) -> TeacherLabels:
@@ -203,8 +202,9 @@ def _test_share(rows: int, wanted: float | None) -> float:
     return min(TEST_SHARE, TEST_ROWS_MAX / rows) if rows >= TEST_FROM_ROWS else 0.0
 
 
-def _drift(table: Table, held: Dataset, *, without: str, seed: int) -> Event:
-    """Whether the test rows can be told from the others, by more than the field they were parted by."""
+def _drift(table: Table, held: Dataset, clusters: Ints | None, *, without: str, seed: int) -> Event:
+    """Whether the test rows can be told from the others, by more than the field they were parted by. `clusters`: of the
+    test's rows."""
     fields: dict[str, range] = {}
     kept: list[int] = []
     at = 0
@@ -220,7 +220,8 @@ def _drift(table: Table, held: Dataset, *, without: str, seed: int) -> Event:
     categories = [place for place, column in enumerate(kept) if column in coded]
     others = table.encoder.of([each for each in table.encoder.fields if each.kind != "text"])
     first, second = table.whole.encoded.columns[:, kept], encoded_of(held, others).columns[:, kept]
-    return drift(first, second, fields, categories=categories, seed=seed).event()
+    together = (table.clusters, clusters)
+    return drift(first, second, fields, categories=categories, seed=seed, clusters=together).event()
 
 
 def _aside(dataset: Dataset, target: str, how: str) -> Dataset:

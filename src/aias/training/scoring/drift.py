@@ -73,19 +73,23 @@ class Drift:
 
 
 def drift(
-    first: Floats, second: Floats, fields: Mapping[str, Sequence[int]], *, categories: Collection[int], seed: int
-) -> Drift:
+    first: Floats, second: Floats, fields: Mapping[str, Sequence[int]], *, categories: Collection[int], seed: int,
+    clusters: tuple[Ints | None, Ints | None] = (None, None),
+) -> Drift:  # fmt: skip
     """Compare encoded columns, (rows, width); `categories` are those that hold codes, missing is NaN or the code 0.
+    `clusters`: for each set, where some of its rows belong together, the number of each row's.
 
     What tells them apart is a logistic regression over ranges and categories: joint, but blind to what only
     combinations of fields show.
     """
     rng = np.random.default_rng(seed)
-    first, second = (x[np.sort(rng.permutation(len(x))[:ROWS_MAX])] for x in (first, second))
+    kept = [np.sort(rng.permutation(len(x))[:ROWS_MAX]) for x in (first, second)]
+    first, second = first[kept[0]], second[kept[1]]
+    together = [_units(rows, each) for rows, each in zip(kept, clusters, strict=True)]
     sets = np.repeat([0, 1], [len(first), len(second)])
     columns = np.vstack([first, second])
     coded = np.column_stack([_codes(column, is_category=i in categories) for i, column in enumerate(columns.T)])
-    auc = _auc(coded, sets, seed=seed)
+    auc = _auc(coded, sets, together, seed=seed)
     each = [
         (_by_categories if i in categories else _by_values)(column, sets, columns.shape[1])
         for i, column in enumerate(columns.T)
@@ -138,19 +142,25 @@ def _codes(column: Floats, *, is_category: bool) -> Ints:
     return np.asarray(places[codes])
 
 
-def _auc(codes: Any, sets: Ints, *, seed: int) -> Measurement:
-    """Fitted on one half of the rows and measured on the other.
+def _units(rows: Ints, clusters: Ints | None) -> Ints:
+    """What is in one half or the other as a whole: clusters, where there are several, or else each row, from 0."""
+    units = np.arange(len(rows)) if clusters is None else np.unique(clusters[rows], return_inverse=True)[1]
+    return np.asarray(units if units.any() else np.arange(len(rows)))
+
+
+def _auc(codes: Any, sets: Ints, together: Sequence[Ints], *, seed: int) -> Measurement:
+    """Fitted on one half of the rows and measured on the other. `together`: of each set, its rows' units.
 
     Not on folds: what two parts share by chance would count there twice, and the interval be about half as wide as it
-    ought to be.
+    ought to be. Nor do copies of a row, by which it is known again, lie in both.
     """
     rng = np.random.default_rng(seed)
-    inside = np.zeros(len(sets), np.bool_)
-    for side in (0, 1):
-        rows = np.flatnonzero(sets == side)
-        inside[rng.permutation(rows)[: len(rows) // 2]] = True
+    counts = [int(units.max()) + 1 for units in together]
+    halves = [rng.permutation(count)[units] < count // 2 for count, units in zip(counts, together, strict=True)]
+    inside = np.concatenate(halves)
+    groups = np.concatenate([together[0], counts[0] + together[1]])[~inside] if sum(counts) < len(sets) else None
     scores = _logistic(codes[inside], sets[inside])(codes[~inside])
-    return measure_with_interval(sets[~inside], scores[:, None], metric="roc_auc", seed=seed)
+    return measure_with_interval(sets[~inside], scores[:, None], metric="roc_auc", seed=seed, groups=groups)
 
 
 def _logistic(codes: Any, sets: Ints) -> Tell:

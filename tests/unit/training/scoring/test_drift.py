@@ -73,3 +73,17 @@ def test_columns_of_nothing_but_missing_values_are_equal() -> None:
     found = drift(np.full((50, 1), np.nan), np.full((40, 1), np.nan), {"a": (0,)}, categories=(), seed=0)
     assert found.fields[0].distance == 0
     assert found.auc.value == 0.5
+
+
+def test_copies_within_a_test_do_not_give_it_away() -> None:
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        first, second = rng.normal(size=(3_000, 10)), rng.normal(size=(120, 10)).repeat(10, axis=0)
+        fields = {f"x{place}": [place] for place in range(10)}
+        clusters = (None, np.arange(120).repeat(10))
+        found = drift(first, second, fields, categories=(), seed=seed, clusters=clusters).event()
+        assert "look alike" in found.message
+        assert (
+            "told apart"
+            in drift(first, second + 1, fields, categories=(), seed=seed, clusters=clusters).event().message
+        )
