@@ -5,12 +5,12 @@ from pathlib import Path
 from aias.client.model import Model, publish_one
 from aias.core.events import Watch, logged
 from aias.core.names import check_name, name_from
-from aias.core.settings import home as default_home
+from aias.core.settings import home_at
 from aias.registry.registry import Registry
 
 
 def publish_classifier(
-    folder: Path | str, *, name: str | None = None, target: str = "label", home: Path | None = None,
+    folder: Path | str, *, name: str | None = None, target: str = "label", home: Path | str | None = None,
     watch: Watch = logged,
 ) -> Model:  # fmt: skip
     """Publish a Hugging Face folder of a `…ForSequenceClassification` model as a version that labels texts.
@@ -28,6 +28,4 @@ def publish_classifier(
         raise UserError(f"the answer cannot be called {target!r}, as what is read is", hint="for example `label`")
     checked = check_name(name) if name else name_from(Path(folder).resolve().name)
     manifest, files, runtime = classifier_of(folder_of(str(folder)), name=checked, target=target)
-    return publish_one(
-        Registry.open(home or default_home(), watch=watch), Trained(manifest, files, runtime), watch=watch
-    )
+    return publish_one(Registry.open(home_at(home), watch=watch), Trained(manifest, files, runtime), watch=watch)

@@ -5,12 +5,12 @@ from pathlib import Path
 from aias.client.model import Model
 from aias.core.events import Event, Watch, logged
 from aias.core.names import check_name, name_from
-from aias.core.settings import home as default_home
+from aias.core.settings import home_at
 from aias.registry.registry import Registry
 
 
 def publish_encoder(
-    folder: Path | str, *, name: str | None = None, home: Path | None = None, watch: Watch = logged
+    folder: Path | str, *, name: str | None = None, home: Path | str | None = None, watch: Watch = logged
 ) -> Model:
     """Publish a sentence encoder, a folder in the Hugging Face format or a name on the hub, as a version.
 
@@ -22,7 +22,7 @@ def publish_encoder(
 
     checked = check_name(name) if name else name_from(Path(folder).resolve().name)
     manifest, files = embedding_of(folder_of(str(folder)), name=checked)
-    registry = Registry.open(home or default_home(), watch=watch)
+    registry = Registry.open(home_at(home), watch=watch)
     version = registry.publish(checked, files, manifest)
     facts: dict[str, object] = {
         "version": str(version), "size_bytes": version.size_bytes, "row_us": manifest.row_us,

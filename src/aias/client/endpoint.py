@@ -4,23 +4,23 @@ from pathlib import Path
 from typing import Any
 
 from aias.core.names import Ref, check_name
-from aias.core.settings import home as default_home
+from aias.core.settings import home_at
 from aias.registry.lookup import UnknownEndpoint
 from aias.registry.registry import Registry
 from aias.registry.rollout.trial import told
 from aias.registry.values import Move
 
 
-def endpoint(name: str, *, home: Path | None = None) -> "Endpoint":
+def endpoint(name: str, *, home: Path | str | None = None) -> "Endpoint":
     """The endpoint of that name. Raises `UnknownEndpoint`."""
-    found = Endpoint(Registry.open(home or default_home()), check_name(name))
+    found = Endpoint(Registry.open(home_at(home)), check_name(name))
     found.registry.endpoint(name)
     return found
 
 
-def endpoints(*, home: Path | None = None) -> list["Endpoint"]:
+def endpoints(*, home: Path | str | None = None) -> list["Endpoint"]:
     """Every endpoint, by name."""
-    registry = Registry.open(home or default_home())
+    registry = Registry.open(home_at(home))
     return [Endpoint(registry, each.name) for each in registry.endpoints()]
 
 

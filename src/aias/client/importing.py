@@ -7,7 +7,7 @@ from typing import Any
 from aias.client.model import Model, publish_one
 from aias.core.events import Watch, logged
 from aias.core.names import check_name, name_from
-from aias.core.settings import home as default_home
+from aias.core.settings import home_at
 from aias.registry.registry import Registry
 
 
@@ -22,7 +22,7 @@ def import_model(
     scores: str | None = None,
     metric: str | None = None,
     encoding: str | None = None,
-    home: Path | None = None,
+    home: Path | str | None = None,
     watch: Watch = logged,
 ) -> Model:
     """Publish the model in an ONNX, LightGBM, XGBoost or CatBoost file, proved to answer as its own library does.
@@ -67,7 +67,7 @@ def import_model(
     given = check_name(name) if name else name_from(found.name.partition(".")[0])
     labels = tuple(map(text_of, classes))
     asked = Asked(given, target, tuple(map(str, columns)), labels, scores, metric, encoding)  # type: ignore[arg-type]
-    registry = Registry.open(home or default_home(), watch=watch)
+    registry = Registry.open(home_at(home), watch=watch)
     return publish_one(registry, make(found, like, asked, watch=watch), watch=watch)
 
 
@@ -76,7 +76,7 @@ def _is_hugging_face(folder: Path) -> bool:
 
 
 def _of_folder(
-    folder: Path, name: str | None, target: str | None, given: Sequence[str], home: Path | None, watch: Watch
+    folder: Path, name: str | None, target: str | None, given: Sequence[str], home: Path | str | None, watch: Watch
 ) -> Model:
     """`given`: what was asked for besides. Raises `UserError` where that is of no use."""
     from aias.client.classifier import publish_classifier

@@ -20,7 +20,7 @@ from aias.core.events import Event, Watch, logged
 from aias.core.names import Ref, check_name
 from aias.core.nested import flat
 from aias.core.schema import Field
-from aias.core.settings import home as default_home
+from aias.core.settings import home_at
 from aias.core.task import Measurement, Task
 from aias.registry.registry import Registry
 from aias.registry.rollout.trial import beside
@@ -58,15 +58,15 @@ def publish_one(registry: Registry, trained: Any, *, watch: Watch, parent: "Mode
     return Model(registry, version, runtime=trained.runtime)
 
 
-def load(ref: str | Ref | Version, *, home: Path | None = None) -> "Model":
+def load(ref: str | Ref | Version, *, home: Path | str | None = None) -> "Model":
     """The version `"reviews@1"`, or the newest of `"reviews"`; or one from `models()`. Raises `NotFound`, `Damaged`."""
-    registry = Registry.open(home or default_home())
+    registry = Registry.open(home_at(home))
     return Model(registry, registry.version(Ref.parse(str(ref))))
 
 
-def models(*, home: Path | None = None) -> list[Version]:
+def models(*, home: Path | str | None = None) -> list[Version]:
     """Every published version, by name and number."""
-    return list(Registry.open(home or default_home()).versions())
+    return list(Registry.open(home_at(home)).versions())
 
 
 def check_trained(model: "Model", what: str) -> None:

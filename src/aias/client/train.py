@@ -13,8 +13,7 @@ from aias.core.events import Event, Watch, logged
 from aias.core.names import NAMELESS, check_name, listed, name_from
 from aias.core.quantities import latency_of, seconds_of, share_of
 from aias.core.schema import Schema
-from aias.core.settings import WORK
-from aias.core.settings import home as default_home
+from aias.core.settings import WORK, home_at
 
 if TYPE_CHECKING:
     from aias.client.model import Model
@@ -43,7 +42,7 @@ def train(
     resume: bool = False,
     inline: bool = False,
     early: bool = False,
-    home: Path | None = None,
+    home: Path | str | None = None,
     stop: Stop | None = None,
     watch: Watch = logged,
 ) -> "Model":
@@ -84,7 +83,7 @@ def train(
 
     Raises `UserError` with a hint when a model cannot be trained on the data.
     """
-    seconds, home = seconds_of(time), home or default_home()
+    seconds, home = seconds_of(time), home_at(home)
     deadline = Deadline.after(seconds)  # before the imports, which take seconds on a busy machine
     if isinstance(test, str) and test.endswith("%"):
         test = share_of(test)

@@ -11,3 +11,8 @@ WORK: Final = "work"
 def home() -> Path:
     """Where everything is kept: `AIAS_HOME`, else `~/.aias`."""
     return Path(os.environ.get("AIAS_HOME") or Path.home() / ".aias").expanduser().resolve()
+
+
+def home_at(given: Path | str | None) -> Path:
+    """The folder that was given, or where everything is kept."""
+    return home() if given is None else Path(given).expanduser()
