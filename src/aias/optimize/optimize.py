@@ -227,7 +227,7 @@ class _Job:
             before = from_dict(manifest.calibration).apply(before)
         answering, _ = Answering.fit(
             self.task, board.y, board.honest(serving=serving), board.folds, seed=self.recipe.seed,
-            costs=self.table.class_costs,
+            costs=self.table.class_costs, groups=board.groups, forward=board.forward,
         )  # fmt: skip
         after = mix(held, weights)
         if answering.calibration:
