@@ -129,7 +129,7 @@ def folds(
         parts = split(dataset, y, task=task, seed=seed, how=how, fractions=(1 - holdout, holdout, 0.0))
         return Folds(np.where(np.isin(np.arange(dataset.rows), parts.validation), 0, -1).astype(np.int16))
     whole = _grouped(_groups(dataset, column), strata, task, count, seed, column=column, holdout=holdout)
-    judges, copied = without_straddling(whole, copies, strata if task.classes else None)
+    judges, copied = without_straddling(whole, copies, strata if task.classes else None, seed=seed)
     return Folds(judges, copied=copied)
 
 

@@ -3,7 +3,7 @@
 A row that judges must not have been learned from, nor any row of its group:
 
 several folds     all copies judge nowhere, and are fitted on wherever their own group does not judge
-too few left      of all copies one alone judges, or is fitted on where it does not; the others do neither
+too few left      of all copies one alone, by chance, judges, or is fitted on where it does not; the others do neither
 """
 
 from typing import Any, Final
@@ -11,13 +11,17 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.arrays import Ints
+from aias.core.arrays import Flags, Ints
+from aias.data.errors import BadSplit
 
 LEFT_OUT: Final = -(2**15)
 """What stands for rows that no fold is fitted on, and that judge in none."""
 
 SHARE_MIN: Final = 0.5
 """Of the rows that judged, that have to be left to judge without any of their copies."""
+
+DRAWS: Final = 20
+"""Of the copies that stand for all, until there is something to learn and to judge by: one is enough of many rows."""
 
 
 def beside(fold: Any) -> Any:
@@ -26,10 +30,10 @@ def beside(fold: Any) -> Any:
 
 
 def without_straddling(
-    judges: npt.NDArray[np.int16], copies: Ints, labels: Ints | None
+    judges: npt.NDArray[np.int16], copies: Ints, labels: Ints | None, *, seed: int
 ) -> tuple[npt.NDArray[np.int16], int]:
     """The fold in which each row judges (`data.split.Folds`), and how many rows have a part no more. `copies`: the
-    number of each row's; `labels`: of each row, where there are any."""
+    number of each row's; `labels`: of each row, where there are any. Raises `BadSplit`."""
     lowest, highest = np.full(int(copies.max()) + 1, len(judges)), np.full(int(copies.max()) + 1, LEFT_OUT)
     np.minimum.at(lowest, copies, judges)
     np.maximum.at(highest, copies, judges)
@@ -42,10 +46,28 @@ def without_straddling(
     found[rows] = beside(judges[rows])
     left = found >= 0
     if left.sum() < SHARE_MIN * judged.sum() or (labels is not None and len(np.unique(labels[left])) < 2):
-        ones = rows[np.unique(copies[rows], return_index=True)[1]]
+        found = _ones(judges, copies, straddles, np.arange(len(judges)) if labels is None else labels, seed=seed)
+    return _dense(found), int((found != judges).sum())
+
+
+def _ones(
+    judges: npt.NDArray[np.int16], copies: Ints, straddles: Flags, labels: Ints, *, seed: int
+) -> npt.NDArray[np.int16]:
+    """With one of all copies, drawn by chance: where each row stands in each group, the first ones are all in one."""
+    rows, rng = np.flatnonzero(straddles), np.random.default_rng(seed)
+    for _ in range(DRAWS):
+        drawn = rng.permutation(rows)
+        ones = drawn[np.unique(copies[drawn], return_index=True)[1]]
         found = np.where(straddles, np.int16(LEFT_OUT), judges)
         found[ones] = judges[ones]
-    return _dense(found), int((found != judges).sum())
+        parts = [found >= 0, *((found != fold) & (found != LEFT_OUT) for fold in np.unique(found[found >= 0]))]
+        if all(len(np.unique(labels[part])) > 1 for part in parts):
+            return found
+    raise BadSplit(
+        "the rows are copies of too few that stand in several groups: there is nothing left to judge by that was not"
+        " learned from",
+        hint="give more rows, or use the split `random`",
+    )
 
 
 def _dense(judges: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:

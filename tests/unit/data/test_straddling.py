@@ -19,30 +19,50 @@ def short(*judges: int) -> np.ndarray:
 
 def test_copies_in_several_folds_judge_nowhere_and_are_learned_from_elsewhere() -> None:
     copies = np.array([0, 1, 2, 3, 4, 0])
-    found, gone = without_straddling(short(0, 0, 0, 1, 1, 1), copies, None)
+    found, gone = without_straddling(short(0, 0, 0, 1, 1, 1), copies, None, seed=0)
     assert found.tolist() == [beside(0), 0, 0, 1, 1, beside(1)]
     assert gone == 2
 
 
 def test_where_too_few_would_be_left_one_copy_stands_for_all() -> None:
     copies = np.array([0, 1, 2, 0, 1, 3])
-    found, gone = without_straddling(short(0, 0, 0, 1, 1, 1), copies, None)
-    assert found.tolist() == [0, 0, 0, LEFT_OUT, LEFT_OUT, 1]
-    assert gone == 2
+    found, gone = without_straddling(short(0, 0, 0, 1, 1, 1), copies, None, seed=0)
+    assert (found[2], found[5], gone) == (0, 1, 2)
+    for first, second in ((0, 3), (1, 4)):
+        assert (found[first], found[second]) in {(0, LEFT_OUT), (LEFT_OUT, 1)}
     copies, labels = np.array([0, 1, 2, 3, 4, 5, 0, 1]), np.array([1, 1, 0, 0, 0, 0, 1, 1])
-    found, gone = without_straddling(short(0, 0, 0, 0, 1, 1, 1, 1), copies, labels)
-    assert found.tolist() == [0, 0, 0, 0, 1, 1, LEFT_OUT, LEFT_OUT]  # or one label alone would judge
+    found, gone = without_straddling(short(0, 0, 0, 0, 1, 1, 1, 1), copies, labels, seed=0)
+    assert found[2:6].tolist() == [0, 0, 1, 1] and gone == 2  # or one label alone would judge
+    assert sorted(found[[0, 1]]) == [LEFT_OUT, 0] and sorted(found[[6, 7]]) == [LEFT_OUT, 1]  # or be learned
+
+
+@pytest.mark.parametrize("judges", [np.arange(1_000) // 200, np.arange(1_000) // 200 - 4])
+def test_of_rows_that_stand_in_each_group_folds_have_some_to_learn_and_some_to_judge_by(judges: np.ndarray) -> None:
+    judges, copies = np.maximum(judges, -1).astype(np.int16), np.arange(1_000) % 100
+    found, gone = without_straddling(judges, copies, copies % 2, seed=0)
+    assert gone == 900 and sorted(copies[found != LEFT_OUT]) == list(range(100))
+    for fold in np.unique(judges[judges >= 0]):
+        assert 10 <= (found == fold).sum() <= 30
+
+
+def test_a_single_row_that_stands_in_all_groups_is_no_data() -> None:
+    with pytest.raises(BadSplit, match="copies of too few"):
+        without_straddling(short(0, 0, 1, 1), np.zeros(4, np.int64), np.array([0, 1, 0, 1]), seed=0)
 
 
 def test_folds_in_which_nothing_judges_any_more_are_none() -> None:
-    copies = np.array([0, 1, 2, 0, 1, 2, 3])
-    found, _ = without_straddling(short(0, 0, 0, 1, 1, 1, 2), copies, None)
-    assert found.tolist() == [0, 0, 0, LEFT_OUT, LEFT_OUT, LEFT_OUT, 1]
+    copies = np.array([0, 1, 2, 3, 0, 4, 5, 6])
+    found, _ = without_straddling(short(0, 0, 0, 0, 1, 2, 2, 2), copies, None, seed=0)
+    assert found.tolist() == [beside(0), 0, 0, 0, -1, 1, 1, 1]
+    copies = np.array([0, 0, 1, 2, 1, 2, 3])
+    found, _ = without_straddling(short(0, 1, 0, 0, 2, 2, 3), copies, None, seed=0)
+    kept = found[found != LEFT_OUT]
+    assert set(kept) == set(range(len(set(kept)))) and len(kept) == 4
 
 
 def test_folds_without_copies_are_as_they_were() -> None:
     judges = short(0, 1, -1, 0)
-    found, gone = without_straddling(judges, np.array([0, 1, 2, 0]), None)
+    found, gone = without_straddling(judges, np.array([0, 1, 2, 0]), None, seed=0)
     assert found is judges and gone == 0
 
 
