@@ -96,7 +96,8 @@ def _prepared(
 ) -> Prepared:  # fmt: skip
     if first.imported:
         return first.taught(dataset, how=split, seconds=deadline.left, watch=watch)
-    return unseen(first.prepared(dataset, test, ledger=ledger, seconds=deadline.left, watch=watch), "compress", watch)
+    prepared = first.prepared(dataset, test, ledger=ledger, seconds=deadline.left, watch=watch)
+    return unseen(prepared, "compress", watch, alone=prepared.table.fold_count > 1)
 
 
 def _only_new(extra: Dataset | None, prepared: Prepared, watch: Watch) -> Dataset | None:

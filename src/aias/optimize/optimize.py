@@ -76,7 +76,7 @@ def optimize(
     check_members("learners", learners)
     kept = Ledger(work, of_home=True) if work is not None and work.is_dir() else None
     prepared = parent.prepared(dataset, test, ledger=kept, seconds=deadline.left, watch=watch)
-    certifying = unseen(prepared, "optimize", watch)
+    certifying = unseen(prepared, "optimize", watch, alone=True)
     held = replace(hold_out(certifying, seed=parent.recipe.seed + number), prepared=prepared)
     with room(work, prepared.table.digest) as folder:
         chosen = tuple(name for name in AXES if name in axes or not axes)

@@ -77,17 +77,18 @@ def suffice(rows: int, groups: Ints | None) -> bool:
     return rows >= ROWS_MIN and _apart(rows, groups) >= GROUPS_MIN
 
 
-def unseen(prepared: Prepared, verb: str, watch: Watch) -> Prepared:
+def unseen(prepared: Prepared, verb: str, watch: Watch, *, alone: bool) -> Prepared:
     """Without the rows of the test that were learned from, too: of these whoever learned them better by heart answers
-    more right, and the parent, of which each fit lacks some, always knows them less well than what is fitted once."""
+    more right, and the parent, of which each fit lacks some, always knows them less well than what is fitted once.
+    `alone`: whether a test certifies without rows that are reserved."""
     test, clusters = prepared.test, prepared.test_clusters
     new = strangers(test, [prepared.dataset]) if test.rows else np.arange(0)
     if (gone := test.rows - len(new)) == 0:
         return prepared
     said = f"{gone:,} of the {test.rows:,} rows of the test have the same inputs as rows that are learned from: they "
     watch(Event(f"{verb}.seen-rows", said + "certify nothing", "warning", {"rows": gone, "of": test.rows}))
-    if prepared.table.fold_count > 1 and not suffice(len(new), None if clusters is None else clusters[new]):
-        new = new[:0]  # of which nothing can be said: reserved folds certify, as where there is no test
+    if alone and not suffice(len(new), None if clusters is None else clusters[new]):
+        new = new[:0]  # of which nothing can be said: reserved rows certify, as where there is no test
     return replace(
         prepared, test=test.take(new), test_y=prepared.test_y[new],
         test_clusters=None if clusters is None else clusters[new],
