@@ -115,9 +115,10 @@ def _reads_alike(judged: Judged, trial: Trial) -> bool:
 def _student(judged: Judged, trial: Trial, parent_us: float) -> Known:
     """With probabilities that come true, as those of the large one do: both are compared at the seam."""
     rows, scores = out_of_fold(judged, trial)
-    found = None
-    if not judged.context.prepared.answers_of:
-        found = choose(judged.y[rows], scores, folds=judged.folds[rows], seed=judged.seed)
+    found, prepared = None, judged.context.prepared
+    if not prepared.answers_of:
+        leaning = prepared.table.class_costs is not None
+        found = choose(judged.y[rows], scores, folds=judged.folds[rows], seed=judged.seed, leaning=leaning)
     return _known(trial, parent_us, rows, scores, found)
 
 
