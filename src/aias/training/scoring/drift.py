@@ -66,6 +66,9 @@ class Drift:
             "fields": {each.field: round(each.distance, 4) for each in self.fields if each.is_real},
         }  # fmt: skip
         if self.auc.low is None or self.auc.low <= 0.5:
+            if self.auc.value > AUC_WARNING:
+                message = f"whether the two sets of rows are alike so few cannot tell (AUC {self.auc.value:.3f})"
+                return Event("train.drift", message, facts=facts)
             return Event("train.drift", f"the two sets of rows look alike (AUC {self.auc.value:.3f})", facts=facts)
         where = f", most by {', '.join(f'`{name}`' for name in real[:TOLD_MAX])}" if real else ""
         message = f"the two sets of rows can be told apart (AUC {self.auc.value:.3f}){where}"

@@ -87,3 +87,11 @@ def test_copies_within_a_test_do_not_give_it_away() -> None:
             "told apart"
             in drift(first, second + 1, fields, categories=(), seed=seed, clusters=clusters).event().message
         )
+
+
+def test_too_few_groups_are_not_said_to_look_alike() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2_000, 3)), rng.normal(size=(200, 3)) + 1
+    fields, clusters = {f"x{place}": [place] for place in range(3)}, (np.arange(2_000) // 50, np.arange(200) // 100)
+    found = drift(first, second, fields, categories=(), seed=0, clusters=clusters)
+    assert found.auc.value > 0.8 and "so few cannot tell" in found.event().message
