@@ -34,10 +34,7 @@ def without_straddling(
 ) -> tuple[npt.NDArray[np.int16], int]:
     """The fold in which each row judges (`data.split.Folds`), and how many rows have a part no more. `copies`: the
     number of each row's; `labels`: of each row, where there are any. Raises `BadSplit`."""
-    lowest, highest = np.full(int(copies.max()) + 1, len(judges)), np.full(int(copies.max()) + 1, LEFT_OUT)
-    np.minimum.at(lowest, copies, judges)
-    np.maximum.at(highest, copies, judges)
-    straddles = (lowest != highest)[copies]
+    straddles = ~_in_one(judges, copies)
     judged = judges >= 0
     rows = np.flatnonzero(straddles & judged)
     if not len(rows):
@@ -46,28 +43,47 @@ def without_straddling(
     found[rows] = beside(judges[rows])
     left = found >= 0
     if left.sum() < SHARE_MIN * judged.sum() or (labels is not None and len(np.unique(labels[left])) < 2):
-        found = _ones(judges, copies, straddles, np.arange(len(judges)) if labels is None else labels, seed=seed)
+        found = _ones(judges, copies, straddles, labels, seed=seed)
     return _dense(found), int((found != judges).sum())
 
 
 def _ones(
-    judges: npt.NDArray[np.int16], copies: Ints, straddles: Flags, labels: Ints, *, seed: int
+    judges: npt.NDArray[np.int16], copies: Ints, straddles: Flags, labels: Ints | None, *, seed: int
 ) -> npt.NDArray[np.int16]:
-    """With one of all copies, drawn by chance: where each row stands in each group, the first ones are all in one."""
+    """With one of all copies, drawn by chance: where each row stands in each group, the first ones are all in one. A
+    label that is left in one fold alone judges nowhere, as there it is not learned."""
     rows, rng = np.flatnonzero(straddles), np.random.default_rng(seed)
     for _ in range(DRAWS):
         drawn = rng.permutation(rows)
         ones = drawn[np.unique(copies[drawn], return_index=True)[1]]
         found = np.where(straddles, np.int16(LEFT_OUT), judges)
         found[ones] = judges[ones]
-        parts = [found >= 0, *((found != fold) & (found != LEFT_OUT) for fold in np.unique(found[found >= 0]))]
-        if all(len(np.unique(labels[part])) > 1 for part in parts):
+        if labels is not None:
+            kept = np.flatnonzero(found != LEFT_OUT)
+            alone = kept[_in_one(found[kept], labels[kept]) & (found[kept] >= 0)]
+            found[alone] = beside(found[alone])
+        if _serves(found, np.arange(len(found)) if labels is None else labels):
             return found
     raise BadSplit(
         "the rows are copies of too few that stand in several groups: there is nothing left to judge by that was not"
         " learned from",
         hint="give more rows, or use the split `random`",
     )
+
+
+def _in_one(folds: npt.NDArray[np.int16], numbers: Ints) -> Flags:
+    """Whether all rows of a row's number are in its fold: (rows,)."""
+    lowest, highest = np.full(int(numbers.max()) + 1, -LEFT_OUT), np.full(int(numbers.max()) + 1, LEFT_OUT)
+    np.minimum.at(lowest, numbers, folds)
+    np.maximum.at(highest, numbers, folds)
+    return np.asarray((lowest == highest)[numbers])
+
+
+def _serves(found: npt.NDArray[np.int16], labels: Ints) -> bool:
+    """Whether several labels judge, and each fold learns several."""
+    folds = np.unique(found[found >= 0])
+    learned = ((found != fold) & (found != beside(fold)) & (found != LEFT_OUT) for fold in folds)
+    return all(len(np.unique(labels[part])) > 1 for part in (found >= 0, *learned))
 
 
 def _dense(judges: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:

@@ -45,6 +45,14 @@ def test_of_rows_that_stand_in_each_group_folds_have_some_to_learn_and_some_to_j
         assert 10 <= (found == fold).sum() <= 30
 
 
+def test_a_label_of_which_one_copy_is_left_judges_nowhere() -> None:
+    copies = np.arange(40) % 20
+    judges, labels = (np.arange(40) // 20).astype(np.int16), np.where(copies == 0, 2, copies % 2)
+    found, _ = without_straddling(judges, copies, labels, seed=0)
+    assert sorted(found[labels == 2].tolist()) in ([LEFT_OUT, beside(0)], [LEFT_OUT, beside(1)])
+    assert (found >= 0).sum() == 19
+
+
 def test_a_single_row_that_stands_in_all_groups_is_no_data() -> None:
     with pytest.raises(BadSplit, match="copies of too few"):
         without_straddling(short(0, 0, 1, 1), np.zeros(4, np.int64), np.array([0, 1, 0, 1]), seed=0)
