@@ -43,25 +43,26 @@ def twins(dataset: Dataset) -> Ints | None:
 
 def strangers(dataset: Dataset, known: Sequence[Dataset]) -> Ints:
     """The rows whose inputs are in no row of the known datasets, which may have other columns besides; all where rows
-    are alike by chance."""
-    if alike_by_chance(dataset):
+    of any of them are alike by chance: few rows are not among themselves, and yet equal some of many."""
+    if any(alike_by_chance(each, dataset.schema.inputs) for each in (dataset, *known) if each.rows):
         return np.arange(dataset.rows)
     keys = [keys_of(each, dataset.schema.inputs) for each in (dataset, *known)]
     numbers = [each.to_numpy() for each in keys if each is not None]
     return np.flatnonzero(~np.isin(numbers[0], np.concatenate(numbers[1:]))) if numbers else np.arange(dataset.rows)
 
 
-def alike_by_chance(dataset: Dataset) -> bool:
-    """Whether the usual row would equal others even if its columns had nothing to do with each other.
+def alike_by_chance(dataset: Dataset, fields: Sequence[Field] | None = None) -> bool:
+    """Whether the usual row would equal others even if its columns, or these fields, had nothing to do with each other.
 
     A city and a number of rooms say the same of many houses: that a row equals a given one then has the probability
     Π_columns p(value), which is next to nothing with one measured amount. Texts have many values: one that stands
     often was copied, as when the rows of a rare label are multiplied, even if it is all that is known of a row.
     """
-    if any(field.kind == "text" for field in dataset.schema.inputs):
+    fields = dataset.schema.inputs if fields is None else fields
+    if any(field.kind == "text" for field in fields):
         return False
     expected = np.full(dataset.rows, float(dataset.rows - 1))  # (rows,) others that equal each
-    for field in dataset.schema.inputs:
+    for field in fields:
         if np.median(expected) <= CHANCE_MIN:
             return False
         column = pl.DataFrame([dataset.frame[field.name].alias("value")])

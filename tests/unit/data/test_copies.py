@@ -1,5 +1,8 @@
 """`data/copies.py`: rows that are known already, among others with other columns."""
 
+import numpy as np
+import polars as pl
+
 from aias.data.copies import strangers, twins
 from aias.data.read import read
 
@@ -27,3 +30,13 @@ def test_few_copies_leave_each_row_to_itself_and_many_do_not() -> None:
     assert twins(few) is None
     assert twins(few.take([])) is None
     assert twins(many).tolist() == [*range(100), *range(50)]
+
+
+def test_few_rows_that_equal_some_of_many_by_chance_are_strangers() -> None:
+    rng = np.random.default_rng(0)
+    known, rows = (
+        read(pl.DataFrame({name: rng.choice(list("pqrstuvwxy"), count) for name in "abc"})) for count in (5_000, 100)
+    )
+    assert strangers(rows, [known]).tolist() == list(range(100))
+    assert len(strangers(rows, [known.take(np.arange(50))])) < 100
+    assert strangers(rows, [known.take(np.arange(0))]).tolist() == list(range(100))
