@@ -66,6 +66,12 @@ KNOWN_SECONDS_MAX: Final = 1.0
 KNOWN_CALLS_MIN: Final = 8
 """Single rows that are timed at least, however slow they are."""
 
+TRIES: Final = 3
+"""Of how quickly it reads, before it is believed that there is no time for it: others on the machine come and go."""
+
+SURE_SHARE: Final = 0.3
+"""Of the time for reading: what is left is called hopeless by one slow part only where it took more."""
+
 Row = Mapping[str, object]
 
 
@@ -104,13 +110,9 @@ class KnownRows:
 
     @classmethod
     def of(cls, rows: Sequence[Row], encoder: RowEncoder, sentences: SentenceEncoder) -> "KnownRows":
-        spent: list[float] = []
-        for row in rows:
-            spent.append(alone_seconds(row, encoder, sentences))
-            if sum(spent) > KNOWN_SECONDS_MAX and len(spent) >= KNOWN_CALLS_MIN:
-                break
+        seconds = usual_seconds(rows, encoder, sentences, most=KNOWN_SECONDS_MAX)
         places = {id(row): place for place, row in enumerate(rows)}
-        return cls(sentences.embedded(encoder.rows(rows)), places, float(np.median(spent)) * 1e6)
+        return cls(sentences.embedded(encoder.rows(rows)), places, seconds * 1e6)
 
     @property
     def width(self) -> int:
@@ -125,11 +127,16 @@ class KnownRows:
         return self.encoded.take(np.array([self.places[id(row)] for row in rows]))
 
 
-def alone_seconds(row: Row, encoder: RowEncoder, sentences: SentenceEncoder) -> float:
-    """To encode one row and compute its vectors, now."""
-    before = time.perf_counter()
-    sentences.embedded(encoder.one(row))
-    return time.perf_counter() - before
+def usual_seconds(rows: Sequence[Row], encoder: RowEncoder, sentences: SentenceEncoder, *, most: float) -> float:
+    """To encode one of the rows and compute its vectors, now: the median of those tried in about `most` seconds."""
+    spent: list[float] = []
+    for row in rows:
+        before = time.perf_counter()
+        sentences.embedded(encoder.one(row))
+        spent.append(time.perf_counter() - before)
+        if sum(spent) > most and len(spent) >= KNOWN_CALLS_MIN:
+            break
+    return float(np.median(spent))
 
 
 def sentences_for(name: str | None, encoder: RowEncoder, *, threads: int, watch: Watch) -> SentenceEncoder | None:
@@ -190,30 +197,52 @@ def embedding_of(
     The longest of `LENGTHS` for which the time suffices, unless `length` says it, or the ledger, because a training
     with the same rows has begun before.
     """
-    texts = Texts.of(some)
-    token_seconds, start_seconds = _tried(sentences, texts, deadline.share(TRY_SHARE))
-    row_seconds = token_seconds * float(texts.mask.sum()) / some.rows
+    texts, until = Texts.of(some), deadline.share(TRY_SHARE)
     key = _key(sentences, "length", some, rows)
     held = ledger.get(key) if ledger else None
     length = length or (int(held.settings["length"]) if held else None)
     unread = 1 - _known_share(sentences, texts, ledger)
-    for each in LENGTHS if length is None else (length,):
-        faster = row_seconds * _shares(some, each)
-        found = Embedding(sentences.shortened(each), faster, start_seconds, token_seconds)
-        # What is known is so of whole texts; their beginnings are other texts.
-        seconds = faster * rows * (unread if each >= LENGTH_MAX else 1)
-        alone = faster * sentences.threads
-        whole = seconds + FORMS * found.finish_seconds(alone_seconds=alone, test_rows=test_rows)
-        if length or (seconds <= SHARE_MAX * deadline.left and whole <= WHOLE_SHARE_MAX * deadline.left):
-            if ledger:
-                ledger.put(key, Entry({"length": each}, 0.0, False, {}, np.zeros((0, 0))))
-            cut = "" if each >= sentences.subwords.length_max else f", of each the first {each} tokens"
-            message = f"the sentence encoder reads {rows:,} rows{cut}, in about {seconds:.0f} s"
-            _tell(watch, message, expected_seconds=seconds, length=each)
-            return found
-    message = f"the sentence encoder would need about {whole:.0f} s of the {deadline.left:.0f} s left: left out"
-    _tell(watch, message, "warning", expected_seconds=whole)
-    return None
+    paces = [_tried(sentences, texts, until)]
+    while True:
+        token_seconds, start_seconds = np.min(paces, axis=0).tolist()
+        row_seconds = token_seconds * float(texts.mask.sum()) / some.rows
+        plans: list[_Plan] = []
+        for each in LENGTHS if length is None else (length,):
+            faster = row_seconds * _shares(some, each)
+            found = Embedding(sentences.shortened(each), faster, start_seconds, token_seconds)
+            # What is known is so of whole texts; their beginnings are other texts.
+            seconds = faster * rows * (unread if each >= LENGTH_MAX else 1)
+            finish_seconds = found.finish_seconds(alone_seconds=faster * sentences.threads, test_rows=test_rows)
+            plans.append(_Plan(found, each, seconds, seconds + FORMS * finish_seconds))
+        in_time = [each for each in plans if length or each.is_in_time(deadline.left)]
+        if in_time[:1] == plans[:1] or until.passed or len(paces) == TRIES:
+            break
+        paces.append(_tried(sentences, texts, until))
+    if not in_time:
+        whole = plans[-1].whole
+        message = f"the sentence encoder would need about {whole:.0f} s of the {deadline.left:.0f} s left: left out"
+        _tell(watch, message, "warning", expected_seconds=whole)
+        return None
+    plan = in_time[0]
+    if ledger:
+        ledger.put(key, Entry({"length": plan.length}, 0.0, False, {}, np.zeros((0, 0))))
+    cut = "" if plan.length >= sentences.subwords.length_max else f", of each the first {plan.length} tokens"
+    message = f"the sentence encoder reads {rows:,} rows{cut}, in about {plan.seconds:.0f} s"
+    _tell(watch, message, expected_seconds=plan.seconds, length=plan.length)
+    return plan.embedding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """To read the first `length` tokens of each text: in `seconds`, and `whole` with what finishing reads."""
+
+    embedding: Embedding
+    length: int
+    seconds: float
+    whole: float
+
+    def is_in_time(self, left: float) -> bool:
+        return self.seconds <= SHARE_MAX * left and self.whole <= WHOLE_SHARE_MAX * left
 
 
 def _tried(sentences: SentenceEncoder, texts: Texts, until: Deadline) -> tuple[float, float]:
@@ -249,21 +278,23 @@ def embedded(
         np.arange(len(texts.tokens)), found[0][0] if found else []
     )  # short ones first, as they stand
     ends = texts.mask[missing].sum(axis=1).cumsum()
-    at, began, pace = 0, until.clock(), embedding.token_seconds
+    at, parts, began, pace, last_pace = 0, 0, until.clock(), embedding.token_seconds, 0.0
     while at < len(missing):
         read = int(ends[at - 1]) if at else 0
-        if at:
-            pace = (until.clock() - began) / max(read, 1)
-        if until.passed or (at and pace * (int(ends[-1]) - read) > HOPELESS * until.left):
+        sure = parts > 1 or until.clock() - began > SURE_SHARE * until.seconds
+        # Something else may have run beside what was read before: the last part is asked, too.
+        if until.passed or (sure and min(pace, last_pace) * (int(ends[-1]) - read) > HOPELESS * until.left):
             message = f"the sentence encoder has read {at:,} of {len(missing):,} texts, slower than it should: left out"
             _tell(watch, message, "warning", read=at, texts=len(missing))
             return None
         end = max(at + 1, int(np.searchsorted(ends, read + _part_tokens(pace), side="right")))
-        part = texts.part(missing[at:end])
+        part, before = texts.part(missing[at:end]), until.clock()
         found.append((missing[at:end], sentences.vectors(part)))
         if kept:
             kept.keep(part, found[-1][1])
-        at = end
+        last_pace = (until.clock() - before) / max(int(ends[end - 1]) - read, 1)
+        pace = (until.clock() - began) / max(int(ends[end - 1]), 1)
+        at, parts = end, parts + 1
     return texts.into(encoded, _in_order(found, len(texts.tokens)))
 
 

@@ -20,7 +20,7 @@ from aias.core.task import LABEL_METRICS, Measurement
 from aias.data.singletons import notes_on
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.training.base_cost import BaseCost, base_cost
-from aias.training.embedding import KnownRows, alone_seconds
+from aias.training.embedding import KnownRows, usual_seconds
 from aias.training.ensemble import Ensemble, Part
 from aias.training.finish import Timed, Trained, described, finished, timed
 from aias.training.history import History
@@ -73,6 +73,11 @@ STRETCHED: Final = 2.0
 """The same where nobody asked for a latency, before a member is left out for it: one more doubling of it, that is."""
 
 LOAD_ROWS: Final = 3
+LOAD_SEEMS: Final = 1.5
+"""So many times slower, by so many rows: others are asked, too, before it is believed."""
+
+LOAD_SECONDS: Final = 0.3
+"""What these may take."""
 
 
 class Forms:
@@ -126,8 +131,12 @@ class Forms:
         """How many times slower than at first the sentence encoder is by now: the machine may have got other work."""
         embedding, known = self.prepared.embedding, self._known_rows
         if embedding is not None and known is not None:
-            spent = [alone_seconds(row, self.prepared.encoder, embedding.sentences) for row in self._rows[:LOAD_ROWS]]
-            self._load = max(1.0, 1e6 * float(np.median(spent)) / known.row_us)
+            encoder, sentences = self.prepared.encoder, embedding.sentences
+            for rows in (self._rows[:LOAD_ROWS], self._rows):
+                seconds = usual_seconds(rows, encoder, sentences, most=LOAD_SECONDS)
+                self._load = max(1.0, 1e6 * seconds / known.row_us)
+                if self._load < LOAD_SEEMS:
+                    break
 
     @cached_property
     def _known_rows(self) -> KnownRows | None:

@@ -120,6 +120,40 @@ def test_finding_out_how_long_it_takes_takes_no_longer_than_its_share() -> None:
     assert slow.read < 10 < quick.read
 
 
+@dataclass
+class Disturbed(Timed):
+    """Ten times as slow for so many calls: something else ran on the machine."""
+
+    calls: int = 0
+
+    def vectors(self, texts: Texts) -> Any:
+        slow = 10 if self.asked < self.calls else 1
+        self.clock.now += (slow - 1) * self.token_seconds * float(texts.mask.sum())
+        return super().vectors(texts)
+
+
+@pytest.mark.usefixtures("without_proofs")
+@pytest.mark.parametrize(("calls", "there"), [(0, True), (4, True), (1_000, False)])
+def test_an_encoder_that_seems_too_slow_is_tried_again(calls: int, there: bool) -> None:
+    told: list[Event] = []
+    disturbed = Disturbed(0.001, calls=calls)
+    found = asked(disturbed, tokens_of(*[10] * 128), told, rows=2_000, seconds=100)
+    assert (found is not None) is there, told[-1].message
+    assert disturbed.clock.now <= 0.05 * 100 + 13, "no further try is begun after the share of the time for them"
+    if there:
+        assert found.sentences.subwords.length_max == 128
+        assert found.token_seconds == pytest.approx(0.001)
+
+
+def test_one_slow_part_at_first_is_not_hopeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aias.training.embedding.PART_TOKENS", (100, 100))
+    disturbed, told = Disturbed(0.01, calls=1), list[Event]()
+    embedding = Embedding(disturbed, 0.0, 0.0, 0.01)  # type: ignore[arg-type]
+    deadline = Deadline.after(400, disturbed.clock)
+    encoded = tokens_of(*[10] * 800)
+    assert embedded(embedding, encoded, ledger=Ledger(tmp_path), deadline=deadline, watch=told.append) is not None
+
+
 def test_an_encoder_that_is_not_ready_in_its_share_is_not_waited_for() -> None:
     told: list[Event] = []
     go_on = threading.Event()

@@ -2,6 +2,8 @@
 
 import threading
 from dataclasses import replace
+from itertools import chain, repeat
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -130,3 +132,25 @@ def test_the_libraries_of_the_members_are_among_those_of_a_version() -> None:
     used = {line.learner for line in made.leaderboard if line.chosen}
     assert ("xgboost" in made.lineage.libraries) == ("xgboost" in used)
     assert {"aias", "onnxruntime", "python"} < made.lineage.libraries.keys()
+
+
+@pytest.mark.parametrize(("seconds", "load"), [([0.2] * 3, 1.0), ([0.2] * 1_000, 10.0), ([0.02] * 3, 1.0)])
+def test_a_load_that_a_few_rows_tell_of_is_believed_where_others_tell_of_it_too(
+    monkeypatch: pytest.MonkeyPatch, seconds: list[float], load: float
+) -> None:
+    now, taken = [0.0], chain(seconds, repeat(0.02))
+
+    def embedded(row: object) -> None:
+        now[0] += next(taken)
+
+    forms = SimpleNamespace(
+        prepared=SimpleNamespace(
+            encoder=SimpleNamespace(one=lambda row: row),
+            embedding=SimpleNamespace(sentences=SimpleNamespace(embedded=embedded)),
+        ),
+        _known_rows=SimpleNamespace(row_us=20_000.0), _rows=[{}] * 100, _load=1.0,
+    )  # fmt: skip
+    monkeypatch.setattr("aias.training.embedding.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    Forms.feel_load(forms)  # type: ignore[arg-type]
+    assert forms._load == pytest.approx(load)
+    assert now[0] < 2.5
