@@ -1,7 +1,7 @@
 """Text → the ids of its terms: words, pairs of neighbours, traits, and letter groups of words never seen.
 
     "Free entry!"  →  free · entry · !  ·  A free · free entry · entry ! · ! Z        (words and pairs, of A to Z)
-                      L0 · L1 · U1                                                    (traits: three words, capitals)
+                      L0 · L1 · U0                                                    (traits: three words, capitals)
     "freeee"       →  <fr · fre · ree · eee · ...                                     (a word outside the vocabulary)
 
 Marks in a row are a word, and so is a new line with its indentation. Han, kana, Hangul, Thai and other scripts that are
