@@ -1,4 +1,4 @@
-"""The other end of `apart.py`: one version, asked on standard input, answering on standard output."""
+"""The other end of `isolated_runtime.py`: one version, asked on standard input, answering on standard output."""
 
 import os
 import resource
