@@ -97,8 +97,8 @@ class Manifest:
     files: tuple[FileEntry, ...] = ()
     target: Field | None = None
     form: str = ""
-    """`quality`: all that was found; `serving`: fitted again on all rows and kept within the latency budget;
-    `imported`: trained elsewhere."""
+    """`quality`: all that was found; `serving`: fitted again on all rows and kept within the latency budget; `first`:
+    one model, published early; `compressed`; `imported`: trained elsewhere; empty for a sentence encoder by itself."""
     not_refitted: tuple[str, ...] = ()
     """In the serving form, the models that there was no time to fit again: they answer as one fold left them."""
     judged: str = "test"
