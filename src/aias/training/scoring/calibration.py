@@ -67,9 +67,7 @@ class Temperature:
         from scipy.optimize import minimize_scalar
 
         logs = np.log(np.maximum(scores, PROBABILITY_MIN))
-        rows, classes = logs.shape
-        doubt = 1 / (rows + classes)  # Laplace: so that scores without an error do not become certainties
-        said = (1 - classes * doubt) * logs[np.arange(rows), y].mean() + doubt * logs.sum(axis=1).mean()
+        said = _said(y, logs)
 
         def loss(power: float) -> float:
             return float(_log_of_sums(power * logs).mean() - power * said)
@@ -149,9 +147,8 @@ class Offsets:
             y, scores = y[some], scores[some]
         logs = np.log(np.maximum(scores, PROBABILITY_MIN))
         rows, classes = logs.shape
-        doubt = 1 / (rows + classes)  # as of a temperature
-        shares = (1 - classes * doubt) * np.bincount(y, minlength=classes) / rows + doubt
-        said = (1 - classes * doubt) * logs[np.arange(rows), y].mean() + doubt * logs.sum(axis=1).mean()
+        doubt, said = _doubt(rows), _said(y, logs)
+        shares = (1 - doubt) * np.bincount(y, minlength=classes) / rows + doubt / classes
 
         def loss(at: Floats) -> tuple[float, Floats]:
             raised = at[0] * logs + at[1:]
@@ -272,6 +269,18 @@ def _losses(y: Any, scores: Floats) -> Floats:
 
 def _is_clear(gains: Floats) -> bool:
     return bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
+
+
+def _doubt(rows: int) -> float:
+    """The share of each row that all classes have alike, so that scores without an error do not become certainties:
+    two rows in all, as Laplace's of two classes. A row for each of many would make all of them likely."""
+    return 2 / (rows + 2)
+
+
+def _said(y: Any, logs: Floats) -> float:
+    """What a power of 1 gives the answers in the mean: the logarithm of their probability, with doubt."""
+    doubt = _doubt(len(y))
+    return float((1 - doubt) * logs[np.arange(len(y)), y].mean() + doubt * logs.mean())
 
 
 def _log_of_sums(logs: Floats) -> Floats:

@@ -136,6 +136,14 @@ def test_scores_without_an_error_do_not_become_certainties() -> None:
     assert Temperature.fit(y, pairs(np.where(y == 1, 0.6, 0.4))).apply(np.array([[0.4, 0.6]]))[0, 1] < 0.999
 
 
+def test_probabilities_of_many_classes_that_are_right_stay_as_they_are() -> None:
+    """A doubt for each class took a share of every row, and the temperature made all of them likely."""
+    rng = np.random.default_rng(0)
+    true = rng.dirichlet(np.full(200, 0.1), 2_000)
+    y = (true.cumsum(axis=1) < rng.random((2_000, 1))).sum(axis=1)
+    assert Temperature.fit(y, true).power == pytest.approx(1, abs=0.1)
+
+
 def test_an_isotonic_curve_rises_and_keeps_ranks() -> None:
     y, scores = bent(20_000)
     found = Isotonic.fit(y, scores)
