@@ -117,8 +117,8 @@ def _student(judged: Judged, trial: Trial, parent_us: float) -> Known:
     rows, scores = out_of_fold(judged, trial)
     found, prepared = None, judged.context.prepared
     if not prepared.answers_of:
-        leaning = prepared.table.class_costs is not None
-        found = choose(judged.y[rows], scores, folds=judged.folds[rows], seed=judged.seed, leaning=leaning)
+        costs = prepared.table.class_costs
+        found = choose(judged.y[rows], scores, folds=judged.folds[rows], seed=judged.seed, costs=costs)
     return _known(trial, parent_us, rows, scores, found)
 
 

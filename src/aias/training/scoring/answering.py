@@ -12,7 +12,7 @@ from aias.core.task import Task
 from aias.encoders.rows import Encoded
 from aias.learners.contract import State
 from aias.training.pipeline import Pipeline
-from aias.training.scoring.calibration import Calibration, Isotonic, Offsets, Platt, choose
+from aias.training.scoring.calibration import Calibration, Isotonic, Offsets, Platt, fitting
 from aias.training.scoring.conformal import Conformal
 from aias.training.scoring.conformal import fit as fit_intervals
 from aias.training.scoring.cross_fitting import CrossFitted, others
@@ -51,13 +51,14 @@ class Answering:
         """
         if task.type == "regression":
             return cls(intervals=fit_intervals(y, scores, groups=groups)), CrossFitted(scores)
-        calibration = choose(y, scores, folds=folds, seed=seed, leaning=costs is not None)
+        fit = fitting(y, scores, folds=folds, seed=seed, costs=costs)
+        calibration = fit(y, scores) if fit else None
         honest = scores
-        if calibration is not None:
+        if fit is not None:
             honest = np.empty_like(scores)
             for fold in np.unique(folds):
                 inside, outside = others(task, y, folds, fold, forward=forward), folds == fold
-                honest[outside] = type(calibration).fit(y[inside], scores[inside]).apply(scores[outside])
+                honest[outside] = fit(y[inside], scores[inside]).apply(scores[outside])
         if (found := decision_weights(task, y, honest, folds, seed=seed, forward=forward)) is not None:
             return cls(calibration, found[0]), CrossFitted(honest, found[1])
         weights = None

@@ -6,12 +6,14 @@ Scores are probabilities (rows, classes), out of fold where something is fitted 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Final, Protocol, Self
 
 import numpy as np
 
 from aias.core.arrays import Floats, Ints
 from aias.core.graph import GraphWriter
+from aias.training.scoring.upright import taken_back
 
 ISOTONIC_ROWS_MIN: Final = 5_000
 """With fewer rows the steps of an isotonic curve follow the noise (Niculescu-Mizil and Caruana 2005)."""
@@ -30,6 +32,13 @@ POWER_MAX: Final = 20.0
 """And its inverse: beyond, the scores say nothing or are perfect, and the search would run away."""
 OFFSET_MAX: Final = 20.0
 """Of log odds, which are within 23 by `PROBABILITY_MIN`; to count one class a million times moves them by 14."""
+
+OFFSET_SPREAD: Final = 0.5
+"""How far, as a standard deviation, offsets lie from those that class weights imply before rows say otherwise."""
+
+OFFSET_ROWS_MIN: Final = 20
+"""For each class, in the mean. To find c offsets on n rows costs c / 2n of log loss: on fewer, what weights imply is
+nearer."""
 
 OFFSET_NUMBERS_MAX: Final = 400_000
 """Rows × classes that offsets are found on: 4 ms each time that they are asked."""
@@ -64,16 +73,7 @@ class Temperature:
     @classmethod
     def fit(cls, y: Any, scores: Floats) -> Self:
         """The power of the least log loss, a convex function of it."""
-        from scipy.optimize import minimize_scalar
-
-        logs = np.log(np.maximum(scores, PROBABILITY_MIN))
-        said = _said(y, logs)
-
-        def loss(power: float) -> float:
-            return float(_log_of_sums(power * logs).mean() - power * said)
-
-        found = minimize_scalar(loss, bounds=(1 / POWER_MAX, POWER_MAX), method="bounded", options={"xatol": 1e-6})
-        return cls(float(found.x))
+        return cls(_power(y, scores, 0.0))
 
     def apply(self, scores: Floats) -> Floats:
         raised = self.power * np.log(np.maximum(scores, PROBABILITY_MIN))
@@ -138,28 +138,35 @@ class Offsets:
     kind: ClassVar[str] = "offsets"
 
     @classmethod
-    def fit(cls, y: Any, scores: Floats) -> Self:
-        """Those of the least log loss against targets that are never certain, a convex function of them."""
+    def fit(cls, y: Any, scores: Floats, *, costs: Floats | None = None) -> Self:
+        """Those of the least log loss against targets that are never certain, a convex function of them, each held by a
+        normal distribution to what `costs`, (classes,), imply: how much each class counted. Of few rows the power alone
+        is found, and a class without rows stays there, too."""
         from scipy.optimize import minimize
 
         if scores.size > OFFSET_NUMBERS_MAX:
             some = np.random.default_rng(0).permutation(len(y))[: OFFSET_NUMBERS_MAX // scores.shape[1]]
             y, scores = y[some], scores[some]
-        logs = np.log(np.maximum(scores, PROBABILITY_MIN))
-        rows, classes = logs.shape
+        rows, classes = scores.shape
+        implied = np.zeros(classes) if costs is None else np.log(taken_back(costs)).clip(-OFFSET_MAX, OFFSET_MAX)
+        if rows < OFFSET_ROWS_MIN * classes:
+            return cls(_power(y, scores, implied), tuple(map(float, implied)))
+        logs, counts = np.log(np.maximum(scores, PROBABILITY_MIN)), np.bincount(y, minlength=classes)
         doubt, said = _doubt(rows), _said(y, logs)
-        shares = (1 - doubt) * np.bincount(y, minlength=classes) / rows + doubt / classes
+        shares = (1 - doubt) * counts / rows + doubt / classes
 
         def loss(at: Floats) -> tuple[float, Floats]:
             raised = at[0] * logs + at[1:]
             sums = _log_of_sums(raised)
             each = np.exp(raised - sums[:, None])
-            slope = np.concatenate([[(each * logs).sum(axis=1).mean() - said], each.mean(axis=0) - shares])
-            return float(sums.mean() - at[0] * said - at[1:] @ shares), slope
+            moved = at[1:] - implied
+            pull = moved / (OFFSET_SPREAD**2 * rows)
+            slope = np.concatenate([[(each * logs).sum(axis=1).mean() - said], each.mean(axis=0) - shares + pull])
+            return float(sums.mean() - at[0] * said - at[1:] @ shares + pull @ moved / 2), slope
 
-        start, most = np.eye(1, classes + 1)[0], (-OFFSET_MAX, OFFSET_MAX)
-        bounds = [(1 / POWER_MAX, POWER_MAX), *[most] * classes]
-        found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", tol=1e-9).x
+        lowest, highest = np.where(counts > 0, [[-OFFSET_MAX], [OFFSET_MAX]], implied)  # (classes,)
+        bounds = [(1 / POWER_MAX, POWER_MAX), *zip(lowest, highest, strict=True)]
+        found = minimize(loss, np.append(1.0, implied), jac=True, bounds=bounds, method="L-BFGS-B", tol=1e-9).x
         return cls(float(found[0]), tuple(map(float, found[1:])))
 
     def apply(self, scores: Floats) -> Floats:
@@ -229,37 +236,48 @@ def from_dict(held: Mapping[str, Any]) -> Calibration:
     return kinds[held["kind"]]()
 
 
-def choose(y: Any, scores: Floats, *, folds: Ints, seed: int, leaning: bool = False) -> Calibration | None:
+Fitting = Callable[[Any, Floats], Calibration]
+"""From answers and scores to what is fitted on them."""
+
+
+def choose(y: Any, scores: Floats, *, folds: Ints, seed: int, costs: Floats | None = None) -> Calibration | None:
+    """As `fitting` says, fitted on all rows."""
+    fit = fitting(y, scores, folds=folds, seed=seed, costs=costs)
+    return fit(y, scores) if fit else None
+
+
+def fitting(y: Any, scores: Floats, *, folds: Ints, seed: int, costs: Floats | None = None) -> Fitting | None:
     """What lowers the log loss of folds that it was not fitted on by more than a standard error; else nothing.
 
-    Each kind must beat the simpler ones by as much. A single fold is cut into five at random. `leaning`: whether some
-    classes counted for more while fitting.
+    Each kind must beat the simpler ones by as much. A single fold is cut into five at random. `costs`: how much each
+    class counted while fitting, (classes,), where they did not all alike.
     """
     if len(np.unique(folds)) < 2:
         folds = np.random.default_rng(seed).permutation(len(y)) % FOLDS
-    best: type[Calibration] | None = None
+    best: Fitting | None = None
     losses = _losses(y, scores)
-    for kind in _kinds(y, scores, leaning=leaning):
-        found = _cross_fitted(kind, y, scores, folds)
+    for fit in _kinds(y, scores, costs):
+        found = _cross_fitted(fit, y, scores, folds)
         if _is_clear(losses - found):
-            best, losses = kind, found
-    return best.fit(y, scores) if best else None
+            best, losses = fit, found
+    return best
 
 
-def _kinds(y: Any, scores: Floats, *, leaning: bool) -> tuple[type[Calibration], ...]:
+def _kinds(y: Any, scores: Floats, costs: Floats | None) -> tuple[Fitting, ...]:
     """From the simplest on."""
-    if leaning and len(np.unique(y)) == scores.shape[1] > 2:
-        return (Temperature, Offsets)
+    if costs is not None and scores.shape[1] > 2:
+        return (Temperature.fit, partial(Offsets.fit, costs=costs))
     if scores.shape[1] != 2 or len(np.unique(y)) != 2:
-        return (Temperature,)
-    return (Temperature, Platt, Isotonic) if len(y) >= ISOTONIC_ROWS_MIN else (Temperature, Platt)
+        return (Temperature.fit,)
+    kinds = (Temperature.fit, Platt.fit)
+    return (*kinds, Isotonic.fit) if len(y) >= ISOTONIC_ROWS_MIN else kinds
 
 
-def _cross_fitted(kind: type[Calibration], y: Any, scores: Floats, folds: Ints) -> Floats:
+def _cross_fitted(fit: Fitting, y: Any, scores: Floats, folds: Ints) -> Floats:
     losses = np.empty(len(y))
     for fold in np.unique(folds):
         inside, outside = folds != fold, folds == fold
-        losses[outside] = _losses(y[outside], kind.fit(y[inside], scores[inside]).apply(scores[outside]))
+        losses[outside] = _losses(y[outside], fit(y[inside], scores[inside]).apply(scores[outside]))
     return losses
 
 
@@ -269,6 +287,20 @@ def _losses(y: Any, scores: Floats) -> Floats:
 
 def _is_clear(gains: Floats) -> bool:
     return bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
+
+
+def _power(y: Any, scores: Floats, offsets: Floats | float) -> float:
+    """Of the least log loss, a convex function of it, where `offsets` stand beside the logarithms."""
+    from scipy.optimize import minimize_scalar
+
+    logs = np.log(np.maximum(scores, PROBABILITY_MIN))
+    said = _said(y, logs)
+
+    def loss(power: float) -> float:
+        return float(_log_of_sums(power * logs + offsets).mean() - power * said)
+
+    found = minimize_scalar(loss, bounds=(1 / POWER_MAX, POWER_MAX), method="bounded", options={"xatol": 1e-6})
+    return float(found.x)
 
 
 def _doubt(rows: int) -> float:

@@ -103,14 +103,45 @@ def test_labels_that_leaned_to_a_class_that_counted_for_more_are_set_upright() -
 
 def test_offsets_take_back_what_several_classes_counted_for_more() -> None:
     y, true = said(20_000, classes=3)
-    scores = true**2 * [1.0, 5.0, 20.0]
+    costs = np.array([1.0, 5.0, 20.0])
+    scores = true**2 * costs
     scores /= scores.sum(axis=1, keepdims=True)
-    found = choose(y, scores, folds=np.arange(20_000) % 5, seed=0, leaning=True)
+    found = choose(y, scores, folds=np.arange(20_000) % 5, seed=0, costs=costs)
     assert isinstance(found, Offsets)
     assert found.power == pytest.approx(0.5, rel=0.05)
     assert np.diff(found.offsets) == pytest.approx(-np.log([5, 4]) / 2, abs=0.1)
     assert np.abs(found.apply(scores) - true).mean() < 0.01
     assert not isinstance(choose(y, scores, folds=np.arange(20_000) % 5, seed=0), Offsets)
+
+
+@pytest.mark.parametrize(("classes", "rows"), [(1_000, 400), (300, 3_000), (3, 2_000)])
+def test_offsets_of_many_classes_are_those_that_their_weights_imply(classes, rows) -> None:
+    """Those of 300 classes were found on 1,333 rows: one for each four rows, by chance."""
+    rng = np.random.default_rng(0)
+    costs = np.exp(1.5 * rng.normal(size=classes))
+    true = rng.dirichlet(np.full(classes, 20 / (classes + 20)), rows + 2_000)
+    y = (true.cumsum(axis=1) < rng.random((len(true), 1))).sum(axis=1)
+    scores = true * costs / (true * costs).sum(axis=1, keepdims=True)
+
+    found = choose(y[:rows], scores[:rows], folds=np.arange(rows) % 5, seed=0, costs=costs)
+
+    assert isinstance(found, Offsets)
+    leaning, after, best = (
+        -np.log(np.maximum(each[rows:][np.arange(2_000), y[rows:]], 1e-10)).mean()
+        for each in (scores, found.apply(scores), true)
+    )
+    assert after < min(leaning, best + 0.02)
+
+
+def test_a_class_without_rows_keeps_the_offset_that_its_weight_implies() -> None:
+    y, true = said(900, classes=3)
+    costs = np.array([0.5, 1.0, 4.0, 0.0])  # no row of the last is learned from
+    scores = np.column_stack([true * costs[:3], np.full(900, 1e-9)])
+    scores /= scores.sum(axis=1, keepdims=True)
+    found = Offsets.fit(y, scores, costs=costs)
+    assert found.offsets[3] == 0
+    assert np.diff(found.offsets[:3]) == pytest.approx(-np.log([2, 4]), abs=0.3)
+    assert Offsets.fit(y[:50], scores[:50], costs=costs).offsets == pytest.approx(-np.log([0.5, 1.0, 4.0, 1.0]))
 
 
 @pytest.mark.parametrize(
