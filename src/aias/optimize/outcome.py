@@ -8,9 +8,8 @@ import numpy as np
 
 from aias.artifact.optimised import Gain
 from aias.core.arrays import Floats
-from aias.training.scoring.metrics import measure
 from aias.training.selection.leaderboard import Leaderboard
-from aias.training.selection.weights import greedy, mix
+from aias.training.selection.weights import greedy, mix, worth
 from aias.training.train import Results
 
 
@@ -56,6 +55,5 @@ def reports(
 def _together(board: Leaderboard, places: Sequence[int]) -> float:
     """How good the best mean of these members is; higher is better."""
     scores = np.stack([board.members[place].scores for place in places])
-    weights = greedy(board.y, scores, task=board.task, seed=0)
-    value = measure(board.task, board.y, mix(scores, weights)).value
-    return value if board.task.direction == "higher" else -value
+    weights = greedy(board.y, scores, task=board.task, seed=0, leaning=board.class_costs)
+    return worth(board.task, board.y, mix(scores, weights), board.class_costs)

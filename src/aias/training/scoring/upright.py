@@ -7,9 +7,18 @@ sum to 1, that is p_k again.
 import numpy as np
 
 from aias.core.arrays import Floats
+from aias.core.task import LABEL_METRICS, Task
 
 
 def taken_back(costs: Floats) -> Floats:
     """By what each probability is multiplied, (classes,). `costs`: how much a row of each class counted; 0 where there
     was none."""
     return np.asarray(1 / np.where(costs > 0, costs, 1.0))
+
+
+def upright(task: Task, scores: Floats, costs: Floats | None) -> Floats:
+    """Scores, (rows, classes), as they are judged: probabilities lean to no class, labels as was asked for."""
+    if costs is None or task.metric in LABEL_METRICS:
+        return scores
+    even = scores * taken_back(costs)
+    return np.asarray(even / even.sum(axis=1, keepdims=True))

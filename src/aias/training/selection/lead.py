@@ -9,6 +9,7 @@ from aias.core.task import LABEL_METRICS, Task
 from aias.training.scoring.formulas import FORMULAS, Case, Values
 from aias.training.scoring.intervals import sampled
 from aias.training.scoring.metrics import NO_LABELS, decide
+from aias.training.scoring.upright import upright
 from aias.training.selection.leaderboard import Leaderboard
 from aias.training.selection.members import Member
 from aias.training.selection.weights import mix, ranking
@@ -25,7 +26,9 @@ def lead(board: Leaderboard, member: Member) -> float:
     rows = board.folds < len(member.units)
     together = mix(np.stack([each.scores[rows] for each in board.members]), board.weights)
     groups = None if board.groups is None else board.groups[rows]
-    return share_gained(ranking(board.task), board.y[rows], together, member.scores, groups=groups)
+    task = ranking(board.task)
+    before, after = (upright(task, each, board.class_costs) for each in (together, member.scores))
+    return share_gained(task, board.y[rows], before, after, groups=groups)
 
 
 def share_gained(task: Task, y: Any, before: Floats, after: Floats, *, groups: Ints | None = None) -> float:

@@ -23,11 +23,12 @@ from aias.training.forms import Forms
 from aias.training.scoring import metrics
 from aias.training.scoring.cross_fitting import parted
 from aias.training.scoring.thresholds import decision_weights
+from aias.training.scoring.upright import upright
 from aias.training.selection.chance import chance
 from aias.training.selection.finishing_time import TESTED_SHARE, FinishingTime
 from aias.training.selection.members import Member
 from aias.training.selection.refits import Refits
-from aias.training.selection.weights import cross_fitted, greedy, mix, ranking, worth
+from aias.training.selection.weights import able, cross_fitted, greedy, mix, ranking, worth
 from aias.training.table import Table
 
 PATIENCE: Final = (8, 16)
@@ -60,9 +61,6 @@ a latency: while the usual one costs more, twice the time is allowed; for four t
 
 NEARLY: Final = 1e-4
 """Beside a perfect score."""
-
-ABLE_SHARE: Final = 0.8
-"""Of what the best member knows beyond chance."""
 
 
 @dataclass(eq=False)
@@ -99,7 +97,7 @@ class Leaderboard:
         self._direction = 1.0 if self.task.direction == "higher" else -1.0
 
     def _judge_by(self, table: Table) -> None:
-        self.table, self.task = table, table.task
+        self.table, self.task, self.class_costs = table, table.task, table.class_costs
         self.y, self.groups = table.whole.y[table.judged], table.judged_clusters
         self.folds = parted(table.folds[table.judged].astype(np.int64), self.groups)
 
@@ -116,8 +114,8 @@ class Leaderboard:
             self._weigh()
 
     def _judged(self, scores: Floats) -> Measurement:
-        label_weights = self._label_weights(scores)
-        return metrics.judge(self.task, self.y, scores, seed=0, label_weights=label_weights, groups=self.groups)
+        even, label_weights = upright(self.task, scores, self.class_costs), self._label_weights(scores)
+        return metrics.judge(self.task, self.y, even, seed=0, label_weights=label_weights, groups=self.groups)
 
     def _label_weights(self, scores: Floats) -> Floats | None:
         """Those that other folds say, where labels are decided afterwards."""
@@ -128,7 +126,7 @@ class Leaderboard:
     def worths(self) -> Floats:
         """What each member is worth by itself, (members,); more is better."""
         if self._ranking != self.task:
-            return np.array([worth(self._ranking, self.y, each.scores) for each in self.members])
+            return np.array([worth(self._ranking, self.y, each.scores, self.class_costs) for each in self.members])
         return np.array([each.value for each in self.scores]) * self._direction
 
     @cached_property
@@ -275,10 +273,11 @@ class Leaderboard:
         """Out-of-fold scores of the whole ensemble, in which no row helped to weigh its own answer."""
         costs = self._serving_costs() if serving else self._quality_costs()
         limit = self._serving_limit() if serving else self._quality_limit()
-        members = self._stack()[able := self._able(costs, limit)]
+        members = self._stack()[places := self._able(costs, limit)]
         return cross_fitted(
-            self.y, members, self.folds, task=self.task, costs=costs[able], cost_max=limit, seed=0, forward=self.forward
-        )
+            self.y, members, self.folds, task=self.task, costs=costs[places], cost_max=limit, leaning=self.class_costs,
+            seed=0, forward=self.forward,
+        )  # fmt: skip
 
     def _weigh(self) -> None:
         self.weights = self._greedy(self._quality_costs(), self._quality_limit())
@@ -312,20 +311,21 @@ class Leaderboard:
                 left -= more * costs[place]
 
     def _greedy(self, costs: Floats, limit: float) -> Floats:
-        began, able = time.thread_time(), self._able(costs, limit)
+        began, places = time.thread_time(), self._able(costs, limit)
         weights = np.zeros(len(self.members))
-        weights[able] = greedy(self.y, self._stack()[able], task=self.task, costs=costs[able], cost_max=limit, seed=0)
+        weights[places] = greedy(
+            self.y, self._stack()[places], task=self.task, costs=costs[places], cost_max=limit, seed=0,
+            leaning=self.class_costs,
+        )  # fmt: skip
         self._ending.weigh_seconds = time.thread_time() - began
         return weights
 
-    def _able(self, costs: Floats, limit: float) -> Any:
+    def _able(self, costs: Floats, limit: float) -> Ints:
         """The places of members that know nearly as much as the best that can be paid; what others add on few rows is
         luck."""
         payable = costs <= max(limit, float(costs.min()))
         payable[list(self._late)] = False
-        values = np.where(payable, self.worths(), -np.inf)
-        known = values - self._chance
-        return np.flatnonzero(known >= ABLE_SHARE * known.max()) if known.max() > 0 else np.array([values.argmax()])
+        return able(np.where(payable, self.worths(), -np.inf), self._chance)
 
     def _stack(self) -> Floats:
         return np.stack([member.scores for member in self.members])
@@ -372,7 +372,7 @@ class Leaderboard:
         return TESTED_SHARE * 1e-6 * row_us * self.forms.prepared.test.rows
 
     def _mixed(self, weights: Floats) -> float:
-        return worth(self._ranking, self.y, mix(self._stack(), weights))
+        return worth(self._ranking, self.y, mix(self._stack(), weights), self.class_costs)
 
     def _wants_more(self, value: float) -> bool:
         if value > self._best + HELPED * abs(self._best) or not np.isfinite(self._best):
@@ -384,7 +384,8 @@ class Leaderboard:
 
     def _tell(self, member: Member, score: Measurement, timed: Timed) -> None:
         mixed = mix(self._stack(), self.weights)
-        together = metrics.measure(self.task, self.y, mixed, label_weights=self._label_weights(mixed)).value
+        even, label_weights = upright(self.task, mixed, self.class_costs), self._label_weights(mixed)
+        together = metrics.measure(self.task, self.y, even, label_weights=label_weights).value
         facts: dict[str, Any] = {
             "learner": member.configuration.learner, "configuration": member.name, "metric": score.metric,
             "validation": score.value, "low": score.low, "high": score.high, "fit_seconds": member.seconds,

@@ -208,11 +208,11 @@ class Plan:
     def _end_opening(self) -> list[Configuration]:
         """What promises most is ended first; gives the others of its learners. All are compared at once, so the order
         does not hang on who was first."""
-        digest = self.table.digest
-        found = [(each, self.ledger.get(each.done[0].key(digest))) for each in self._opened if 0 in each.done]
+        table = self.table
+        found = [(each, self.ledger.get(each.done[0].key(table.digest))) for each in self._opened if 0 in each.done]
         opened = [each for each, entry in found if entry is not None]
         scores = [entry.scores for _, entry in found if entry is not None]
-        places = by_promise(self.table.task, self.table.whole.y[self.table.outside(0)], scores)
+        places = by_promise(table.task, table.whole.y[table.outside(0)], scores, table.class_costs)
         for place, wanted in places:
             opened[place].wanted = wanted
         order = [id(opened[place]) for place, _ in places]

@@ -9,9 +9,8 @@ import numpy as np
 
 from aias.core.arrays import Floats
 from aias.core.task import Task
-from aias.training.scoring import metrics
 from aias.training.selection.configuration import Configuration
-from aias.training.selection.weights import greedy
+from aias.training.selection.weights import greedy, worth
 
 ROWS_A_SECOND: Final = 333
 """For each second of training: of more rows, one fold of every learner takes time that boosted trees need."""
@@ -42,15 +41,15 @@ def begins(opening: Sequence[Configuration], *, rows: int, seconds: float) -> bo
     return len(opening) > 1 and rows <= ROWS_A_SECOND * seconds
 
 
-def by_promise(task: Task, y: Any, scores: Sequence[Floats]) -> list[tuple[int, bool]]:
+def by_promise(task: Task, y: Any, scores: Sequence[Floats], costs: Floats | None = None) -> list[tuple[int, bool]]:
     """The places of `scores`, each (rows, outputs) of the same rows: first what is wanted in an ensemble of them all,
-    by its weight; then the others, by how good they are alone; and whether each is wanted."""
+    by its weight; then the others, by how good they are alone; and whether each is wanted. `costs`: how much each class
+    counted while fitting, (classes,), where they did not all alike."""
     if not scores:
         return []
-    direction = 1.0 if task.direction == "higher" else -1.0
-    alone = np.array([metrics.measure(task, y, each).value * direction for each in scores])
+    alone = np.array([worth(task, y, each, costs) for each in scores])
     alone = np.where(np.isfinite(alone), alone, -np.inf)
-    weights = greedy(y, np.stack(scores), task=task, seed=0, samples=0)
+    weights = greedy(y, np.stack(scores), task=task, seed=0, samples=0, leaning=costs)
     return [(int(place), bool(weights[place])) for place in np.lexsort((-alone, -weights))]
 
 

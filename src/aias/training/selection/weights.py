@@ -9,7 +9,8 @@ all of them say once: the best of many is partly luck, and other rows know anoth
     roc_auc, pr_auc, accuracy, precision, recall    itself on at most 20,000 rows and, to break ties, the squared error
     f1*, balanced_accuracy, mcc, ece                the log loss: labels are decided, and scores calibrated, afterwards
 
-Every other sample for an AUC chooses by the squared error, which errs less where one class has few rows.
+Every other sample for an AUC chooses by the squared error, which errs less where one class has few rows. After class
+weights the log loss is that of what they leave when they are taken back, as calibration does afterwards.
 """
 
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from aias.core.arrays import Flags, Floats, Ints
 from aias.core.task import Task
 from aias.training.scoring.cross_fitting import others
 from aias.training.scoring.metrics import measure
+from aias.training.scoring.upright import taken_back, upright
 
 WEIGHT_MIN: Final = 0.05
 """A member of less weight costs its time for nothing that can be measured."""
@@ -48,6 +50,9 @@ SAMPLED_ROWS_MAX: Final = 20_000
 EQUAL: Final = 1e-9
 """Relative difference of two losses that are taken for the same."""
 
+ABLE_SHARE: Final = 0.8
+"""Of what the best member knows beyond chance."""
+
 _SQUARED: Final = frozenset({"rmse", "r2", "brier"})
 _RANKS: Final = frozenset({"roc_auc", "roc_auc_ovr"})
 _AFTERWARDS: Final = frozenset({"f1", "f1_macro", "f1_micro", "f1_weighted", "balanced_accuracy", "mcc", "ece"})
@@ -62,35 +67,46 @@ def ranking(task: Task) -> Task:
     return replace(task, metric="log_loss") if task.metric in _AFTERWARDS else task
 
 
-def worth(task: Task, y: Any, scores: Floats) -> float:
-    """What scores, (rows, outputs), are worth by the task's metric, turned so that more is better."""
-    found = measure(task, y, scores).value
+def worth(task: Task, y: Any, scores: Floats, costs: Floats | None = None) -> float:
+    """What scores, (rows, outputs), are worth by the task's metric, turned so that more is better. `costs`: how much
+    each class counted while fitting, (classes,), where they did not all alike."""
+    found = measure(task, y, upright(task, scores, costs)).value
     return found if task.direction == "higher" else -found
+
+
+def able(worths: Floats, chance: float) -> Ints:
+    """The places of members that know nearly as much as the best; what others add on few rows is luck. `worths`: of
+    each by itself, -inf where it cannot be had; `chance`: what knows nothing is worth."""
+    known = worths - chance
+    return np.flatnonzero(known >= ABLE_SHARE * known.max()) if known.max() > 0 else np.array([worths.argmax()])
 
 
 def greedy(
     y: Any, members: Floats, *, task: Task, seed: int, steps: int = 40, costs: Floats | None = None,
-    cost_max: float | None = None, samples: int = SAMPLES,
+    cost_max: float | None = None, samples: int = SAMPLES, leaning: Floats | None = None,
 ) -> Floats:  # fmt: skip
     """Weights of the members, (members,), of sum 1; most are 0.
 
     `costs`: µs a row of each member; those chosen cost `cost_max` together at most, but the cheapest may always be.
     `samples`: of the rows, that choose; together they may want more than can be paid, and then all rows choose once.
+    `leaning`: how much each class counted while fitting, (classes,), where they did not all alike.
     Rows where the answer is missing must have been left out; a member with a NaN is never chosen.
     """
     if len(members) == 1:
         return np.ones(1)
-    losses = _losses(y, members, task=task, seed=seed)
+    losses = _losses(y, members, task=task, seed=seed, leaning=leaning)
     each = np.zeros(len(members)) if costs is None else np.asarray(costs, np.float64)
     limit = np.inf if cost_max is None else max(cost_max, float(each.min()))
     if samples and len(y) <= SAMPLED_ROWS_MAX and _is_quick(task) and each.sum() <= 2 * limit:
-        found = _sampled(y, members, task=task, seed=seed, steps=steps, samples=samples)
+        found = _sampled(y, members, task=task, seed=seed, steps=steps, samples=samples, leaning=leaning)
         if found is not None and each[found > 0].sum() <= limit:
             return found
     return _chosen(losses, steps=steps, costs=each, cost_max=limit)
 
 
-def _sampled(y: Any, members: Floats, *, task: Task, seed: int, steps: int, samples: int) -> Floats | None:
+def _sampled(
+    y: Any, members: Floats, *, task: Task, seed: int, steps: int, samples: int, leaning: Floats | None
+) -> Floats | None:
     """The mean of what each sample chooses, without small weights; None where a sample has nothing to say."""
     usable = np.flatnonzero(np.isfinite(members).all(axis=(1, 2)))
     if len(usable) < 2 or len(y) < 2 * len(usable):
@@ -99,7 +115,7 @@ def _sampled(y: Any, members: Floats, *, task: Task, seed: int, steps: int, samp
     for sample in range(samples):
         rows = _half(y, task, rng)
         by = replace(task, metric="brier") if sample % 2 and task.metric in _RANKS else task
-        losses = _losses(y[rows], members[np.ix_(usable, rows)], task=by, seed=seed)
+        losses = _losses(y[rows], members[np.ix_(usable, rows)], task=by, seed=seed, leaning=leaning)
         free = np.zeros(len(usable))
         total[usable] += _chosen(losses, steps=steps, costs=free, cost_max=np.inf) / samples
     while (small := total[total > 0].min()) < WEIGHT_MIN:
@@ -137,7 +153,7 @@ def _chosen(losses: Losses, *, steps: int, costs: Floats, cost_max: float) -> Fl
 
 def cross_fitted(
     y: Any, members: Floats, folds: Ints, *, task: Task, seed: int, costs: Floats | None = None,
-    cost_max: float | None = None, forward: bool = False,
+    cost_max: float | None = None, leaning: Floats | None = None, forward: bool = False,
 ) -> Floats:  # fmt: skip
     """Honest scores of the whole ensemble, (rows, outputs): each fold is weighted by what `others` say."""
     scores = np.empty(members.shape[1:])
@@ -145,8 +161,9 @@ def cross_fitted(
         inside = np.flatnonzero(others(task, y, folds, fold, forward=forward))
         outside = np.flatnonzero(folds == fold)
         weights = greedy(
-            y[inside], members[:, inside], task=task, costs=costs, cost_max=cost_max, seed=seed, samples=SAMPLES // 2
-        )
+            y[inside], members[:, inside], task=task, costs=costs, cost_max=cost_max, seed=seed, samples=SAMPLES // 2,
+            leaning=leaning,
+        )  # fmt: skip
         scores[outside] = mix(members[:, outside], weights)
     return scores
 
@@ -205,13 +222,13 @@ def _without_small(losses: Losses, counts: Ints, alone: _Choice) -> _Choice:
     return _Choice(counts / counts.sum(), loss) if loss < alone.loss else alone
 
 
-def _losses(y: Any, members: Floats, *, task: Task, seed: int) -> Losses:
+def _losses(y: Any, members: Floats, *, task: Task, seed: int, leaning: Floats | None) -> Losses:
     name, _, parameter = task.metric.partition(":")
     squared = _squared(y, members, task)
     if name in _SQUARED:
         return squared
     if name == "log_loss" or name in _AFTERWARDS:
-        return _log(y, members)
+        return _log(y, members) if leaning is None else _log_upright(y, members, taken_back(leaning))
     if name in ("mae", "mape", "median_absolute_error", "quantile_loss"):
         return _absolute(y, members, name=name, quantile=float(parameter or 0.5))
     if name == "roc_auc":
@@ -246,6 +263,19 @@ def _log(y: Any, members: Floats) -> Losses:
 
     def losses(counts: Ints) -> Floats:
         mixed = (_sum(true, counts) + true) / (counts.sum() + 1)
+        return _known(-np.log(np.maximum(mixed, 1e-15)).mean(axis=1))
+
+    return losses
+
+
+def _log_upright(y: Any, members: Floats, times: Floats) -> Losses:
+    """The same of what is left when all probabilities are multiplied by `times`, (classes,), and made to sum to 1."""
+    true = members[:, np.arange(members.shape[1]), y] * times[y]  # (members, rows)
+    every = members @ times  # (members, rows)
+
+    def losses(counts: Ints) -> Floats:
+        # Both are as many times too large.
+        mixed = (_sum(true, counts) + true) / (_sum(every, counts) + every)
         return _known(-np.log(np.maximum(mixed, 1e-15)).mean(axis=1))
 
     return losses

@@ -17,7 +17,7 @@ def test_a_member_of_one_fold_is_compared_on_its_rows() -> None:
     y, folds = rng.integers(0, 2, 400), np.arange(400) % 4
     second = np.where(folds == 0, 0.5, y)  # all right but on the rows of the first fold
     board = SimpleNamespace(
-        task=TASK, y=y, folds=folds, groups=None, weights=np.ones(1),
+        task=TASK, y=y, folds=folds, groups=None, weights=np.ones(1), class_costs=None,
         members=[SimpleNamespace(scores=np.column_stack([1 - second, second]))],
     )  # fmt: skip
     right = np.column_stack([1 - y, y])[folds == 0] * 0.9

@@ -68,6 +68,23 @@ def test_what_errs_differently_answers_together() -> None:
     assert (made.weights > 0.2).all() and set(made.serving()) == {0, 1}
 
 
+@pytest.mark.parametrize("metric", ["log_loss", "f1"])
+def test_after_class_weights_members_are_compared_as_they_are_without_them(metric: str) -> None:
+    """What leans is worse than to give all rows the share of each class, so that the best member answered alone."""
+    told: list[Event] = []
+    made, rng = board(told, seconds=600, finishing={"a": 0.01, "b": 0.01}, metric=metric), np.random.default_rng(0)
+    x = rng.normal(size=ROWS)
+    rare = (rng.random(ROWS) < 1 / (1 + np.exp(4 - 3 * x))).astype(int)
+    weight = np.where(rare, 50.0, 1.0)
+    made._judge_by(replace(made.table, whole=replace(made.table.whole, y=rare, weight=weight / weight.mean())))
+    for name in ("a", "b"):
+        second = 1 / (1 + np.exp(3.6 - np.log(50) - 2.4 * (x + 0.4 * rng.normal(size=ROWS))))
+        assert made.add(replace(member(name, noise=1.0), scores=np.column_stack([1 - second, second])))
+    assert (made.weights > 0.2).all()
+    values = [event.facts["validation"] for event in told if event.name == "train.candidate"]
+    assert max(values) < 0.3 if metric == "log_loss" else min(values) > 0.5
+
+
 def test_members_of_one_graph_pay_half_a_call_together() -> None:
     made = board([], seconds=600, finishing={"a": 0.01})
     made.add(member("a", noise=1.5))

@@ -84,6 +84,22 @@ def test_a_member_with_a_hole_is_never_chosen() -> None:
         assert np.isfinite(mix(members, weights)).all()
 
 
+@pytest.mark.parametrize("metric", ["log_loss", "f1_macro"])
+def test_after_class_weights_members_are_weighed_as_they_are_without_them(metric) -> None:
+    """Of three classes the rarest counted for 18 times as much: who had learned nothing leaned least."""
+    rng, costs = np.random.default_rng(0), np.array([0.5, 1.0, 9.0])
+    true = rng.dirichlet([9.0, 2.0, 0.5], 3_000)
+    y = (true.cumsum(axis=1) < rng.random((3_000, 1))).sum(axis=1)
+    leaning = true * costs / (true * costs).sum(axis=1, keepdims=True)
+    members, task = np.stack([leaning, np.tile(true.mean(axis=0), (3_000, 1))]), task_of(metric, 3)
+    folds = np.arange(3_000) % 3
+
+    assert greedy(y, members, task=task, seed=0)[0] < 0.5
+    assert greedy(y, members, task=task, seed=0, leaning=costs)[0] > 0.9
+    honest = cross_fitted(y, members, folds, task=task, seed=0, leaning=costs)
+    assert np.abs(honest - leaning).max() < 0.1
+
+
 def test_the_costs_of_those_chosen_stay_below_the_limit() -> None:
     y, members = guessed(noises=(0.9, 1.0, 1.0, 1.0))
     costs = np.array([10.0, 3.0, 3.0, 3.0])
