@@ -20,8 +20,8 @@ from aias.data.readers.contract import File, Options, Table
 from aias.data.schema_file import read_schema
 from aias.data.text_files.decode import check_encoding
 from aias.data.text_files.long_texts import within_limit
-from aias.data.types.conform import conform
 from aias.data.types.infer import infer
+from aias.data.types.other_separators import conform_or_guess
 from aias.data.unpack import is_packed, is_prose, is_tar, is_zip, members, packed_otherwise, texts, unpacked
 
 _DEPTH_MAX: Final = 3
@@ -43,7 +43,8 @@ def read(
 
     Without `schema` every column's kind and role are inferred. With it, each of its fields is looked up by name and
     must fit; a target that is absent is filled with missing values, and further columns are ignored. `names` are the
-    columns of a file without a header; `encoding` is what its text is in, by default what it turns out to be. Texts are
+    columns of a file without a header; `encoding` is what its text is in, by default what it turns out to be. Numbers
+    that are only divided otherwise than the schema says (`3,14`) are read as they are by themselves. Texts are
     read as far as the longest that any encoder takes. Every note goes to `watch`, and stays in the dataset.
 
     Raises `NoSuchFile`, `Unreadable`, `TooLarge`, `SchemaMismatch` and `BadValue`.
@@ -187,7 +188,8 @@ def _under(frame: pl.DataFrame, schema: Schema, notes: tuple[Event, ...]) -> Dat
         message = f"{which} ignored: {_listed(map(meant, extra))}"
         notes = (*notes, Event("data.ignored", message))
     whole = Schema(fields)
-    return Dataset(conform(frame, whole), whole, notes)
+    typed, odd = conform_or_guess(frame, whole)
+    return Dataset(typed, whole, (*notes, *odd))
 
 
 def _spare(frame: pl.DataFrame, schema: Schema) -> list[str]:
