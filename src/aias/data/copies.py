@@ -41,6 +41,16 @@ def twins(dataset: Dataset) -> Ints | None:
     return groups if groups.max() + 1 < (1 - TWINS_SHARE) * dataset.rows else None
 
 
+def copies_across(dataset: Dataset, clusters: Ints | None) -> Ints | None:
+    """As `copies`, where some stand in several of the clusters (`data.split.clusters_of`), (rows,) both; None where
+    none do."""
+    if clusters is None:
+        return None
+    groups = copies(dataset)
+    pairs = np.unique(groups * (int(clusters.max()) + 1) + clusters)
+    return groups if len(pairs) > groups.max() + 1 else None
+
+
 def strangers(dataset: Dataset, known: Sequence[Dataset]) -> Ints:
     """The rows whose inputs are in no row of the known datasets, which may have other columns besides; all where rows
     of any of them are alike by chance: few rows are not among themselves, and yet equal some of many."""

@@ -4,6 +4,9 @@ A row that judges must not have been learned from, nor any row of its group:
 
 several folds     all copies judge nowhere, and are fitted on wherever their own group does not judge
 too few left      of all copies one alone, by chance, judges, or is fitted on where it does not; the others do neither
+
+Within what a fold is fitted on, where each row is told something by those of other parts, its copies tell it nothing
+(`apart`): there no row can be left out.
 """
 
 from typing import Any, Final
@@ -20,6 +23,9 @@ LEFT_OUT: Final = -(2**15)
 SHARE_MIN: Final = 0.5
 """Of the rows that judged, that have to be left to judge without any of their copies."""
 
+TELLING_MIN: Final = 0.2
+"""Of the rows of other parts, that have to be left to tell something: of six copies by chance a third are."""
+
 DRAWS: Final = 20
 """Of the copies that stand for all, until there is something to learn and to judge by: one is enough of many rows."""
 
@@ -27,6 +33,16 @@ DRAWS: Final = 20
 def beside(fold: Any) -> Any:
     """What stands for rows that judge nowhere and belong to those that judge in this fold."""
     return -2 - fold
+
+
+def apart(folds: Ints, fold: int, copies: Ints | None) -> Flags:
+    """The rows of other folds that equal none of this one, (rows,); all of other folds, where too few of them would be
+    left. `copies`: the number of each row's, (rows,), where some lie in several folds."""
+    others = folds != fold
+    if copies is None:
+        return np.asarray(others)
+    left = others & ~np.isin(copies, copies[~others])
+    return np.asarray(left if left.sum() >= TELLING_MIN * others.sum() else others)
 
 
 def without_straddling(

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.arrays import Floats, Ints
+from aias.core.arrays import Flags, Floats, Ints
 from aias.core.graph import INT64, GraphWriter
 
 __all__ = ["TargetMeans"]
@@ -60,20 +60,22 @@ class TargetMeans:
     def fit(
         cls, x: Floats, y: Floats | Ints, *,
         categories: Sequence[int], category_sizes: Sequence[int], classes: int, folds: Ints,
+        told_by: Sequence[Flags] | None = None,
     ) -> "tuple[TargetMeans, Floats] | None":  # fmt: skip
         """The block fitted on all these rows, and for these very rows its columns made out of fold.
 
-        `classes`: 0 for regression; `folds`: of each row, from 0. None where no category, and no pair of them, says
+        `classes`: 0 for regression; `folds`: of each row, from 0; `told_by`: for each fold the rows whose answers its
+        own may see, (rows,), where these are not all of the others. None where no category, and no pair of them, says
         anything of the answers.
         """
         if classes > CLASSES_MAX:
             return None
         answers = _answers(y, classes)
-        keys = _useful(x, answers, folds, dict(zip(categories, category_sizes, strict=True)))
+        keys = _useful(x, answers, folds, dict(zip(categories, category_sizes, strict=True)), told_by)
         if not keys:
             return None
         tables = [_means(*_totals(key.codes(x), answers, key.size), answers.mean(axis=0)) for key in keys]
-        columns = [_out_of_fold(key, x, answers, folds) for key in keys]
+        columns = [_out_of_fold(key, x, answers, folds, told_by) for key in keys]
         return cls(keys, np.vstack(tables)), np.hstack(columns)
 
     def columns(self, x: Floats) -> Floats:
@@ -112,13 +114,16 @@ def _answers(y: Floats | Ints, classes: int) -> Floats:
     return shares[:, 1:] if classes == 2 else shares
 
 
-def _useful(x: Floats, answers: Floats, folds: Ints, sizes: Mapping[int, int]) -> list[_Key]:
+def _useful(
+    x: Floats, answers: Floats, folds: Ints, sizes: Mapping[int, int], told_by: Sequence[Flags] | None
+) -> list[_Key]:
     """The keys whose means, out of fold, explain most: a pair, beyond what its two categories explain."""
     some = slice(None, None, -(-len(x) // JUDGED_ROWS_MAX))
     x, answers, folds = x[some], answers[some], folds[some]
+    told_by = None if told_by is None else [each[some] for each in told_by]
     mean = answers.mean(axis=0)
     single = {place: _Key(place, place, 1, 0, size) for place, size in sizes.items()}
-    found = {place: _out_of_fold(key, x, answers, folds) - mean for place, key in single.items()}
+    found = {place: _out_of_fold(key, x, answers, folds, told_by) - mean for place, key in single.items()}
     gains = {place: _explained(column, answers - mean) for place, column in found.items()}
     judged = [(gains[place], key) for place, key in single.items() if sizes[place] >= KNOWN_MIN + 2]
     best_first = sorted(sizes, key=lambda place: -gains[place])
@@ -126,7 +131,7 @@ def _useful(x: Floats, answers: Floats, folds: Ints, sizes: Mapping[int, int]) -
     for a, b in pairs[:PAIRS_MAX]:
         key = _Key(a, b, sizes[b], 1, sizes[a] * sizes[b])
         apart = max(gains[a], gains[b], _explained(found[a] + found[b], answers - mean), 0.0)
-        judged.append((_explained(_out_of_fold(key, x, answers, folds) - mean, answers - mean) - apart, key))
+        judged.append((_explained(_out_of_fold(key, x, answers, folds, told_by) - mean, answers - mean) - apart, key))
     judged.sort(key=lambda each: -each[0])
     return [key for gain, key in judged[: WIDTH_MAX // answers.shape[1]] if gain > 0]
 
@@ -136,14 +141,24 @@ def _explained(column: Floats, answers: Floats) -> float:
     return float(1 - ((answers - column) ** 2).sum() / max(float((answers**2).sum()), np.finfo(float).tiny))
 
 
-def _out_of_fold(key: _Key, x: Floats, answers: Floats, folds: Ints) -> Floats:
-    """For each row the mean of its value over the rows of the other folds: (rows, outputs)."""
+def _out_of_fold(key: _Key, x: Floats, answers: Floats, folds: Ints, told_by: Sequence[Flags] | None) -> Floats:
+    """For each row the mean of its value over the rows of other folds, or those it is `told_by`: (rows, outputs)."""
+    if told_by is not None:
+        return _by_some(key.codes(x), answers, folds, told_by, size=key.size)
     codes, outputs, count = key.codes(x), answers.shape[1], int(folds.max()) + 1
     counts, sums = _totals(folds * key.size + codes, answers, count * key.size)
     counts, sums = counts.reshape(count, -1), sums.reshape(count, -1, outputs)
     others = (counts.sum(axis=0) - counts)[:, :, None]
     means = _means(others, sums.sum(axis=0) - sums, _fold_means(answers, folds)[:, None])
     return np.asarray(means[folds, codes])
+
+
+def _by_some(codes: Ints, answers: Floats, folds: Ints, told_by: Sequence[Flags], *, size: int) -> Floats:
+    found = np.empty_like(answers)
+    for fold, rows in enumerate(told_by):
+        inside, mean = folds == fold, answers[rows].sum(axis=0) / max(1, int(rows.sum()))
+        found[inside] = _means(*_totals(codes[rows], answers[rows], size), mean)[codes[inside]]
+    return found
 
 
 def _fold_means(answers: Floats, folds: Ints) -> Floats:

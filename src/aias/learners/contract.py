@@ -129,6 +129,8 @@ class Fit:
     """A state fitted on the same rows to go on from, where the learner can (`boosted_trees`, `mlp`, `text_mlp`)."""
     folds: Ints | None = None
     """Where few rows judge, the part of each row of `train`, (rows,): left out in turn, they judge a choice, too."""
+    copies: Ints | None = None
+    """Where rows of several of these parts are copies of one another, the number of each row's, (rows,)."""
     cuts: list[str] = field(default_factory=list)
     """Whoever ends early so as not to be late adds its name: with more time the fit would be another."""
 

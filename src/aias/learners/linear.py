@@ -28,6 +28,7 @@ from aias.core.lbfgs import Vector, minimise
 from aias.core.links import answers, sigmoid, write_answers
 from aias.core.side_by_side import SideBySide
 from aias.core.task import Task
+from aias.data.straddling import apart
 from aias.learners.contract import FLAG, Examples, Fit, Kind, Number, State
 
 __all__ = ["Linear"]
@@ -159,9 +160,9 @@ class _Path:
     def __init__(self, problem: "_Problem", judged: Examples, train: Examples, how: Fit) -> None:
         self.problems, self.judged = [problem], [judged]
         quiet = replace(how, watch=nobody, score=None)
-        folds = np.zeros(0) if how.folds is None or how.settings.get("sparse") else how.folds
+        folds = np.zeros(0, np.int64) if how.folds is None or how.settings.get("sparse") else how.folds
         for part in np.unique(folds):
-            self.problems.append(_Problem(train.take(folds != part), problem.classes, quiet))
+            self.problems.append(_Problem(train.take(apart(folds, part, how.copies)), problem.classes, quiet))
             self.judged.append(train.take(folds == part))
 
     def step(self, before: _Steps | None, c: float) -> _Steps:

@@ -16,6 +16,7 @@ from aias.core.arrays import Floats
 from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.core.graph import GraphWriter
+from aias.data.straddling import apart
 from aias.encoders.rows import Encoded
 from aias.learners.contract import Fit, State
 from aias.training.logarithms import Logarithms
@@ -101,7 +102,7 @@ def _fit_text_sums(
     linear = member("learners", "linear")
     part = table.whole
     folds = table.inner_folds(rows, count=TEXT_FOLDS, seed=how.seed)
-    count = int(folds.max()) + 1
+    count, copies = int(folds.max()) + 1, table.copies_in(rows)
     sums = np.zeros((len(rows), 1 if table.task.outputs == 2 else table.task.outputs))
     settings: dict[str, Any] = {}
     for fold in range(count):
@@ -110,7 +111,7 @@ def _fit_text_sums(
             settings=dict(settings),
             deadline=how.deadline.share(1 / (count + 1 - fold) if settings else CHOOSING_SHARE),
         )
-        inside, outside = rows[folds != fold], rows[folds == fold]
+        inside, outside = rows[apart(folds, fold, copies)], rows[folds == fold]
         valid = None if settings else part.examples(outside, x[outside])
         model = linear.fit(part.examples(inside, x[inside]), valid, share)
         settings = settings or model.settings
@@ -136,11 +137,13 @@ def _load_text_sums(
 def _fit_target_means(
     table: Table, rows: Any, how: Fit, _features: Features, _read: Sequence[str]
 ) -> tuple[Block, Floats] | None:
-    layout = table.encoder.layout
+    layout, copies = table.encoder.layout, table.copies_in(rows)
+    folds = table.inner_folds(rows, count=MEAN_FOLDS, seed=how.seed)
+    told_by = None if copies is None else [apart(folds, fold, copies) for fold in range(int(folds.max()) + 1)]
     found = member("features", "target_means").fit(
         table.whole.encoded.columns[rows], table.whole.y[rows], categories=layout.categories,
         category_sizes=layout.category_sizes, classes=len(table.task.classes),
-        folds=table.inner_folds(rows, count=MEAN_FOLDS, seed=how.seed),
+        folds=folds, told_by=told_by,
     )  # fmt: skip
     return None if found is None else (TargetMeans(found[0]), found[1])
 

@@ -16,6 +16,7 @@ from aias.core.errors import UserError
 from aias.core.events import Event, Watch
 from aias.core.schema import Field, Schema
 from aias.core.suggestions import did_you_mean
+from aias.data.copies import copies_across
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit, NoSuchFile
 from aias.data.read import read
@@ -169,7 +170,9 @@ class Parent:
         count = fold_count(Shape(task, dataset.rows, encoder.layout), seconds=seconds, workers=cpus())
         count = min(max(count, TAUGHT_FOLDS_MIN), max(2, dataset.rows // 2))
         folded = folds(dataset, y, task=task, seed=self.recipe.seed, count=count, how=how)
-        table = Table(task, encoder, Part(encoded, y), folded.judges, folded.blocks, clusters=clusters_of(dataset, how))
+        clusters = clusters_of(dataset, how)
+        copied, whole = copies_across(dataset, clusters), Part(encoded, y)
+        table = Table(task, encoder, whole, folded.judges, folded.blocks, clusters=clusters, copies=copied)
         said_of = "" if labelled else self.ref
         return Prepared(
             dataset, table, dataset.take(np.arange(0)), y[:0], f"cross-validated in {count} folds, by what was taught",

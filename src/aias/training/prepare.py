@@ -14,6 +14,7 @@ from aias.core.events import Event, Watch
 from aias.core.schema import Schema
 from aias.core.task import Task
 from aias.data.check import findings
+from aias.data.copies import copies_across
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
 from aias.data.holdout import measuring_rows
@@ -159,7 +160,9 @@ def prepare(
     for note in notes_on(y, folded.judges >= 0, task, straddling=folded.straddling, rows_min=2):
         watch(note)
     part = _part(encoded, y, said, folded.judges >= 0, task, class_weights, seed=seed)
-    table = Table(task, encoder, part, folded.judges, folded.blocks, clusters=clusters_of(learned, how))
+    clusters, judges = clusters_of(learned, how), folded.judges
+    copied = copies_across(learned, clusters)
+    table = Table(task, encoder, part, judges, folded.blocks, clusters=clusters, copies=copied)
     table = table.narrowed(judging) if judging else table
     reason += f"; cross-validated in {table.fold_count} folds" if table.fold_count > 1 else "; validated on a holdout"
     reason += "" if table.blocks is None else ", each by what was fitted on earlier rows alone"

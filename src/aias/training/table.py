@@ -24,7 +24,7 @@ from aias.training.selection.configuration import ALL
 NEARLY_ALL: Final = 0.95
 
 _META: Final = "table.json"
-_PARTED: Final = ("folds", "blocks", "clusters")
+_PARTED: Final = ("folds", "blocks", "clusters", "copies")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,8 @@ class Table:
     """How many folds there were before fewer judged; 0 for all of them."""
     clusters: Ints | None = None  # (rows,)
     """`data.split.clusters_of`: rows that belong together in scores, and in what is derived from answers."""
+    copies: Ints | None = None  # (rows,)
+    """`data.copies.copies_across`: where copies of a row are in several clusters, the number of each row's."""
 
     @property
     def fold_count(self) -> int:
@@ -121,7 +123,8 @@ class Table:
     def inner_folds(self, rows: Ints, *, count: int, seed: int) -> Ints:
         """Of these rows, for what is derived from answers out of fold: (rows,), from 0, at most `count`.
 
-        Rows of one cluster are in one fold, as they are in those that judge; unless one holds most of the rows.
+        Rows of one cluster are in one fold, as they are in those that judge; unless one holds most of the rows. Copies
+        may be in several: `data.straddling.apart`.
         """
         drawn = np.random.default_rng(seed)
         numbers = None if self.clusters is None else np.unique(self.clusters[rows], return_inverse=True)[1]
@@ -131,6 +134,10 @@ class Table:
         sizes, folds = sizes[order], np.empty(len(sizes), np.int64)
         folds[order] = (np.cumsum(sizes) - sizes / 2) * count // len(rows)
         return np.asarray(np.unique(folds, return_inverse=True)[1][numbers])
+
+    def copies_in(self, rows: Ints) -> Ints | None:
+        """Of these rows, where some may be copies in several inner folds: the number of each row's."""
+        return None if self.copies is None else self.copies[rows]
 
     @cached_property
     def inside_rows(self) -> float:
@@ -158,8 +165,9 @@ class Table:
     def digest(self) -> str:
         encoded = self.whole.encoded
         arrays = [getattr(encoded, each.name) for each in fields(encoded)]
-        parts = [*arrays, self.whole.y, self.folds, self.blocks, self.whole.weight, self.whole.said, self.clusters]
-        chunks = (np.ascontiguousarray(each) for each in parts if each is not None)
+        parts = [*arrays, self.whole.y, self.folds, self.blocks, self.whole.weight, self.whole.said]
+        together = (self.clusters, self.copies)
+        chunks = (np.ascontiguousarray(each) for each in (*parts, *together) if each is not None)
         return digest_of(chain([msgspec.json.encode(self.task)], (each.data for each in chunks if each.size)))
 
     def save(self, folder: Path) -> None:

@@ -114,7 +114,8 @@ class UnitFitter:
         if table.whole.said is not None:
             part = learned(table.task, part, table.whole.said[rows], costs=table.class_costs)
         if self._chooses(learner, settings, rows, train):
-            how = replace(how, folds=table.inner_folds(rows, count=CHOOSING_FOLDS, seed=seed))
+            inner = table.inner_folds(rows, count=CHOOSING_FOLDS, seed=seed)
+            how = replace(how, folds=inner, copies=table.copies_in(rows))
         handed = [part]
         del train, part  # a learner that makes its own form of them need not hold both
         fitted = learner.fit(handed.pop(), judging if len(judges) else None, how)

@@ -5,10 +5,11 @@ import polars as pl
 import pytest
 
 from aias.core.task import Task
+from aias.data.copies import copies_across
 from aias.data.errors import BadSplit
 from aias.data.read import read
 from aias.data.split import folds
-from aias.data.straddling import LEFT_OUT, beside, without_straddling
+from aias.data.straddling import LEFT_OUT, apart, beside, without_straddling
 
 BINARY = Task("y", "binary", "roc_auc", ("n", "y"))
 
@@ -72,6 +73,22 @@ def test_folds_without_copies_are_as_they_were() -> None:
     judges = short(0, 1, -1, 0)
     found, gone = without_straddling(judges, np.array([0, 1, 2, 0]), None, seed=0)
     assert found is judges and gone == 0
+
+
+def test_a_row_is_told_nothing_by_its_copies() -> None:
+    parts, copies = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 0, 2, 3, 3])
+    assert apart(parts, 0, copies).tolist() == [False, False, False, True, True, True]
+    assert apart(parts, 1, copies).tolist() == [False, True, False, False, True, True]
+    assert apart(parts, 1, None).tolist() == (parts != 1).tolist()
+    everywhere = np.arange(6) % 2  # nothing would be left
+    assert apart(parts, 1, everywhere).tolist() == (parts != 1).tolist()
+
+
+def test_copies_are_numbered_where_they_stand_in_several_groups() -> None:
+    dataset = read(pl.DataFrame({"x": [1.5, 2.5, 1.5, 3.5], "y": [1.0, 2.0, 3.0, 4.0]}), target="y")
+    assert copies_across(dataset, np.array([0, 1, 2, 2])).tolist() == [0, 1, 0, 2]
+    assert copies_across(dataset, np.array([0, 1, 0, 2])) is None
+    assert copies_across(dataset, None) is None
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

@@ -65,6 +65,21 @@ def test_of_few_rows_those_that_are_fitted_on_judge_the_strength_too(classes: in
     assert together.settings["C"] <= 0.01
 
 
+@pytest.mark.parametrize("classes", [0, 2])
+def test_what_copies_in_another_part_know_judges_no_strength(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    x, y = np.repeat(rng.normal(size=(60, 80)), 2, axis=0), np.repeat(rng.normal(size=60), 2)
+    train = Examples(sparse.csr_matrix(x), y if classes == 0 else (y > 0).astype(np.int64))
+    known = train.take(np.arange(4))
+    parted = replace(how(classes), folds=np.arange(120) % 5)
+
+    by_heart = Linear.fit(train, known, parted)
+    apart = Linear.fit(train, known, replace(parted, copies=np.arange(120) // 2))
+
+    assert by_heart.settings["C"] == 100
+    assert apart.settings["C"] <= 0.1
+
+
 def test_without_rows_that_judge_nothing_is_told() -> None:
     told: list[Event] = []
     Linear.fit(examples(2), None, how(2, watch=told.append))

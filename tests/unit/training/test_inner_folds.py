@@ -61,6 +61,43 @@ def test_what_only_a_group_or_copies_know_is_not_known_out_of_fold(name: str, ho
         assert column @ y / max(1e-9, np.linalg.norm(column) * np.linalg.norm(y)) < 0.5
 
 
+def copied() -> tuple[Table, np.ndarray]:
+    """Labels by chance; a third of the different rows stand in two groups each. And the number of each row's copies."""
+    rng = np.random.default_rng(0)
+    row = np.concatenate([np.arange(300), np.arange(100)])
+    own = np.array([f"{''.join(rng.choice(list('bcdfgklmnp'), 6))}a" for _ in range(300)])
+    columns = {
+        "g": [f"g{(each + 7 * (place >= 300)) % GROUPS}" for place, each in enumerate(row)],
+        "t": [f"{own[each]} of the {own[each]} in it" for each in row],
+        "c": [f"v{each if each < 100 else each % 10}" for each in row],
+        "x": rng.normal(size=300)[row],
+        "y": rng.choice(["no", "yes"], 300)[row],
+    }
+    dataset = read(pl.DataFrame(columns), target="y")
+    table = prepare(
+        dataset, target="y", metric=None, how="group:g", test=0.0, given=None, seconds=10, folds=3, seed=0, watch=nobody
+    ).table
+    return table, row
+
+
+@pytest.mark.parametrize("name", ["text_sums", "target_means"])
+@pytest.mark.parametrize("fold", [0, ALL])
+def test_what_only_copies_in_other_groups_know_is_not_known_out_of_fold(name: str, fold: int) -> None:
+    """They kept the groups together, and a row's copy in another group told its label."""
+    table, row = copied()
+    rows = table.inside(fold)
+    task = Fit(table.task, 1, Deadline.after(600), 1, nobody)
+
+    made = fit_block(name, table, rows, task, Features(table.encoder, table.whole.encoded))
+
+    twice = np.bincount(row[rows])[row[rows]] > 1
+    assert twice.sum() > 30
+    if made is not None:
+        y = table.whole.y[rows][twice] * 2.0 - 1
+        column = made[1][twice, 0] - made[1][twice, 0].mean()
+        assert column @ y / max(1e-9, np.linalg.norm(column) * np.linalg.norm(y)) < 0.5
+
+
 def test_rows_without_clusters_are_drawn_each_for_itself() -> None:
     table, rows = replace(grouped("group:g"), clusters=None), np.arange(100)
     expected = np.random.default_rng(3).permutation(100) % 4
@@ -87,6 +124,10 @@ def test_clusters_are_stored(tmp_path: Path) -> None:
     table.save(tmp_path)
     assert Table.load(tmp_path).clusters.tolist() == table.clusters.tolist()
     assert replace(table, clusters=None).digest != table.digest
+    assert table.copies is None
+    other = replace(table, copies=np.arange(table.rows) % 7)
+    other.save(tmp_path)
+    assert Table.load(tmp_path).copies.tolist() == other.copies.tolist() and other.digest != table.digest
 
 
 @pytest.mark.parametrize("how", ["group:g", "random"])
