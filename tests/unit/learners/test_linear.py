@@ -9,7 +9,7 @@ from aias.core.deadline import Deadline
 from aias.core.events import Event, nobody
 from aias.core.side_by_side import SideBySide
 from aias.learners.contract import Examples, Fit
-from aias.learners.linear import RATIO_MIN, SPARSE, Linear
+from aias.learners.linear import RATIO_MIN, SPARSE, Linear, _Problem
 from learned import TASKS
 
 
@@ -78,6 +78,25 @@ def test_what_copies_in_another_part_know_judges_no_strength(classes: int) -> No
 
     assert by_heart.settings["C"] == 100
     assert apart.settings["C"] <= 0.1
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_many_columns_of_numbers_are_multiplied_as_they_are(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As CSR they took a quarter of a minute of training."""
+    rng = np.random.default_rng(classes)
+    numbers, flags = rng.normal(size=(1_300, 400)), np.zeros((1_300, 400))
+    flags[::100, 7] = 1  # a value that is missing here and there
+    z = numbers[:, :40].sum(axis=1) / 4 + flags[:, 7] + rng.normal(size=1_300)
+    y = {2: (z > 0).astype(np.int64), 3: np.digitize(z, [-1, 1]).astype(np.int64), 0: 50 + 10 * z}[classes]
+    train = Examples(sparse.csr_matrix(np.hstack([numbers, flags])), y)
+    held = _Problem(train, classes, how(classes)).x
+    assert held.dense.shape == (1_300, 400) and held.sparse.shape == (1_300, 400)
+
+    found = Linear.fit(train, None, how(classes, C=0.1)).scores(train.x)
+    monkeypatch.setattr("aias.learners.linear.WIDE", 10_000)
+    assert isinstance(_Problem(train, classes, how(classes)).x, sparse.csr_matrix)
+    expected = Linear.fit(train, None, how(classes, C=0.1)).scores(train.x)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_without_rows_that_judge_nothing_is_told() -> None:
