@@ -162,7 +162,8 @@ def prepare(
     part = _part(encoded, y, said, folded.judges >= 0, task, class_weights, seed=seed)
     clusters, judges = clusters_of(learned, how), folded.judges
     copied = copies_across(learned, clusters)
-    table = Table(task, encoder, part, judges, folded.blocks, clusters=clusters, copies=copied)
+    parted = count if count > judges.max() + 1 else 0  # by which whoever goes on from here parts them alike
+    table = Table(task, encoder, part, judges, folded.blocks, parted, clusters, copied)
     table = table.narrowed(judging) if judging else table
     reason += f"; cross-validated in {table.fold_count} folds" if table.fold_count > 1 else "; validated on a holdout"
     reason += "" if table.blocks is None else ", each by what was fitted on earlier rows alone"

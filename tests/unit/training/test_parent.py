@@ -17,6 +17,7 @@ from aias.data.errors import NoSuchFile
 from aias.data.read import read
 from aias.data.text_files import long_texts
 from aias.training.parent import NoTime, OtherRows, Parent, rows_of
+from aias.training.prepare import prepare
 
 
 def test_texts_that_only_a_schema_calls_so_are_cut_as_in_training(
@@ -70,6 +71,22 @@ def test_the_rows_that_a_version_was_measured_on_are_asked_for_and_checked(tmp_p
     assert filed.prepared(*again, **read_again).test.digest == found.test.digest
     with pytest.raises(UserError, match="no rows were given to measure"):
         rows_of(shared, first, test=test, watch=nobody)
+
+
+def test_rows_of_which_fewer_folds_came_than_were_asked_for_are_parted_so_again() -> None:
+    """Of eight blocks in time three came of these days; asked for three, two came, and nothing was found again."""
+    days = np.repeat([1, 2, 3, 4], [150, 18, 18, 114])
+    x = np.random.default_rng(0).normal(size=300)
+    rows = read(pl.DataFrame({"day": days, "x": x, "y": np.where(x > 0, "p", "q")}), target="y")
+    how: dict[str, Any] = {
+        "target": "y", "metric": None, "how": "time:day", "test": 0.0, "given": None, "seconds": 100, "seed": 0,
+        "watch": nobody,
+    }  # fmt: skip
+    first = prepare(rows, folds=8, **how).table
+    assert first.fold_count == 3
+    counts = first.counts
+    again = prepare(rows, folds=counts["folds"], judging=counts.get("judging"), **how).table
+    assert again.digest == first.digest and again.counts == counts
 
 
 class Slow:
