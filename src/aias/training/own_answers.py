@@ -3,6 +3,7 @@
 random    rows that a teacher answered are learned from in every fold
 group     in every fold but that of their group
 time      in every fold that is later than they are
+and none of them where a copy of it judges
 """
 
 from dataclasses import replace
@@ -13,6 +14,7 @@ import numpy as np
 from aias.core.arrays import Flags, Ints
 from aias.core.events import Event, Watch
 from aias.core.task import Task
+from aias.data.copies import copies as copies_of
 from aias.data.dataset import Dataset
 from aias.data.split import Folds, folds
 from aias.data.straddling import beside
@@ -45,11 +47,21 @@ def folds_of(
         found = made(mine)
         judges = np.full(dataset.rows, -1, np.int16)
         judges[mine] = found.judges
-        return replace(found, judges=judges, straddling=found.straddling)
+        return replace(found, judges=_beside_copies(judges, copies_of(dataset)), straddling=found.straddling)
     found = made(every)
     other = -1 if found.blocks is not None else beside(found.judges)
     judges = np.where(own | (found.judges < 0), found.judges, other).astype(np.int16)
     return replace(found, judges=judges)
+
+
+def _beside_copies(judges: Any, numbers: Ints) -> Any:
+    """Whoever judges nowhere is not learned from in the fold in which a copy judges: what is said of that very row
+    would be known by heart. `numbers`: of copies, (rows,)."""
+    judged = judges >= 0
+    fold = np.full(int(numbers.max()) + 1, -1, np.int16)
+    fold[numbers[judged]] = judges[judged]
+    of_copy = fold[numbers]
+    return np.where(~judged & (of_copy >= 0), beside(of_copy), judges).astype(np.int16)
 
 
 def drawn(y: Any, said: Any, rows: Flags, *, seed: int) -> Any:
@@ -63,9 +75,12 @@ def drawn(y: Any, said: Any, rows: Flags, *, seed: int) -> Any:
     return np.where(rows & np.isfinite(said).all(axis=1), found, y).astype(y.dtype)
 
 
-def test_of(kept: Ints, aside: Ints, own: Flags, *, how: str) -> tuple[Ints, Ints]:
+def test_of(kept: Ints, aside: Ints, own: Flags, *, how: str, copies: Ints | None = None) -> tuple[Ints, Ints]:
     """The rows to learn from and those to measure on, which answer for themselves. Of the others those that nothing
-    holds back from it are learned from."""
-    taught = aside[~own[aside]]
+    holds back from it are learned from, but for copies of those that measure. `copies`: the number of each row's,
+    (rows,)."""
+    taught, measuring = aside[~own[aside]], aside[own[aside]]
+    if copies is not None:
+        taught = taught[~np.isin(copies[taught], copies[measuring])]
     kept = np.sort(np.concatenate([kept, taught])) if how == "random" else kept
-    return kept, aside[own[aside]]
+    return kept, measuring

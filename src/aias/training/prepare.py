@@ -14,6 +14,7 @@ from aias.core.events import Event, Watch
 from aias.core.schema import Schema
 from aias.core.task import Task
 from aias.data.check import findings
+from aias.data.copies import copies as copies_of
 from aias.data.copies import copies_across
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
@@ -266,8 +267,12 @@ def _parted(
     if not share:
         return dataset, y, said, dataset.take(np.arange(0)), y[:0], "every row is for training"
     parts = split(dataset, y, task=task, how=how, fractions=(1 - share, 0.0, share), seed=seed)
-    kept, aside = test_of(parts.train, parts.test, said.own, how=how)
-    return dataset.take(kept), y[kept], said.take(kept), dataset.take(aside), y[aside], parts.reason
+    copies = None if said.own.all() else copies_of(dataset)
+    kept, aside = test_of(parts.train, parts.test, said.own, how=how, copies=copies)
+    reason = parts.reason
+    if how == "random" and (gone := dataset.rows - len(kept) - len(aside)):
+        reason += f"; {gone:,} rows that a teacher answered equal rows of the test and are left out"
+    return dataset.take(kept), y[kept], said.take(kept), dataset.take(aside), y[aside], reason
 
 
 def _embedding(

@@ -88,6 +88,37 @@ def test_rows_that_a_teacher_answered_never_judge_and_leak_nothing(how: str) -> 
     assert [each.name for each in events] == ["train.judges"]
 
 
+def with_copies() -> tuple[pl.DataFrame, np.ndarray]:
+    """Rows with answers of their own, and as many that a teacher answered, half of them copies of the former."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(360, 2))
+    row = np.concatenate([np.arange(240), np.arange(120), np.arange(240, 360)])
+    return pl.DataFrame({"x": values[row, 0], "z": values[row, 1]}), np.arange(480) < 240
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_what_a_teacher_says_of_a_copy_is_not_known_where_the_row_judges(count: int) -> None:
+    frame, own = with_copies()
+    x = frame["x"].to_numpy()
+
+    folded = folds_of(
+        read(frame), (x > 0).astype(np.int64), own, task=Task("y", "binary", "roc_auc", ("no", "yes")), seed=0,
+        count=count, how="random", holdout=0.2, tested=False, watch=lambda _: None,
+    )  # fmt: skip
+    table = Table(COLOURS, None, Part(None, x > 0), folded.judges, folded.blocks)  # type: ignore[arg-type]
+
+    assert table.fold_count == count and own[table.judged].all()
+    for fold in range(count):
+        assert not set(x[table.inside(fold)]) & set(x[table.outside(fold)])
+        assert (~own)[table.inside(fold)].sum() >= 200  # of 240, those whose copies judge elsewhere among them
+
+
+def test_what_a_teacher_says_of_copies_of_the_test_is_left_out() -> None:
+    own, copies = np.array([1, 1, 1, 0, 0, 0], bool), np.array([0, 1, 2, 2, 3, 0])
+    kept, measuring = test_of(np.array([0, 1, 5]), np.array([2, 3, 4]), own, how="random", copies=copies)
+    assert kept.tolist() == [0, 1, 4, 5] and measuring.tolist() == [2]
+
+
 def test_a_row_that_stands_beside_a_fold_is_fitted_on_in_the_others() -> None:
     encoded = Encoded(np.zeros((4, 1)), np.zeros(0, np.int64), np.zeros((0, 1), np.int64), 0)
     folds = np.array([0, 1, beside(0), -1], np.int16)
