@@ -24,6 +24,8 @@ class Configuration:
     """What is read by what is linear here, the learner itself or the text sums; empty for all but `sentences`."""
     cost: float = 1.0
     """About how long it takes, where plain boosted trees take 1; only whether it is begun hangs on it."""
+    share: float = 1.0
+    """Of the time that its folds would have, where others are worth more; what they have come to by then is used."""
 
     @property
     def sums_texts(self) -> bool:

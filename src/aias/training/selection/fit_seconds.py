@@ -27,7 +27,7 @@ def allowed(
     should take. `seen_whole`: as in `Table`, of which a fit is the model."""
     left -= reserved(trial, trials, left=left, workers=workers)
     share = ALONE_SHARE if seen_whole and not paced(trial.configuration) else FIRST_SHARE
-    wanted = max(share * left / turns, STRETCH * estimate, UNIT_SECONDS_MIN)
+    wanted = max(share * trial.configuration.share * left / turns, STRETCH * estimate, UNIT_SECONDS_MIN)
     return min(left if turns == 1 else LAST_SHARE * left / turns, wanted)
 
 

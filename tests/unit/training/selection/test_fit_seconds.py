@@ -1,5 +1,7 @@
 from collections import deque
 
+import pytest
+
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.fit_seconds import UNIT_SECONDS_MIN, FitSeconds, allowed
 from aias.training.selection.trial import Trial
@@ -38,3 +40,12 @@ def test_where_one_fit_is_the_model_it_has_more_of_the_time_than_one_of_many() -
     assert seconds(PLAIN, 1.0, seen_whole=False) == 20.0 and seconds(PLAIN, 1.0, seen_whole=True) == 28.0
     assert seconds(PLAIN, 50.0, seen_whole=True) == 40.0
     assert seconds(MLP, 1.0, seen_whole=True) == 20.0  # it would take whatever it is given
+
+
+def test_what_others_are_worth_more_than_has_a_share_of_the_time() -> None:
+    def seconds(share: float, left: float, estimate: float) -> float:
+        trial = Trial(Configuration("linear", "linear", share=share), deque())
+        return allowed(trial, [], left, turns=2, workers=2, estimate=estimate, seen_whole=False)
+
+    found = seconds(1.0, 40.0, 1.0), seconds(0.5, 40.0, 1.0), seconds(0.5, 40.0, 6.0), seconds(0.5, 2.0, 0.1)
+    assert found == pytest.approx((10.0, 5.0, 7.8, 0.9 * UNIT_SECONDS_MIN))
