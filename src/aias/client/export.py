@@ -80,7 +80,7 @@ _KIND: Final = {
         columns.append(category_code(value, table["categories"], field["missing"]))
 """,
     "time": """    if field["kind"] == "time":
-        columns += time_parts(value)
+        columns += time_parts(value, table)
 """,
     "text": """    if field["kind"] == "text":
         table = {part: unpacked(terms) if isinstance(terms, str) else terms for part, terms in table.items()}
@@ -102,15 +102,17 @@ def category_code(value, categories, missing):  # 0: missing, 1: unseen
 """
 """The source of `category_code`, which does for plain values what `encoders.category` does."""
 
-_TIME_FUNCTIONS: Final = """
-def time_parts(value):
+TIME_FUNCTIONS: Final = """
+def time_parts(value, table):
     if value is None:
-        return [math.nan] * 7
+        return [math.nan] * (7 + len(table))
     t = datetime.datetime.fromisoformat(value)
     hour = t.hour + t.minute / 60 + (t.second + t.microsecond / 1e6) / 3600
     days = t.toordinal() - 719163 + hour / 24
-    return [days, t.year, t.month, t.day, t.weekday(), t.timetuple().tm_yday, hour]
+    parts = [days, t.year, t.month, t.day, t.weekday(), t.timetuple().tm_yday, hour]
+    return parts + [t.minute + (t.second + t.microsecond / 1e6) / 60] * ("minute" in table)
 """
+"""The source of `time_parts`, which does for times in ISO form what `encoders.time` does."""
 
 _FEEDS: Final = """
 feeds = {"columns": numpy.array([columns], "float64").reshape(1, -1)}
@@ -164,7 +166,7 @@ def example_script(manifest: Manifest, *, ref: str) -> str:
         parts.append(CATEGORY_FUNCTIONS)
     if "time" in kinds:
         needs |= {"datetime"}
-        parts.append(_TIME_FUNCTIONS)
+        parts.append(TIME_FUNCTIONS)
     row = json.dumps(_plain(manifest), ensure_ascii=False)
     imports = "".join(f"import {name}\n" for name in sorted(needs))
     head = _HEAD.format(ref=ref, imports=imports, row=row, libraries=" ".join(sorted(needs & _LIBRARIES)))

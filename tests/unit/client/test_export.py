@@ -1,15 +1,19 @@
 import base64
 import collections
+import datetime as dt
+import math
 import re
 import unicodedata
 import zlib
 
+import numpy as np
 import pytest
 
-from aias.client.export import CATEGORY_FUNCTIONS, text_functions
+from aias.client.export import CATEGORY_FUNCTIONS, TIME_FUNCTIONS, text_functions
 from aias.core.schema import Field
 from aias.encoders.category import Category
 from aias.encoders.text import PARTS, Text
+from aias.encoders.time import Time
 
 TEXTS = ["free entry now", "free entry today", "很好吃 of the day", "很好吃 free", "entries", "", "a b c", "快递 FREE!",
          "if (a1 == 22) {\n    return a1;\n}", "So so SO so 1999 ٣٤", "\n \x00", "СПАМ!", "m² ①", "m2 1"]  # fmt: skip
@@ -39,3 +43,15 @@ def test_the_exported_script_finds_the_category_that_the_encoder_finds(known: li
     found = [script["category_code"](value, known, ["?", "none"]) for value in values]
 
     assert found == [category.encode(value) for value in values]
+
+
+@pytest.mark.parametrize("minute", [False, True])
+def test_the_exported_script_makes_of_a_time_what_the_encoder_makes(minute: bool) -> None:
+    encoder = Time(Field("at", "time"), minute=minute)
+    script: dict[str, object] = {each.__name__: each for each in (dt, math)}
+    exec(TIME_FUNCTIONS, script)
+
+    values = ["2024-02-29T17:45:30.250000", "1969-12-31", None]
+    found = [script["time_parts"](value, encoder.table()) for value in values]
+
+    np.testing.assert_array_equal(found, [encoder.encode(value) for value in values])
