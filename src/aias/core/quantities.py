@@ -1,4 +1,4 @@
-"""Times, sizes and shares as people write them."""
+"""Times, sizes, shares and counts as people write them."""
 
 import re
 from collections.abc import Mapping
@@ -73,3 +73,13 @@ def size(size_bytes: int) -> str:
             return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} GB"
+
+
+def counted(number: int, one: str) -> str:
+    """`1 row`, `1,200 rows`: so many of what `one` is called."""
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
+
+
+def are(number: int) -> str:
+    """What follows that in a sentence: `is` or `are`."""
+    return "is" if number == 1 else "are"

@@ -12,6 +12,7 @@ import numpy as np
 from aias.core.arrays import Flags, Ints
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch
+from aias.core.quantities import are, counted
 from aias.data.copies import strangers
 from aias.training.prepare import Prepared
 from aias.training.selection.members import Member
@@ -61,7 +62,8 @@ def hold_out(
     rows = prepared.test.rows + int(held.sum())
     if rows < ROWS_MIN:
         raise UserError(
-            f"{rows} rows are too few to say what was gained or lost", hint=f"at least {ROWS_MIN} are needed"
+            f"{counted(rows, 'row')} {are(rows)} too few to say what was gained or lost",
+            hint=f"at least {ROWS_MIN} are needed",
         )
     reserved = _apart(int(held.sum()), None if together is None else together[held])
     if _apart(prepared.test.rows, prepared.test_clusters) + reserved < GROUPS_MIN:
@@ -85,8 +87,10 @@ def unseen(prepared: Prepared, verb: str, watch: Watch, *, alone: bool) -> Prepa
     new = strangers(test, [prepared.dataset]) if test.rows else np.arange(0)
     if (gone := test.rows - len(new)) == 0:
         return prepared
-    said = f"{gone:,} of the {test.rows:,} rows of the test have the same inputs as rows that are learned from: they "
-    watch(Event(f"{verb}.seen-rows", said + "certify nothing", "warning", {"rows": gone, "of": test.rows}))
+    has, they = ("has", "it certifies") if gone == 1 else ("have", "they certify")
+    some = f"{gone:,} of the {test.rows:,} rows of the test {has}"
+    said = f"{some} the same inputs as rows that are learned from: {they} nothing"
+    watch(Event(f"{verb}.seen-rows", said, "warning", {"rows": gone, "of": test.rows}))
     if alone and not suffice(len(new), None if clusters is None else clusters[new]):
         new = new[:0]  # of which nothing can be said: reserved rows certify, as where there is no test
     return replace(

@@ -1,4 +1,4 @@
-"""`core/quantities.py`: times as people write them."""
+"""`core/quantities.py`: times and counts as people write them."""
 
 import datetime as dt
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aias.core.errors import UserError
-from aias.core.quantities import latency_of, seconds_of
+from aias.core.quantities import are, counted, latency_of, seconds_of
 
 
 @pytest.mark.parametrize(("text", "seconds"), [
@@ -34,3 +34,9 @@ def test_a_latency_of_nothing_is_not_told_to_have_a_unit(nothing: str) -> None:
     with pytest.raises(UserError, match="cannot be kept") as refused:
         latency_of(nothing)
     assert refused.value.hint == "write 150us or 2ms"
+
+
+def test_one_is_not_several() -> None:
+    assert [f"{counted(each, 'row')} {are(each)}" for each in (0, 1, 2, 1_200)] == [
+        "0 rows are", "1 row is", "2 rows are", "1,200 rows are",
+    ]  # fmt: skip

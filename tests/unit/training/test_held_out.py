@@ -1,6 +1,8 @@
 """`training/held_out.py`: rows that the search never looks at."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -83,3 +85,11 @@ def test_one_group_cannot_certify():
     with pytest.raises(UserError, match="single group"):
         hold_out(prepared(rows=300, folds=3, groups=3), seed=0)
     assert hold_out(prepared(rows=300, folds=3, groups=9), seed=0).held.any()
+
+
+@pytest.mark.parametrize(("rows", "said"), [(1, "1 row is too few"), (7, "7 rows are too few")])
+def test_one_row_is_told_as_one(rows, said):
+    table = SimpleNamespace(judged=np.arange(9), judged_clusters=None)
+    few: Any = SimpleNamespace(table=table, test=SimpleNamespace(rows=rows), test_clusters=None)
+    with pytest.raises(UserError, match=said):
+        hold_out(few, seed=0)

@@ -28,6 +28,7 @@ from aias.compress.searched import Known, Searched
 from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.arrays import Floats
 from aias.core.graph import GraphWriter
+from aias.core.quantities import counted
 from aias.core.task import LABEL_METRICS, Task
 from aias.graph.builder import Builder
 from aias.graph.encoder_pair import EncoderPair
@@ -127,7 +128,9 @@ def _splits(context: Context, search: Searched, small: Known, large: Known) -> l
     any. Raises `NotApplicable`."""
     rows = np.intersect1d(small.rows, large.rows)
     if len(rows) < ROWS_MIN:
-        raise NotApplicable(f"what {small.name} says is known of {len(rows)} rows to search by, too few to part them")
+        raise NotApplicable(
+            f"what {small.name} says is known of {counted(len(rows), 'row')} to search by, too few to part them"
+        )
     if search.size_bytes_max is not None and small.size_bytes + large.size_bytes > search.size_bytes_max:
         raise NotApplicable(f"{small.name} and {large.name} together are larger than was asked for")
     first, second = small.of(rows), large.of(rows)

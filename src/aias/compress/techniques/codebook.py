@@ -14,6 +14,7 @@ from aias.compress.context import Context
 from aias.compress.fewer_terms import held_by, linear_member, student, with_terms
 from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.arrays import Floats
+from aias.core.quantities import are, counted
 from aias.training.selection.members import Member
 
 __all__ = ["codebook"]
@@ -34,7 +35,7 @@ def codebook(context: Context) -> Iterator[Candidate]:
     linear, terms = linear_member(context), context.encoder.layout.terms
     counts = [count for share in SHARES if (count := round(share * terms)) >= TERMS_MIN]
     if not counts:
-        raise NotApplicable(f"its {terms:,} terms are too few to share rows of a book")
+        raise NotApplicable(f"its {counted(terms, 'term')} {are(terms)} too few to share rows of a book")
     for count in counts:
         yield replace(_candidate(context, linear, count), milder=partial(_milder, context, linear, count))
 

@@ -16,6 +16,7 @@ from aias.compress.context import Context
 from aias.compress.distillation import Size, able, taught, transfer_set
 from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.core.arrays import Floats
+from aias.core.quantities import counted
 from aias.encoders.rows import RowEncoder
 
 __all__ = ["fewer_columns"]
@@ -37,7 +38,7 @@ def fewer_columns(context: Context) -> Iterator[Candidate]:
     if context.encoder.layout.texts:
         raise NotApplicable("synthetic rows would mix texts with columns that do not belong to them")
     if count < COLUMNS_MIN:
-        raise NotApplicable(f"it reads {count} columns, and each may matter")
+        raise NotApplicable(f"it reads {counted(count, 'column')}, and each may matter")
     for size in able(context.task, (SIZE, BEGINNING)):
         for share in SHARES:
             kept = max(1, round(share * count))

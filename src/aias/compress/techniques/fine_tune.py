@@ -29,6 +29,7 @@ from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.compress.windows import Examples, batches
 from aias.core.arrays import Floats32
 from aias.core.deadline import Deadline
+from aias.core.quantities import are, counted
 from aias.graph.activation_ranges import activation_ranges
 from aias.graph.int8 import Int8
 from aias.graph.narrower import narrowed, neurons_of
@@ -83,8 +84,8 @@ def fine_tune(context: Context) -> Iterator[Candidate]:
     found = reader(context)
     if importlib.util.find_spec("torch") is None:
         raise NotApplicable("encoders are fine-tuned by PyTorch, which is not installed (`pip install 'aias[deep]'`)")
-    if context.prepared.dataset.rows < ROWS_MIN:
-        raise NotApplicable(f"{context.prepared.dataset.rows} rows are too few to learn from")
+    if (rows := context.prepared.dataset.rows) < ROWS_MIN:
+        raise NotApplicable(f"{counted(rows, 'row')} {are(rows)} too few to learn from")
     if min(len(each.narrower.weight) for each in found.sentences.whole.layers) < NEURONS_MIN:
         raise NotApplicable("its layers are as narrow as they can be")
     first, *others = FORMS

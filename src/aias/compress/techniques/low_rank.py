@@ -10,6 +10,7 @@ from typing import Final
 from aias.compress.context import Context
 from aias.compress.healing import ladders
 from aias.compress.techniques.contract import Ladder, NotApplicable
+from aias.core.quantities import counted
 
 __all__ = ["low_rank"]
 
@@ -24,5 +25,5 @@ def low_rank(context: Context) -> Iterator[Ladder]:
     width = min(int(refit["width"]), int(refit.get("neurons", refit["width"])), int(refit.get("rank", refit["width"])))
     found = list(ladders(best, "rank", width, least=RANK_MIN, called="rank {} of {}"))
     if not found or "rank" in refit:
-        raise NotApplicable(f"its first layer has {width} neurons, or is of low rank already")
+        raise NotApplicable(f"its first layer has {counted(width, 'neuron')}, or is of low rank already")
     yield from found

@@ -13,6 +13,7 @@ from typing import Final
 from aias.compress.context import Context
 from aias.compress.sentences import Reader, reader
 from aias.compress.techniques.contract import Candidate, Made, NotApplicable
+from aias.core.quantities import counted
 from aias.graph.activation_ranges import activation_ranges
 from aias.graph.int8 import Int8
 from aias.graph.narrower import narrowed, neurons_of
@@ -35,7 +36,7 @@ def narrower_layers(context: Context) -> Iterator[Candidate]:
     found = reader(context)
     least = min(len(each.narrower.weight) for each in found.sentences.whole.layers)
     if least < NEURONS_MIN:
-        raise NotApplicable(f"a layer has {least} neurons, and half of them would say too little")
+        raise NotApplicable(f"a layer has {counted(least, 'neuron')}, and half of them would say too little")
     yield replace(_candidate(found, *HARSHEST), milder=lambda: [_candidate(found, *each) for each in MILDER])
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from aias.compress.context import Context
 from aias.compress.healing import ladders
 from aias.compress.techniques.contract import Ladder, NotApplicable
+from aias.core.quantities import counted
 
 __all__ = ["prune_neurons"]
 
@@ -26,6 +27,6 @@ def prune_neurons(context: Context) -> Iterator[Ladder]:
     found = list(ladders(best, "neurons", width, least=NEURONS_MIN, called="{} of {} neurons"))
     if not found:
         raise NotApplicable(
-            f"its network has {width} neurons a layer, and fewer than {NEURONS_MIN} would say too little"
+            f"its network has {counted(width, 'neuron')} a layer, and fewer than {NEURONS_MIN} would say too little"
         )
     yield from found

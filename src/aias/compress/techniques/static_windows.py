@@ -26,6 +26,7 @@ from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.compress.windows import EPOCHS, Kernel, learned
 from aias.core.arrays import Floats32
 from aias.core.deadline import Deadline
+from aias.core.quantities import are, counted
 from aias.encoders.rows import Encoded
 from aias.graph.static import narrow, read_first
 from aias.graph.windows import Windows
@@ -56,8 +57,8 @@ ROWS_MIN: Final = 200
 
 def static_windows(context: Context) -> Iterator[Candidate]:
     found = reader(context)
-    if context.prepared.dataset.rows < ROWS_MIN:
-        raise NotApplicable(f"{context.prepared.dataset.rows} rows are too few to learn windows of tokens from")
+    if (rows := context.prepared.dataset.rows) < ROWS_MIN:
+        raise NotApplicable(f"{counted(rows, 'row')} {are(rows)} too few to learn windows of tokens from")
     table = read_first(found.sentences.whole)
     vectors = narrow(table - table.mean(axis=0), DIRECTIONS)
     vectors = np.asarray(vectors / vectors.std(), np.float32)
