@@ -5,8 +5,8 @@ the technique, its name and what was chosen for it, the time that was asked for,
 run kept is gone when that run has come to its end: timed again is timed anew.
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +17,7 @@ from aias.core.host import host
 from aias.core.names import short_digest
 from aias.runtimes.latency import PairedLatency
 from aias.training.ledger import Entry, Ledger
+from aias.training.selection.members import Member
 
 FOLD: Final = "fold "
 
@@ -32,10 +33,12 @@ class _Measured:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """`known`: what decides all candidates alike, such as the parent's digest."""
+    """`known`: what decides all candidates alike, such as the parent's digest; `members`: of which candidates may be made,
+    by their names."""
 
     ledger: Ledger
     known: tuple[object, ...]
+    members: Mapping[str, Member] = field(default_factory=dict)
 
     def restore(self, trial: Trial) -> bool:
         """Whether anything was known of it. What was found wrong with it before is wrong with it still."""
@@ -45,6 +48,8 @@ class Checkpoint:
         for name, scores in entry.state.items():
             trial.known[int(name.removeprefix(FOLD))] = scores
         trial.fault = str(entry.facts["fault"])
+        trial.spent = trial.restored = float(entry.facts.get("spent", 0.0))
+        trial.asked |= {name: self.members[name] for name in entry.facts.get("asked", ()) if name in self.members}
         if entry.facts["measured"] is not None:
             held = msgspec.convert(entry.facts["measured"], _Measured)
             trial.alone, trial.together = held.race, held.together
@@ -58,7 +63,10 @@ class Checkpoint:
             measured = asdict(_Measured(
                 trial.alone, trial.together, trial.size_bytes, trial.smaller, trial.make_seconds
             ))  # fmt: skip
-        facts: dict[str, Any] = {"fault": trial.fault, "measured": measured, "name": trial.name}
+        facts: dict[str, Any] = {
+            "fault": trial.fault, "measured": measured, "name": trial.name, "spent": trial.spent,
+            "asked": list(trial.asked),
+        }  # fmt: skip
         state = {f"{FOLD}{fold}": scores for fold, scores in trial.known.items()}
         self.ledger.drop(self._key(trial))
         self.ledger.put(self._key(trial), Entry({}, 0.0, False, state, np.zeros((0, 0)), facts))

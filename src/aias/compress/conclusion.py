@@ -99,6 +99,8 @@ class Conclusion:
     spent: Spent
     enough: Mapping[str, float]
     """For those that fell for want of time before there was a trial: how much in all; 0 where nobody knows."""
+    turns: int = 0
+    """Techniques that combine what was found, and for which there was no time."""
     stopped: bool = False
     """Whether somebody did."""
 
@@ -158,7 +160,7 @@ class Conclusion:
         )
 
     def _more(self) -> str:
-        return enough(self.trials, self.enough.values(), self.spent)
+        return enough(self.trials, self.enough.values(), self.spent, turns=self.turns)
 
     def _late(self, near: Trial) -> str:
         """Who else may be worth it, and how much time that takes."""

@@ -1,8 +1,9 @@
 """How much time would have been enough for candidates that had none, by what it took to try the others.
 
 search      what was over before the first was tried, what was spent, and what those would take that were never begun:
-            as long as others of their technique, or else as any that takes seconds; in the share that is for searching
-certify     and after that those for which there was no time left
+            as long as others of their technique, or else as any that takes seconds; in the share that is for searching.
+            What a run before this one had made already is made again: with more time it is another candidate
+certify     and after that what was finished, and those for which there was no time left
 a fit       that its share of the time cut says what it would have taken, if it says how far it came
 """
 
@@ -19,25 +20,32 @@ from aias.compress.trial import Trial
 MORE: Final = 1.2
 """Times what is reckoned: some candidates take more where they have more time, and a machine is not always as busy."""
 
+COMBINED: Final = 2
+"""Candidates that a technique makes of what was found by then, at most."""
+
 DIGITS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Seconds: that were `given`; until the first candidate was tried; and until the last was."""
+    """Seconds: that were `given`; until the first candidate was tried; until the last was; and, after that, to finish
+    those that were nominated."""
 
     given: float
     before: float
     searched: float = 0.0
+    finished: float = 0.0
 
 
-def enough(trials: Sequence[Trial], others: Iterable[float], spent: Spent) -> str:
-    """What to give. `others`: how much each took of which there is no trial; 0 where that is not known."""
+def enough(trials: Sequence[Trial], others: Iterable[float], spent: Spent, *, turns: int = 0) -> str:
+    """What to give. `others`: how much each took of which there is no trial; 0 where that is not known. `turns`: how
+    many techniques that combine what was found never had theirs."""
     late = [each for each in trials if each.reason.startswith(LATE)]
     tried = [each for each in trials if each.spent and each.evidence]
-    found = [_needed(each, tried) for each in late]
-    search = max(spent.searched, spent.before) + sum(each.search for each in found if each)
-    certify = sum(each.certify for each in found if each)
+    found = [*(_needed(each, tried) for each in late), *[_usual(tried)] * (COMBINED * turns)]
+    again = sum(each.restored for each in trials if not each.reason.startswith(LATE))
+    search = max(spent.searched, spent.before) + again + sum(each.search for each in found if each)
+    certify = spent.finished + sum(each.certify for each in found if each)
     whole = [*others, *(each.whole for each in found if each and each.whole)]
     seconds = MORE * max(search / (1 - FINISH_SHARE), search + certify, spent.given, *whole)
     if all(found) and all(whole):
@@ -72,10 +80,13 @@ def _needed(trial: Trial, tried: Sequence[Trial]) -> _Needed | None:
         return _Needed(whole=trial.enough)
     if trial.evidence is not None:
         return _Needed(certify=trial.certify_seconds) if trial.certify_seconds else None
-    alike = [each.spent for each in tried if each.technique == trial.technique]
-    if not (alike or trial.technique in MINUTES):
-        alike = [each.spent for each in tried]
-    return _Needed(search=sum(alike) / len(alike)) if alike else None
+    alike = [each for each in tried if each.technique == trial.technique]
+    return _usual(alike if alike or trial.technique in MINUTES else tried)
+
+
+def _usual(tried: Sequence[Trial]) -> _Needed | None:
+    """The mean of these; None of none."""
+    return _Needed(search=sum(each.spent for each in tried) / len(tried)) if tried else None
 
 
 __all__ = ["Spent", "enough", "enough_to_fit", "rounded_up"]

@@ -88,6 +88,8 @@ class Job:
     """Why a fit was left out, and the seconds that it would have taken, where there was no time for these."""
     _enough: dict[str, float] = field(default_factory=dict)
     """For what fell for want of time before there was a trial: about how much in all; 0 where nobody knows."""
+    _turns: int = 0
+    """Techniques that combine what was found, and for which there was no time."""
     _ladders: dict[str, Ladder] = field(default_factory=dict)
     """Milder forms, by the name of their configuration."""
 
@@ -110,7 +112,7 @@ class Job:
             self.kept = Checkpoint(self.ledger, (
                 self.parent.manifest.digest, prepared.table.digest, context.seed, self.deadline.seconds,
                 self.wanted.callers, context.unlabelled,
-            ))  # fmt: skip
+            ), {each.name: each for each in context.members})  # fmt: skip
             self._measure_parent()
             outcome = self._concluded(trials := self._search(plan))
             if not self.stop.is_set():
@@ -186,7 +188,7 @@ class Job:
     def _going_on(self, name: str, trials: list[Trial]) -> list[Trial]:
         """Try the candidates that a technique makes from the results so far."""
         try:
-            if self._over:
+            if self._over and self.context.task.classes:
                 raise NoTime(NO_TIME)  # noqa: TRY301  reported with the other failures below
             self.context.search = searched(
                 trials, self.judged, self.assurance, parent_bytes=self.parent_bytes,
@@ -194,6 +196,7 @@ class Job:
             ) if self.context.task.classes else None  # fmt: skip
         except Exception as fault:  # noqa: BLE001  candidates are made again, and may raise anything
             why = getattr(fault, "message", f"{type(fault).__name__}: {fault}")[:300]
+            self._turns += why.startswith(LATE)
             self.fallen.append(Point(name.replace("_", " "), name, FELL, why))
             return []
         found = [Trial(each, name) for each in self._proposals(name) if isinstance(each, Candidate)]
@@ -240,7 +243,8 @@ class Job:
         plan.fit_ends_at = lambda: self.search_ends_at
         found = [each for each in found if not is_cut(self.context, each)]
         for each in found:
-            yield Trial(replace(candidate_of(self.context, each), milder=self._milder(each.name)), technique[each.name])
+            one = replace(candidate_of(self.context, each), milder=self._milder(each.name))
+            yield Trial(one, technique[each.name], asked={each.name: each})
         missing = {name: self._skipped.get(name, (NO_TIME, 0.0)) for name in technique.keys() - {m.name for m in found}}
         spent, over = time.monotonic() - began, self.deadline.seconds - self.deadline.left
         late = [seconds for reason, seconds in missing.values() if reason.startswith(LATE)]
@@ -374,11 +378,13 @@ class Job:
 
     def _concluded(self, trials: list[Trial]) -> Outcome:
         ready, last = self._ready(trials), self.last.open()
+        self.spent = replace(self.spent, finished=self.deadline.seconds - self.deadline.left - self.spent.searched)
         said = last.judge(ready, self.power.margin) if ready else []
         decided = [Decided(each, *found) for each, found in zip(ready, said, strict=True)]
         conclusion = Conclusion(
             self.judged, trials, decided, last, self.power, self.wanted, self.fallen, self.parent_bytes,
-            self._parent_footprint(), self.before, self.assurance.of, self.spent, self._enough, self.stop.is_set(),
+            self._parent_footprint(), self.before, self.assurance.of, self.spent, self._enough, self._turns,
+            self.stop.is_set(),
         )  # fmt: skip
         frontier = conclusion.frontier()
         self._tell("compress.verdict", frontier.verdict)

@@ -186,6 +186,8 @@ class Trial:
     """Members that it is made of, as they are fitted."""
     spent: float = 0.0
     """Seconds to try it, all told."""
+    restored: float = 0.0
+    """Of these, those of a run that was killed, which left what it had found."""
     certify_seconds: float = 0.0
     """To certify it, where that was asked."""
     enough: float = 0.0

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,3 +83,16 @@ def test_of_two_candidates_of_one_name_each_has_what_was_chosen_for_it(tmp_path:
 
     assert not kept.restore(other)
     assert kept.restore(Trial(one.candidate, one.technique))
+
+
+def test_what_it_took_and_what_it_is_made_of_is_known_too(tmp_path: Path):
+    """By that it is said how long certifying it takes, and how much time would be enough."""
+    trees: Any = SimpleNamespace(name="trees")
+    one = known()
+    one.spent, one.asked = 12.5, {"trees": trees, "gone": SimpleNamespace(name="gone")}  # type: ignore[dict-item]
+    Checkpoint(Ledger(tmp_path), ()).note(one)
+
+    again = fresh()
+    assert Checkpoint(Ledger(tmp_path), (), {"trees": trees}).restore(again)
+
+    assert (again.spent, again.restored, again.asked) == (12.5, 12.5, {"trees": trees})

@@ -19,7 +19,8 @@ from aias.training.prepare import prepare
 
 
 def said(**known: Any) -> str:
-    usual: dict[str, Any] = {"trials": [], "fallen": [], "spent": Spent(10.0, 9.0), "enough": {}, "stopped": False}
+    usual: dict[str, Any] = {"trials": [], "fallen": [], "spent": Spent(10.0, 9.0), "enough": {}, "stopped": False,
+                             "turns": 0}  # fmt: skip
     one: Any = SimpleNamespace(**usual | known)
     one._more = lambda: Conclusion._more(one)
     return Conclusion._none_ready(one)
@@ -28,7 +29,7 @@ def said(**known: Any) -> str:
 def late(name: str, reason: str = NO_TIME, **known: Any) -> Any:
     usual: dict[str, Any] = {
         "fault": "", "technique": name, "evidence": None, "alone": None, "loses": False, "spent": 0.0, "enough": 0.0,
-        "certify_seconds": 0.0,
+        "certify_seconds": 0.0, "restored": 0.0,
     }  # fmt: skip
     return SimpleNamespace(name=name, reason=reason, **usual | known)
 
@@ -60,7 +61,7 @@ def trial(name: str, loss: float, row_us: float, size_bytes: int, *, alone: obje
     evidence = SimpleNamespace(value=loss)
     return SimpleNamespace(
         name=name, evidence=evidence, row_us=row_us, size_bytes=size_bytes, alone=alone, helps=helps, reason="",
-        technique="", spent=0.0, enough=0.0, certify_seconds=0.0,
+        technique="", spent=0.0, enough=0.0, certify_seconds=0.0, restored=0.0,
     )  # fmt: skip
 
 

@@ -66,3 +66,21 @@ def test_fits_as_in_training_have_a_share_of_the_time() -> None:
 def test_seconds_are_told_in_two_digits_and_never_too_few() -> None:
     assert [rounded_up(each) for each in (0.2, 9.1, 95.2, 121.0, 1_234.0)] == ["1", "10", "96", "130", "1,300"]
     assert all(float(rounded_up(each).replace(",", "")) >= each for each in np.geomspace(0.5, 1e5, 200))
+
+
+def test_what_combines_others_takes_its_time_as_they_do() -> None:
+    """Two candidates of 5 s each, of which there is no trial yet."""
+    tried = [trial(spent=4.0), trial(spent=6.0)]
+    assert enough(tried, (), SPENT) == "about 72 s would be enough"
+    assert enough(tried, (), SPENT, turns=1) == "about 90 s would be enough"
+    assert enough([], (), SPENT, turns=1) == "give at least 120 s"
+
+
+def test_what_a_run_before_had_made_is_made_again_with_more_time() -> None:
+    """42 s of this run, 28 of the one before, and 30 for the one that was never tried, are 70 % of 143."""
+    assert enough([trial(spent=30.0, restored=28.0), trial(reason=NO_TIME)], (), SPENT) == "about 180 s would be enough"
+
+
+def test_what_was_finished_took_its_time_before_those_that_were_late() -> None:
+    late = trial(spent=9.0, reason="there was no time left to certify it, which takes about 38 s", certify_seconds=38.0)
+    assert enough([late], (), Spent(60.0, 10.0, 42.0, 12.0)) == "about 120 s would be enough"

@@ -50,7 +50,7 @@ def test_what_time_cut_on_one_fold_is_no_candidate(tmp_path: Path, monkeypatch: 
 
     trials = list(Job._fitted(job, context.plan, {"smaller_model": [whole, cut]}))
 
-    assert [each.name for each in trials] == ["whole"]
+    assert [(each.name, list(each.asked)) for each in trials] == [("whole", ["whole"])]
     assert [(each.name, each.reason) for each in job.fallen] == [("cut", "there was no time for it")]
     assert job._enough == {"cut": 0.0}  # nobody knows how much would have been enough
     with pytest.raises(NoTime, match="no time to fit cut"):
