@@ -33,8 +33,8 @@ class _Measured:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """`known`: what decides all candidates alike, such as the parent's digest; `members`: of which candidates may be made,
-    by their names."""
+    """`known`: what decides all candidates alike, such as the parent's digest; `members`: what candidates may be made
+    of, by their names."""
 
     ledger: Ledger
     known: tuple[object, ...]

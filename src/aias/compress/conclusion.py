@@ -124,9 +124,11 @@ class Conclusion:
             return f"nothing is worth it, because {self._none_ready()}"
         why = self.decided[0].verdict.reason if self.decided else near.reason
         lost = bool(self.decided) or near.loses  # else it was not small or fast enough, whatever rows can tell
-        more = f" ({self.wanted.told(self._power)})" if lost and not self._power.enough else ""
+        told = lost and not self._power.enough
+        more = f" ({self.wanted.told(self._power)})" if told else ""
         return (
-            f"nothing is worth it, because even the nearest candidate, {near.name}, fell: {why}{more}{self._late(near)}"
+            f"nothing is worth it, because even the nearest candidate, {near.name}, fell: {why}{more}"
+            f"{self._late(near, told=told)}"
         )
 
     @cached_property
@@ -159,18 +161,23 @@ class Conclusion:
             f"first was tried; {self._more()}"
         )
 
-    def _more(self) -> str:
-        return enough(self.trials, self.enough.values(), self.spent, turns=self.turns)
+    def _more(self, *, told: bool = False) -> str:
+        """How much time would be enough and, where the rows are not, that these are too few; `told`: what they can
+        tell is said already."""
+        time = enough(self.trials, self.enough.values(), self.spent, turns=self.turns)
+        if self._power.enough:
+            return time
+        return f"{time}, and the rows are too few as well{'' if told else f': {self.wanted.told(self._power)}'}"
 
-    def _late(self, near: Trial) -> str:
+    def _late(self, near: Trial, *, told: bool) -> str:
         """Who else may be worth it, and how much time that takes."""
         reasons = [each.reason for each in self.trials if each is not near] + [each.reason for each in self.fallen]
         if self.stopped:
             return f"; it was stopped before all were tried: {GOES_ON}" if NO_TIME in reasons else ""
         others = sum(reason.startswith(LATE) for reason in reasons)
         if not others:
-            return f"; {self._more()}" if near.reason.startswith(LATE) else ""
-        return f"; for {'another' if others == 1 else f'{others} others'} {LATE}: {self._more()}"
+            return f"; {self._more(told=told)}" if near.reason.startswith(LATE) else ""
+        return f"; for {'another' if others == 1 else f'{others} others'} {LATE}: {self._more(told=told)}"
 
     def _together(self, best: Decided) -> str:
         return f", with {self.wanted.callers} callers at once {times(_times(best))} as fast"

@@ -20,7 +20,7 @@ from aias.training.prepare import prepare
 
 def said(**known: Any) -> str:
     usual: dict[str, Any] = {"trials": [], "fallen": [], "spent": Spent(10.0, 9.0), "enough": {}, "stopped": False,
-                             "turns": 0}  # fmt: skip
+                             "turns": 0, "_power": SimpleNamespace(enough=True)}  # fmt: skip
     one: Any = SimpleNamespace(**usual | known)
     one._more = lambda: Conclusion._more(one)
     return Conclusion._none_ready(one)
@@ -99,7 +99,7 @@ def test_where_some_had_no_time_it_is_said_how_many_and_how_much_more_is_needed(
     unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
     found = Conclusion(
         SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, never], (),  # type: ignore[arg-type]
-        power=Power("roc_auc", 0.005, 0.5, 1_000), wanted=Goals(), fallen=fallen, chance=chance,
+        power=Power("roc_auc", 0.005, 0.05, 1_000), wanted=Goals(), fallen=fallen, chance=chance,
         spent=Spent(10.0, 3.0, 7.0), enough={"400 trees": 0.0}, **unused,
     )  # fmt: skip
     assert found.verdict() == (
@@ -112,6 +112,25 @@ def test_where_some_had_no_time_it_is_said_how_many_and_how_much_more_is_needed(
     assert found.verdict().endswith("which takes about 4 s; give at least 20 s")
     slow.certify_seconds = 4.0
     assert found.verdict().endswith("which takes about 4 s; about 14 s would be enough")
+
+
+def test_where_the_rows_are_too_few_as_well_more_time_alone_is_not_said_to_be_enough() -> None:
+    slow = trial("fitted once", 0.0, 130, 500_000, helps=False)
+    slow.evidence.spread, slow.reason, slow.loses = math.inf, "1.02× as fast is not worth it", False
+    unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
+    few = Power("roc_auc", 0.005, 0.5, 1_000)
+    found = Conclusion(
+        SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, late("distilled")], (),  # type: ignore[arg-type]
+        power=few, wanted=Goals(), fallen=(), chance=chance, spent=Spent(10.0, 3.0, 7.0), enough={}, **unused,
+    )  # fmt: skip
+    both = "give at least 20 s, and the rows are too few as well"
+
+    assert f"; for another there was no time: {both}: 1,000 rows can tell a loss of 0.041" in found.verdict()
+    assert f"; give at least 27 s, and the rows are too few as well: {Goals().told(few)}" in said(
+        trials=[late("int8")], _power=few, wanted=Goals()
+    )
+    slow.reason, slow.loses = "may lose too much", True
+    assert found.verdict().endswith(f'(`max_loss="4.1%"`)); for another there was no time: {both}')
 
 
 def test_who_stopped_it_is_not_asked_for_more_time() -> None:
