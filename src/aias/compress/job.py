@@ -33,7 +33,7 @@ from aias.compress.nomination import Assurance
 from aias.compress.repair import repaired
 from aias.compress.searched import searched
 from aias.compress.techniques.contract import Candidate, Ladder, NotApplicable
-from aias.compress.trial import Judged, Trial
+from aias.compress.trial import Judged, Trial, fault_of
 from aias.core.arrays import Ints
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
@@ -272,12 +272,8 @@ class Job:
                 self._judge(trial, rows)
         except NoTime as fault:
             trial.reason, trial.enough = fault.message, fault.enough
-        except (ParityBroken, Damaged) as fault:
-            trial.fault = f"its graph is not what was fitted: {fault.message}"
-        except UserError as fault:
-            trial.fault = fault.message
         except Exception as fault:  # noqa: BLE001  a learner's library may raise anything; other candidates go on
-            trial.fault = f"it could not be made: {type(fault).__name__}: {fault}"[:300]
+            trial.fault = fault_of(fault)
         trial.reason = trial.fault or trial.reason
         trial.spent += time.monotonic() - began
         if trial.fault or before != (len(trial.known), trial.alone):
@@ -334,11 +330,8 @@ class Job:
                     watch=self._hear,
                 )  # fmt: skip
                 self._ask_before_last(trial)
-            except (ParityBroken, Damaged) as fault:
-                trial.reason = f"its graph is not what was fitted: {fault.message}"
-                continue
-            except UserError as fault:
-                trial.reason = fault.message
+            except Exception as fault:  # noqa: BLE001  as above
+                trial.reason = fault_of(fault)
                 continue
             trial.alone, trial.together, trial.size_bytes = found.alone, found.together, found.size_bytes
             trial.smaller = self.parent_bytes / max(found.size_bytes, 1)

@@ -15,6 +15,8 @@ from aias.compress.gate.evidence import Evidence, Loss, digits, loss_of
 from aias.compress.gate.power import design_factor, guessed, in_doubt
 from aias.compress.techniques.contract import Candidate, Made
 from aias.core.arrays import Floats, Ints
+from aias.core.errors import Damaged, UserError
+from aias.graph.parity import ParityBroken
 from aias.runtimes.latency import Estimate, PairedLatency
 from aias.training.scoring.answering import Answering
 from aias.training.scoring.calibration import from_dict
@@ -306,4 +308,13 @@ def finite(metric: str, found: Evidence | None) -> Loss | None:
     return loss if loss and np.isfinite([loss.value, loss.low, loss.high]).all() else None
 
 
-__all__ = ["ALL", "Judged", "Trial"]
+def fault_of(fault: Exception) -> str:
+    """Why a candidate that raised it is rejected."""
+    if isinstance(fault, ParityBroken | Damaged):
+        return f"its graph is not what was fitted: {fault.message}"
+    if isinstance(fault, UserError):
+        return fault.message
+    return f"it could not be made: {type(fault).__name__}: {fault}"[:300]
+
+
+__all__ = ["ALL", "Judged", "Trial", "fault_of"]

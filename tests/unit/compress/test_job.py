@@ -12,6 +12,8 @@ from aias.compress.techniques.contract import Candidate
 from aias.compress.trial import Trial
 from aias.core.deadline import Deadline
 from aias.core.load import Load, family
+from aias.graph.parity import ParityBroken
+from aias.training.parent import NoTime
 
 
 def test_fits_feel_what_else_the_machine_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,3 +109,34 @@ def test_what_takes_least_is_finished_first_and_all_are_judged_in_their_order(mo
     assert trials[0].reason == "there was no time left"
     left[0] = 200.0
     assert [each.trial.name for each in job.Job._finished(one, trials)] == list(needed)
+
+
+def test_a_library_that_fails_while_a_candidate_is_finished_loses_that_one_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fits of all rows may fail where those of a fold did not, and the search was for nothing then."""
+    faults: dict[str, Exception] = {
+        "odd": ValueError("too many leaves"), "cut": NoTime("there was no time"),
+        "unlike": ParityBroken("a row differs"),
+    }  # fmt: skip
+
+    def finish(trial: Trial, *_: Any, **__: Any) -> Any:
+        if trial.name in faults:
+            raise faults[trial.name]
+        return SimpleNamespace(trial=trial, alone=None, together=None, size_bytes=1)
+
+    monkeypatch.setattr(job, "finish", finish)
+    one: Any = SimpleNamespace(
+        deadline=SimpleNamespace(seconds=100.0), judged=None, rows=(), wanted=SimpleNamespace(callers=1), scales=None,
+        _hear=None, parent_bytes=1, _ask_before_last=lambda _: None, _unwanted=lambda _: "", _needed=lambda _: 1.0,
+        _late=lambda _: "",
+    )  # fmt: skip
+    trials = [Trial(Candidate(name, lambda _: None), "") for name in (*faults, "sound")]  # type: ignore[arg-type, return-value]
+
+    ready = job.Job._finished(one, trials)
+
+    assert [each.trial.name for each in ready] == ["sound"]
+    assert [each.reason for each in trials[:3]] == [
+        "it could not be made: ValueError: too many leaves", "there was no time",
+        "its graph is not what was fitted: a row differs",
+    ]  # fmt: skip
