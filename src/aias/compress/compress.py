@@ -69,7 +69,7 @@ def compress(
         # Only rows outside all folds tell what the mean of all folds gains over one of them.
         seed = first.recipe.seed + number
         held = hold_out(prepared, seed=seed, share=RESERVED, beside_test=not bagged, last=True)
-        with room(work, prepared.table.digest, otherwise=own) as folder, scales() as weighing:
+        with room(work, prepared.table.digest, otherwise=own) as folder, scales(deadline) as weighing:
             job = Job(
                 parent, held, Ledger(folder), wanted, techniques, deadline, stop or threading.Event(), watch, weighing,
                 chain, trained, extra,

@@ -7,6 +7,7 @@ or no /proc nothing is measured.
 
 import contextlib
 import gc
+import math
 import os
 import select
 import subprocess
@@ -22,6 +23,7 @@ import msgspec
 
 from aias.artifact.manifest import Manifest, is_served, read_manifest
 from aias.artifact.names import MANIFEST
+from aias.core.deadline import Deadline
 from aias.core.memory import resident_bytes
 from aias.runtimes.onnxruntime import OnnxRuntime, library_ready
 
@@ -44,15 +46,17 @@ class Footprint:
 
 
 class Scales:
-    """The process that makes copies of itself; started when it is first asked."""
+    """The process that makes copies of itself; started when it is first asked. Nothing is weighed when the time is
+    over, and what is not ready by then has no footprint."""
 
-    def __init__(self) -> None:
+    def __init__(self, deadline: Deadline | None = None) -> None:
+        self._deadline = deadline
         self._process: subprocess.Popen[bytes] | None = None
         self._broken = not (hasattr(os, "fork") and Path("/proc/self/statm").exists())
 
     def weigh(self, files: Mapping[str, bytes], manifest: Manifest) -> Footprint | None:
         """Of an artifact in memory; None where it cannot be measured."""
-        if self._broken:
+        if self._broken or self._left <= 0:
             return None
         with tempfile.TemporaryDirectory(prefix="aias-weigh-") as folder:
             for path, held in files.items():
@@ -66,9 +70,13 @@ class Scales:
             return None
         return Footprint(min(each.load_ms for each in found), min(each.memory_bytes for each in found))
 
+    @property
+    def _left(self) -> float:
+        return math.inf if self._deadline is None else self._deadline.left
+
     def _several(self, folder: str) -> list[Footprint]:
         began, found = time.perf_counter(), list[Footprint]()
-        while len(found) < TIMES and (not found or time.perf_counter() - began < ENOUGH_SECONDS):
+        while len(found) < TIMES and (not found or time.perf_counter() - began < min(ENOUGH_SECONDS, self._left)):
             each = self._asked(folder)
             if each is None:
                 break
@@ -82,7 +90,7 @@ class Scales:
         try:
             process.stdin.write(folder.encode() + b"\n")
             process.stdin.flush()
-            if select.select([process.stdout], [], [], SECONDS_MAX)[0]:
+            if select.select([process.stdout], [], [], min(SECONDS_MAX, self._left))[0]:
                 return msgspec.json.decode(process.stdout.readline(), type=Footprint | None)
         except (OSError, msgspec.MsgspecError):
             pass
@@ -111,8 +119,8 @@ class Scales:
 
 
 @contextlib.contextmanager
-def scales() -> Iterator[Scales]:
-    found = Scales()
+def scales(deadline: Deadline | None = None) -> Iterator[Scales]:
+    found = Scales(deadline)
     try:
         yield found
     finally:

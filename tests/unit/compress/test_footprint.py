@@ -6,6 +6,7 @@ import pytest
 
 import aias
 from aias.compress.footprint import scales
+from aias.core.deadline import Deadline
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 
@@ -45,3 +46,14 @@ def test_a_process_that_is_gone_is_not_asked_again(model: aias.Model) -> None:
         found._process.wait()
         assert found.weigh(files_of(model), model.manifest) is None
         assert found.weigh(files_of(model), model.manifest) is None
+
+
+def test_what_is_not_weighed_within_the_time_is_given_up(model: aias.Model) -> None:
+    """To start the process alone takes longer, and a run went on for two seconds after its time."""
+    with scales(Deadline.after(0.0)) as found:
+        assert found.weigh(files_of(model), model.manifest) is None
+        assert found._process is None
+    with scales(Deadline.after(0.02)) as found:
+        assert found.weigh(files_of(model), model.manifest) is None
+    with scales(Deadline.after(600.0)) as found:
+        assert found.weigh(files_of(model), model.manifest) is not None
