@@ -9,7 +9,11 @@ from aias.core.arrays import Ints
 from aias.core.task import Task
 
 
-def certify(task: Task, y: Any, parent: Answered, child: Answered, *, seed: int, groups: Ints | None = None) -> Gain:
-    """The gain of `child` over `parent` by the task's metric; `groups` of the rows, where some belong together."""
-    loss = loss_of(task.metric, evidence(task, y, parent, child, seed=seed, groups=groups))
+def certify(
+    task: Task, y: Any, parent: Answered, child: Answered, *, seed: int, groups: Ints | None = None,
+    classes: Ints | None = None,
+) -> Gain:  # fmt: skip
+    """The gain of `child` over `parent` by the task's metric; `groups` of the rows, where some belong together;
+    `classes`: all that such rows have, though these may lack some."""
+    loss = loss_of(task.metric, evidence(task, y, parent, child, seed=seed, groups=groups, classes=classes))
     return Gain(loss.metric, -loss.value, -loss.high, -loss.low, loss.rows)

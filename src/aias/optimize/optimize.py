@@ -13,19 +13,20 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import cycle
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
 from aias.artifact.optimised import Gain, gained
 from aias.compress.comparison import Answered
-from aias.core.arrays import Floats
+from aias.core.arrays import Floats, Ints
 from aias.core.catalog import check_members
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound
 from aias.core.events import Event, Watch, nobody
 from aias.core.load import Load, family
+from aias.core.task import Task
 from aias.data.dataset import Dataset
 from aias.optimize.certify import certify
 from aias.optimize.context import Axis, SearchContext, asked_of
@@ -51,6 +52,7 @@ from aias.training.selection.plan import Plan
 from aias.training.selection.portfolio import Shape
 from aias.training.selection.search import searcher_of
 from aias.training.selection.weights import mix
+from aias.training.table import Table
 from aias.training.train import Results, both_forms, check_seconds, fits_beside, workers_for
 from aias.training.unit import UnitFitter
 
@@ -213,7 +215,10 @@ class _Job:
         prepared, parent = self.certifying, self.parent
         before = Answered(parent.scores(prepared), parent.manifest.label_weights or None)
         after = Answered(test_scores(child.runtime, prepared), child.manifest.label_weights or None)
-        return certify(self.task, prepared.test_y, before, after, seed=self.recipe.seed, groups=prepared.test_clusters)
+        return certify(
+            self.task, prepared.test_y, before, after, seed=self.recipe.seed, groups=prepared.test_clusters,
+            classes=_classes(self.task, self.table, prepared.test_y),
+        )  # fmt: skip
 
     def _gain_on_reserved(self, weights: Floats, *, serving: bool) -> Gain:
         """Each as it answers: with its own calibration and its own weights of labels."""
@@ -236,6 +241,7 @@ class _Job:
         return certify(
             self.task, y, Answered(before, manifest.label_weights or None), Answered(after, answering.label_weights),
             seed=self.recipe.seed, groups=None if groups is None else groups[rows],
+            classes=_classes(self.task, self.table, y),
         )  # fmt: skip
 
     def _child(self, trained: Trained, gain: Gain, axes: tuple[AxisReport, ...]) -> Trained:
@@ -256,3 +262,8 @@ def _verdict(ref: str, gain: Gain, *, tried: bool) -> str:
     if not tried:
         return f"nothing was tried, so {ref} stays"
     return f"nothing is certain to be better than {ref} on rows not searched on: {gain}"
+
+
+def _classes(task: Task, table: Table, y: Any) -> Ints | None:
+    """All that there are, also those of which none is among these rows; of amounts none."""
+    return np.unique(np.concatenate([y, table.whole.y[table.judged]])).astype(np.int64) if task.classes else None

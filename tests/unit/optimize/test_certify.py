@@ -94,9 +94,35 @@ def test_copies_of_a_test_row_count_once(monkeypatch):
 
     def gain(twins):
         prepared = SimpleNamespace(test_y=y.repeat(9), test_clusters=twins)
-        job = SimpleNamespace(certifying=prepared, parent=parent, task=BINARY, recipe=SimpleNamespace(seed=0))
+        table = SimpleNamespace(whole=SimpleNamespace(y=y), judged=np.arange(60))
+        recipe = SimpleNamespace(seed=0)
+        job = SimpleNamespace(certifying=prepared, parent=parent, task=BINARY, recipe=recipe, table=table)
         return optimize._Job._gain_on_test(job, child)
 
     alone, together = gain(None), gain(np.arange(60).repeat(9))
     assert together.value == alone.value
     assert together.high - together.low > 2 * (alone.high - alone.low)
+
+
+@pytest.mark.parametrize("metric", ["roc_auc_ovr", "balanced_accuracy"])
+def test_what_gains_where_a_class_did_not_come_up_may_have_lost_that(metric, monkeypatch):
+    """Of the rows that certify none is of the fourth class, which the second model never answers."""
+    rng, task = np.random.default_rng(0), Task("y", "multiclass", metric, ("a", "b", "c", "d"))
+    y, learned = rng.integers(0, 3, 300), np.arange(400) % 4
+    before, after = (rng.normal(size=(300, 4)) + far * np.eye(4)[y] for far in (2.0, 4.0))
+    before[:, 3] -= 4.0
+    after[:, 3] = -9.0
+    before, after = (Answered(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)) for z in (before, after))
+    monkeypatch.setattr(optimize, "test_scores", lambda *_: after.scores)
+    child = SimpleNamespace(runtime=None, manifest=SimpleNamespace(label_weights=()))
+    parent = SimpleNamespace(scores=lambda _: before.scores, manifest=child.manifest)
+
+    def gain(known):
+        table = SimpleNamespace(whole=SimpleNamespace(y=known), judged=np.arange(len(known)))
+        prepared, recipe = SimpleNamespace(test_y=y, test_clusters=None), SimpleNamespace(seed=0)
+        job = SimpleNamespace(certifying=prepared, parent=parent, task=task, recipe=recipe, table=table)
+        return optimize._Job._gain_on_test(job, child)
+
+    assert gain(learned[learned < 3]).certain
+    assert gain(learned).value == pytest.approx(gain(learned[learned < 3]).value)
+    assert not gain(learned).certain
