@@ -83,9 +83,10 @@ def _resampled(
 ) -> Evidence:
     kept = sampled(len(y), seed)
     first, second = (_metric(task, y[kept], each.take(kept)) for each in (before, after))
+    groups = None if groups is None else groups[kept]
     return resampled_loss(
-        first, second, len(y[kept]), seed=seed, groups=None if groups is None else groups[kept],
-        doubt=doubt(task, y[kept], before.scores[kept], before.take(kept).labels, classes),
+        first, second, len(y[kept]), seed=seed, groups=groups,
+        doubt=doubt(task, y[kept], before.scores[kept], before.take(kept).labels, classes, groups),
     )  # fmt: skip
 
 

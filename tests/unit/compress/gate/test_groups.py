@@ -75,6 +75,32 @@ def test_nor_does_it_in_the_bootstrap():
     assert np.mean([1 - each.confidence(truth) < SPENT for each in found]) < 0.05 + LUCK
 
 
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "f1", "mcc", "pr_auc"])
+def test_who_loses_groups_of_which_none_came_up_does_not_pass_the_bootstrap_either(metric, monkeypatch):
+    """One of thirty-three: of sixty groups none came up once in six times."""
+    monkeypatch.setattr("aias.compress.gate.resampled.RESAMPLES", 300)
+    rng, task, found = np.random.default_rng(6), Task("y", "binary", metric, ("a", "b")), []
+    for run in range(RUNS):
+        y = (rng.random(len(NUMBERS)) < 0.5).astype(int)
+        right = (2 * y - 1) * 2 + rng.normal(size=len(y))
+        other = np.where((rng.random(GROUPS) < 0.03)[NUMBERS], (1 - 2 * y) * 3, right)
+        pair = [Answered(np.stack([1 / (1 + np.exp(z)), 1 / (1 + np.exp(-z))], axis=1)) for z in (right, other)]
+        found.append(evidence(task, y, *pair, seed=run, groups=NUMBERS))
+    truth = np.mean([each.value for each in found])
+
+    assert np.mean([1 - each.confidence(truth) < SPENT for each in found]) < 0.05 + LUCK
+
+
+def test_what_a_class_has_alone_in_each_group_is_in_doubt_by_the_row():
+    """One row of ten in each group is of the second class, which alone is judged."""
+    y = (np.arange(len(NUMBERS)) % EACH == 0).astype(int)
+    task, same = Task("y", "binary", "recall", ("a", "b")), Answered(np.eye(2)[y])
+
+    alone, together = (evidence(task, y, same, same, seed=0, groups=each).limit(0.95) for each in (None, NUMBERS))
+
+    assert 2 / GROUPS < together == pytest.approx(alone, rel=0.1)
+
+
 def test_nor_do_large_groups_there_that_were_not_off():
     numbers, rng, found = np.repeat(np.arange(43), [90, 60, 30, *[3] * 40]), np.random.default_rng(1), []
     task = Task("y", "binary", "f1", ("a", "b"))
