@@ -111,6 +111,9 @@ class Context:
     """The rows of the table by which nothing may be chosen."""
     search: "Searched | None" = None
     """What was found out by now; None until something was."""
+    keeps_labels: bool = False
+    """Whether it was imported with a threshold or weights of its classes: which label a probability means is not for
+    others to choose."""
     finishing: bool = False
     """Whether the search is over, and what is nominated has the time that was kept free for it."""
     memo: dict[Any, Any] = field(default_factory=dict)
@@ -307,7 +310,8 @@ def open_context(
 ) -> Context:
     """With the parent's members; what training left is not fitted again. Raises `NoTime`."""
     if parent.imported:
-        return Context(parent, prepared, fitter, plan, deadline, (), np.zeros(0), parent.recipe.seed)
+        own = bool(parent.manifest.label_weights)
+        return Context(parent, prepared, fitter, plan, deadline, (), np.zeros(0), parent.recipe.seed, keeps_labels=own)
     found: dict[str, Member] = {}
     weights = parent.weights
 

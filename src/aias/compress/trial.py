@@ -150,8 +150,8 @@ class Judged:
 
     def answering(self, rows: Ints, scores: Floats) -> tuple[Answering, Answered]:
         """What is done to scores before they are answered, and the answers, each fitted by other folds."""
-        if self.context.prepared.answers_of:  # whoever agrees leaves probabilities as they were taught
-            weights = self.parent.label_weights
+        weights = self.parent.label_weights
+        if self.context.prepared.answers_of or self.context.keeps_labels:  # probabilities stay as they were taught
             return Answering(label_weights=tuple(weights) if weights else None), Answered(scores, weights)
         groups = None if self.groups is None else self.groups[rows]
         folds = parted(self.folds[rows], groups)

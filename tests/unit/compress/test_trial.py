@@ -12,7 +12,7 @@ import aias
 from aias.compress.certification import Certification
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.trial import Judged, Trial
-from compression_contexts import opened
+from compression_contexts import opened, taught
 
 
 def test_what_is_made_for_each_fold_gains_nothing_by_where_the_fold_stopped_it(tmp_path: Path) -> None:
@@ -77,3 +77,26 @@ def test_labels_lean_to_the_classes_that_count_more_as_those_of_the_parent_do(tm
     assert context.parent.manifest.label_weights
     assert found.label_weights == pytest.approx(context.parent.manifest.label_weights)
     assert (answered.labels == judged.parent.labels).mean() > 0.95
+
+
+def test_a_threshold_that_was_imported_is_that_of_what_is_made_smaller(tmp_path: Path) -> None:
+    """By an order, as AUC judges it, all thresholds are as good; whoever set one meant it."""
+    catboost = pytest.importorskip("catboost", reason="the extra `catboost` is not installed")
+    x = np.random.default_rng(0).normal(size=(400, 2))
+    y = np.where(x[:, 0] + np.random.default_rng(1).normal(size=400) > 0, "sick", "sound")
+    own = catboost.CatBoostClassifier(iterations=20, depth=3, thread_count=1, verbose=0, allow_writing_files=False)
+    own.fit(x, y)
+    own.get_metadata()["binclass_probability_threshold"] = "0.9"
+    own.save_model(str(tmp_path / "m.cbm"))
+    frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": y})
+    model = aias.import_model(tmp_path / "m.cbm", like=frame, target="y", home=tmp_path)
+    context = taught(model, frame, tmp_path)
+    judged = Judged(context, np.zeros(400, bool), 0)
+
+    found, answered = judged.answering(judged.searched, judged.parent.scores)
+
+    assert model.manifest.label_weights and model.task.metric == "roc_auc"
+    assert found.label_weights == pytest.approx(model.manifest.label_weights)
+    assert found.calibration is None  # it is a threshold of these very probabilities
+    assert (answered.labels == judged.parent.labels).all()
+    assert (judged.parent.scores.argmax(axis=1) != judged.parent.labels).mean() > 0.1
