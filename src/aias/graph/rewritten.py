@@ -1,6 +1,7 @@
 """A published graph in place of a pipeline: its nodes up to the scores, some of which compute otherwise.
 
 Where the graph has no answer for a row with a gap (NaN), what is made of it has none either: whole numbers know no NaN.
+Gaps that it fills stay filled.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,18 +33,20 @@ class NothingToRewrite(Exception):
 
 
 class Rewritten:
-    """`layout`: of the encoder that the graph reads by; `classes`: of its task, empty for a number; `gaps`: whether it
-    has to be kept from answering where a column has no value."""
+    """`layout`: of the encoder that the graph reads by; `classes`: of its task, empty for a number; `gaps`: the columns,
+    (width,), without a value of which it has to be kept from answering; None where it knows by itself."""
 
     settings: Mapping[str, Any] = {}
 
-    def __init__(self, model: onnx.ModelProto, layout: Layout, *, classes: tuple[str, ...], gaps: bool = False) -> None:
+    def __init__(
+        self, model: onnx.ModelProto, layout: Layout, *, classes: tuple[str, ...], gaps: Flags | None = None
+    ) -> None:  # fmt: skip
         self.ir_version = model.ir_version
         self.opsets = {each.domain: each.version for each in model.opset_import}
         output = _output(classes)
         self._nodes, self._scores = _up_to(model.graph, output)
         self._inputs = [each.name for each in model.graph.input]
-        self._gaps = gaps
+        self._gaps, self._without = gaps is not None, gaps
         self._unpadded = any(each.key == UNPADDED for each in model.metadata_props)
         self.reads_tokens = "tokens" in self._inputs
         builder = Builder(width=layout.width, texts=layout.texts, opsets=self.opsets, ir_version=self.ir_version)
@@ -60,7 +63,8 @@ class Rewritten:
         scores = here(self._scores)
         if not self._gaps:
             return scores
-        gap = graph.op("Cast", graph.op("IsNaN", graph.columns), to=TensorProto.FLOAT)
+        gap = graph.op("And", graph.op("IsNaN", graph.columns), graph.constant(np.asarray(self._without)[None]))
+        gap = graph.op("Cast", gap, to=TensorProto.FLOAT)
         gap = graph.op("ReduceSum", gap, graph.constant(np.array([1])), keepdims=1)
         return graph.op(
             "Where", graph.op("Cast", gap, to=TensorProto.BOOL), graph.constant(np.array([[np.nan]])), scores
@@ -79,12 +83,19 @@ def rewritten(model: bytes, how: Rewriting, layout: Layout, *, classes: tuple[st
     version = next((each.version for each in found.opset_import if each.domain in ("", "ai.onnx")), 0)
     if version < OPSET_MIN:
         raise NothingToRewrite(f"its operator set is {version}, and scales for each channel came with {OPSET_MIN}")
-    unanswered = _unanswered(model, layout, output=_output(classes))
+    before = _unanswered(model, layout, output=_output(classes))
     made = how(found)
-    gaps = unanswered.any() and (
-        unanswered & ~_unanswered(made.SerializeToString(), layout, output=_output(classes))
-    ).any()  # fmt: skip
-    return Rewritten(made, layout, classes=classes, gaps=bool(gaps))
+    after = _unanswered(made.SerializeToString(), layout, output=_output(classes)) if before.any() else before
+    gaps = _kept_from(before, layout.width) if (before & ~after).any() else None
+    return Rewritten(made, layout, classes=classes, gaps=gaps)
+
+
+def _kept_from(unanswered: Flags, width: int) -> Flags:
+    """The columns, (width,), without a value of which there is no answer: but for those that are filled, where only
+    some are; what was not looked at may be any."""
+    found = np.ones(width, np.bool_)
+    found[evenly(width, GAPS_MAX)] = unanswered[1:]
+    return found if found.any() else ~found
 
 
 def _unanswered(model: bytes, layout: Layout, *, output: str) -> Flags:

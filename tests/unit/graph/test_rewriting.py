@@ -85,6 +85,30 @@ def test_what_has_no_answer_to_a_gap_has_none_afterwards(how: Rewriting, kept_fr
     assert found._gaps == kept_from
 
 
+def filling() -> bytes:
+    """Of the first eight columns a missing value counts as .5."""
+    nodes = [
+        helper.make_node("IsNaN", ["x"], ["gone"]), helper.make_node("And", ["gone", "first"], ["filled"]),
+        helper.make_node("Where", ["filled", "half", "x"], ["whole"]),
+        helper.make_node("Gemm", ["whole", "w1", "b1"], ["h"]), helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("MatMul", ["r", "w2"], ["z"]),
+    ]  # fmt: skip
+    tensors = {"first": np.arange(WIDTH)[None] < 8, "half": np.full((1, 1), 0.5, np.float32), "w1": drawn(WIDTH, 96),
+               "b1": drawn(96), "w2": drawn(96, 3) / 4}  # fmt: skip
+    return graph_of(nodes, tensors)
+
+
+def test_a_gap_that_is_filled_has_an_answer_afterwards_too() -> None:
+    model, x = filling(), X[:3].copy()
+    x[1, 5], x[2, 20] = np.nan, np.nan
+    found = rewritten(model, products_in_int8, LAYOUT, classes=CLASSES)
+    graph = compile_graph(found, LAYOUT, classes=CLASSES)
+
+    for scores in (found.scores(rows(x)), said(graph, x)):
+        assert np.abs(scores[:2] - said(model, x)[:2]).max() < 0.03
+        assert np.isnan(scores[2]).all() and np.isnan(said(model, x)[2]).all()
+
+
 @pytest.mark.parametrize(
     ("model", "how", "why"),
     [
