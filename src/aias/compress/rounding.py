@@ -26,6 +26,9 @@ from aias.training.pipeline import Block, ColumnsPipeline, LinearPipeline, Pipel
 
 CODE_MAX: Final = 127
 
+HALF_MAX: Final = float(np.finfo(np.float16).max)
+"""Amounts may have larger weights, which stay in 32 bits: in 16 they would be infinite."""
+
 
 def rounded(pipeline: Pipeline, bits: int) -> Pipeline:
     """The same with rounded tables of terms and networks; what is neither stays as it is."""
@@ -46,7 +49,11 @@ def _block(block: Block, bits: int) -> Block:
 
 
 def _linear(pipeline: LinearPipeline, bits: int) -> LinearPipeline:
-    features = [each.rounded(bits) if isinstance(each, Terms) else each for each in pipeline.features]
+    features = [
+        each.rounded(32 if bits == 16 and not _are_halves(each.table(weights)) else bits)
+        if isinstance(each, Terms) else each
+        for each, weights in pipeline.parts()
+    ]  # fmt: skip
     return LinearPipeline(features, pipeline.model)
 
 
@@ -70,7 +77,7 @@ class RoundedNetwork:
     def of(cls, network: Network, bits: int) -> "RoundedNetwork":
         weights, codes = network.weights(), {}
         for name, value in weights.items():
-            if value.ndim > 1 and min(value.shape[-2:]) > 1:
+            if value.ndim > 1 and min(value.shape[-2:]) > 1 and (bits != 16 or _are_halves(value)):
                 codes[name] = _coded(value, bits)
                 weights[name] = _whole(*codes[name])
         return cls(network.with_weights(weights), codes)
@@ -96,6 +103,10 @@ class RoundedNetwork:
         found = Held(found if scale is None else graph.op("Mul", found, graph.constant(scale)))
         found.shape = value.shape
         return found
+
+
+def _are_halves(values: npt.NDArray[Any]) -> bool:
+    return bool(np.abs(values).max(initial=0.0) < HALF_MAX)
 
 
 def _coded(value: npt.NDArray[Any], bits: int) -> tuple[npt.NDArray[Any], Floats32 | None]:

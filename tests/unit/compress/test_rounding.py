@@ -80,3 +80,19 @@ def test_what_has_neither_terms_nor_a_network_stays_as_it_is():
     trees = ColumnsPipeline([], LinearModel(np.zeros((1, 1)), np.zeros(1), classes=2, settings={}))
 
     assert rounded(trees, 8).fitted is trees.fitted
+
+
+@pytest.mark.parametrize(("size", "bits"), [(1e6, 32), (1.0, 16)])
+def test_amounts_that_float16_does_not_hold_stay_in_32_bits(size, bits):
+    """A term of which no row that judges knew made the answer infinite."""
+    texts = [f"house {'mansion' if i % 9 == 0 else 'flat'} {i % 4}" for i in range(60)]
+    encoder = RowEncoder.fit([Field("text", "text")], {"text": texts})
+    encoded = encoder.columns({"text": texts}, 60)
+    features = Features(encoder, encoded).some(["terms"])
+    weights = size * np.random.default_rng(0).normal(size=(features[0].width, 1))
+    whole = LinearPipeline(features, LinearModel(weights, np.zeros(1), classes=0, settings={}))
+
+    found = rounded(whole, 16)
+
+    assert found.features[0].bits == bits
+    np.testing.assert_allclose(found.scores(encoded), whole.scores(encoded), atol=0.01 * size, rtol=0)
