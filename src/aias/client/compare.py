@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aias.client.model import Model
 from aias.core.errors import UserError
+from aias.core.evenly import evenly
 from aias.core.events import Watch, logged
 from aias.core.task import Measurement, limits_of
 from aias.plots.frame import Axis, Frame, axis, framed
@@ -107,7 +108,8 @@ def compare(
     labelled = dataset.frame[target.name].null_count() < dataset.rows
     _check_alike(versions, labelled=labelled)
     quality = {ref: _measured(each, rows if labelled else None, encoding, seed) for ref, each in versions.items()}
-    asked = dataset.frame.select([field.name for field in first.manifest.inputs]).head(TIMED_ROWS).to_dicts()
+    some = dataset.take(evenly(dataset.rows, TIMED_ROWS))
+    asked = some.frame.select([field.name for field in first.manifest.inputs]).to_dicts()
     timed = latency_summaries([each.runtime for each in versions.values()], asked, seconds=seconds, seed=seed)
     speed = dict(zip(versions, (each.p50 for each in timed), strict=True))
     return Comparison(tuple(

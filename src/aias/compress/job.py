@@ -14,7 +14,7 @@ import numpy as np
 
 from aias.artifact.manifest import is_served
 from aias.compress.applicable import BY_BASE, BY_TEACHER, COMPRESSED, LAST, MINUTES, NOT_KNOWN, SECONDS
-from aias.compress.cascading import fair
+from aias.compress.cascading import fair, usual
 from aias.compress.certification import Certification, Finished, by_other_engine, finish, served_bytes
 from aias.compress.checkpoint import Checkpoint
 from aias.compress.compressed_parent import stacked
@@ -60,7 +60,6 @@ TIMED_SECONDS: Final = 0.5
 """For timing each candidate beside its parent; nominated ones are timed again, six times as long."""
 
 TIMED_AGAIN_SECONDS: Final = 3.0
-TIMED_ROWS: Final = 60
 
 
 @dataclass(eq=False)
@@ -137,8 +136,7 @@ class Job:
         self.power = Power(self.context.metric, self.margin, spread, self.certified_rows, doubt=doubt)
         self.assurance = Assurance(self.margin, self.certified_rows)
         self._tell("compress.power", self.wanted.told(self.power), **msgspec.to_builtins(self.power))
-        usual = prepared.dataset.take(np.arange(min(TIMED_ROWS, prepared.dataset.rows)))
-        self.rows = usual.frame.select([each.name for each in prepared.encoder.fields]).to_dicts()
+        self.rows = usual(self.context)
         self.parent_bytes = self.parent.manifest.served_bytes
 
     def _parent_footprint(self) -> Footprint | None:

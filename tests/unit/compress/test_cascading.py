@@ -5,14 +5,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 import tiny_versions
+from aias.compress.cascading import usual
 from aias.compress.frontier import cells
 from aias.compress.goals import Goals
 from aias.compress.job import Job
 from aias.compress.techniques.contract import Candidate
 from aias.compress.trial import Trial
+from aias.data.read import read
 from aias.runtimes.latency import longest_seconds, longest_us, paired
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.serving.versions.model import warm
@@ -85,3 +88,17 @@ def test_the_longest_row_is_one_that_is_long_each_time():
         patched.setattr("aias.runtimes.latency.time", SimpleNamespace(perf_counter=lambda: clock[0]))
         runtime: Any = SimpleNamespace(predict=predict)
         assert longest_us(runtime, [{"name": "a"}, {"name": "b"}]) == pytest.approx(5_000)
+
+
+@pytest.mark.parametrize("count", [300, 5])
+def test_rows_to_time_by_are_spread_over_the_table(count: int):
+    """A file that is sorted by the lengths of its texts begins with those that take least."""
+    dataset = read(pl.DataFrame({"a": [i / 7 for i in range(count)], "y": [i % 3 / 2 for i in range(count)]}))
+    context: Any = SimpleNamespace(
+        prepared=SimpleNamespace(dataset=dataset), encoder=SimpleNamespace(fields=[SimpleNamespace(name="a")])
+    )
+
+    found = [row["a"] for row in usual(context)]
+
+    assert len(found) == min(count, 60) and found == sorted(found)
+    assert (found[0], found[-1]) == (0.0, (count - 1) / 7)
