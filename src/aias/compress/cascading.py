@@ -15,7 +15,7 @@ import numpy as np
 
 from aias.compress.context import Context
 from aias.compress.techniques.contract import Made
-from aias.core.arrays import Floats
+from aias.core.arrays import Flags, Floats, Ints
 from aias.core.errors import UserError
 from aias.core.evenly import evenly
 from aias.core.graph import GraphWriter
@@ -54,11 +54,20 @@ def fair(context: Context, made: Made, sent: float, rows: Rows) -> Rows:
     long, short = np.flatnonzero(goes), np.flatnonzero(~goes)
     if not len(long) or not len(short):
         raise UserError("of the rows that are here all take one way, and what the other takes cannot be timed")
-    before = np.floor(np.arange(TIMED_ROWS + 1) * sent + 0.5).astype(np.int64)  # that go on, up to each place
-    is_long = np.diff(before) > 0
-    chosen = np.where(is_long, long[before[:-1] % len(long)], short[(np.arange(TIMED_ROWS) - before[:-1]) % len(short)])
+    is_long = going_on(sent)
+    before: Ints = np.cumsum(is_long) - is_long  # that go on, of those above each place
+    chosen = np.where(is_long, long[before % len(long)], short[(np.arange(len(is_long)) - before) % len(short)])
     found: Rows = frame[chosen].to_dicts()
     return found
+
+
+def going_on(sent: float) -> Flags:
+    """Of rows to time by, which ones go on: that share of them and, of the first few, no smaller one, since of a slow
+    model no more are asked. With the first at the 25th place a twentieth of the time seemed to be all it takes."""
+    count = max(1, round(sent * TIMED_ROWS))
+    rows = max(count, int(count / sent + 1e-9))
+    before = -(-np.arange(rows + 1) * count // rows)  # that go on, up to each place
+    return np.asarray(np.diff(before) > 0)
 
 
 def deferral_score(scores: Floats) -> Floats:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import tiny_versions
-from aias.compress.cascading import usual
+from aias.compress.cascading import going_on, usual
 from aias.compress.frontier import cells
 from aias.compress.goals import Goals
 from aias.compress.job import Job
@@ -102,3 +102,12 @@ def test_rows_to_time_by_are_spread_over_the_table(count: int):
 
     assert len(found) == min(count, 60) and found == sorted(found)
     assert (found[0], found[-1]) == (0.0, (count - 1) / 7)
+
+
+@pytest.mark.parametrize("sent", [0.012, 0.02, 0.05, 0.0733, 0.25, 0.3, 0.5])
+def test_however_few_rows_are_timed_no_smaller_share_of_them_goes_on(sent: float):
+    """Of a parent of 50 ms a row two dozen are asked: none of these went on, where one of fifty does."""
+    long = going_on(sent)
+
+    assert (np.cumsum(long) >= sent * np.arange(1, len(long) + 1) - 1e-9).all()
+    assert long.mean() == pytest.approx(sent, rel=0.03)
