@@ -11,13 +11,14 @@ from typing import Any, cast
 
 import numpy as np
 
-from aias.compress.context import Context
+from aias.compress.context import BY_TIME, Context
 from aias.compress.fitting import fitted
 from aias.compress.techniques.contract import Candidate, Ladder, Made, NotApplicable, Proposal
 from aias.core.arrays import Floats
 from aias.core.catalog import member
+from aias.core.deadline import Deadline
 from aias.core.errors import UserError
-from aias.training.parent import Parent
+from aias.training.parent import NoTime, Parent
 from aias.training.selection.configuration import Configuration
 
 
@@ -69,7 +70,7 @@ def stacked(context: Context, chain: Sequence[Parent]) -> Context:
 
 
 def _as_it_was(context: Context, wanted: Parent) -> Context:
-    """With the rows without labels that a step was taught on, or without any."""
+    """With the rows without labels that a step was taught on, or without any; and with the time that it had."""
     known = unlabelled_of(wanted)
     if known and known != context.unlabelled:
         raise UserError(
@@ -77,7 +78,26 @@ def _as_it_was(context: Context, wanted: Parent) -> Context:
             "be found again fold by fold",
             hint="give the same rows again with `--unlabelled FILE`, or `unlabelled=`",
         )
-    return replace(context, extra=context.extra if known else None, memo={})
+    context = replace(context, extra=context.extra if known else None, memo={})
+    return _in_its_time(context, wanted) if step_of(wanted)[0] in BY_TIME else context
+
+
+def _in_its_time(context: Context, wanted: Parent) -> Context:
+    """With less it learns less, and what is no worse than that may be worse than the version itself. Where a test
+    judges, it answers that itself. Raises `NoTime`."""
+    seconds, threads = (float(_proof(wanted).get(name, 0)) for name in ("seconds", "threads"))
+    deadline = context.deadline
+    if seconds > deadline.seconds:
+        if not len(context.certifying):
+            return context
+        raise NoTime(
+            f"{wanted.ref} was made in {seconds:.0f} s, and with less it is not found again as it is; nor were rows set "
+            "aside that would judge the version itself",
+            hint=f"give {seconds:.0f} s or more", enough=seconds,
+        )  # fmt: skip
+    if seconds:
+        deadline = Deadline(deadline.ends_at, seconds, deadline.clock)
+    return replace(context, deadline=deadline, cores=int(threads))
 
 
 def _step(context: Context, wanted: Parent) -> Candidate:

@@ -14,7 +14,7 @@ from aias.artifact.manifest import Manifest
 from aias.artifact.report import PLOTS
 from aias.compress.certification import Certification, Finished, certified_point
 from aias.compress.comparison import Answered
-from aias.compress.context import BY_UNLABELLED
+from aias.compress.context import BY_TIME, BY_UNLABELLED
 from aias.compress.enough import MORE, Spent, enough, rounded_up
 from aias.compress.footprint import Footprint
 from aias.compress.frontier import (
@@ -266,6 +266,8 @@ class Conclusion:
         }  # fmt: skip
         if context.unlabelled and each.trial.technique in BY_UNLABELLED:
             proof["unlabelled"] = context.unlabelled
+        if each.trial.technique in BY_TIME:
+            proof |= {"seconds": context.deadline.seconds, "threads": context.threads}
         if context.prepared.split != "random":
             proof["split"] = context.prepared.split
         if judged == "out of fold" and self.last.stopped_it(each.trial):

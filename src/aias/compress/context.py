@@ -54,6 +54,9 @@ FIT_SHARE: Final = 0.1
 BY_UNLABELLED: Final = ("distill", "distill_network", "distill_words", "fewer_columns")
 """Techniques that ask the parent about rows without answers too."""
 
+BY_TIME: Final = ("distill", "distill_network", "fewer_columns")
+"""Techniques that ask it about as many rows as there is time for, and learn as much of these."""
+
 SOME_ROWS: Final = 64
 """Enough to see what an encoder does to texts."""
 
@@ -101,6 +104,8 @@ class Context:
     seed: int
     base: "Base | None" = None
     """Of a parent that is compressed already, what it is without the rows of a fold; then there are no members."""
+    cores: int = 0
+    """That answer and fit, where that is said; 0 for all there are."""
     extra: Encoded | None = None
     """Rows without answers, to be taught on besides."""
     unlabelled: str = ""
@@ -139,7 +144,7 @@ class Context:
 
     @property
     def threads(self) -> int:
-        return cpus()
+        return self.cores or cpus()
 
     def once(self, key: object, make: Callable[[], T]) -> T:
         """What `make` gives, made when it is first asked for by this key."""
