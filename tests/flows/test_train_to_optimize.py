@@ -94,6 +94,20 @@ def test_noise_is_not_made_better_and_other_rows_are_refused(tmp_path: Path) -> 
         model.optimize(time="5s", data=frame.head(200))
 
 
+def test_a_second_run_on_the_same_rows_says_what_that_does_to_the_risk(tmp_path: Path) -> None:
+    """As a compression does: whoever asks until something is called better is told so once in twenty times."""
+    rng = np.random.default_rng(3)
+    frame = pl.DataFrame({"a": rng.normal(size=300), "b": rng.normal(size=300), "y": rng.choice(["n", "y"], 300)})
+    model = aias.train(frame, name="noise", home=tmp_path, **LINEAR)
+
+    for before in range(2):
+        until = Until(3)
+        model.optimize(time="600s", data=frame, inline=True, stop=until.stop, watch=until.watch)
+        again = [each for each in until.told if each.name == "optimize.judged-again"]
+        assert [each.facts for each in again] == [{"runs": 2}] * before
+    assert "10 %" in again[0].message
+
+
 def test_a_version_that_few_folds_judged_is_judged_by_the_same_ones(tmp_path: Path, monkeypatch) -> None:
     for share in ("WANTED_SHARE", "SPARE_SHARE"):  # as if time were short
         monkeypatch.setattr(f"aias.training.selection.screening.{share}", 0.0)

@@ -6,11 +6,12 @@ from pathlib import Path
 from threading import Event as Stop
 from typing import TYPE_CHECKING, Any, Final
 
+from aias.client.judged_again import chance_of_one, count_run
 from aias.core.atomic_files import write_atomically
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, NotFound, UserError
 from aias.core.events import Event, Watch, logged, nobody
-from aias.core.names import digest_of, listed
+from aias.core.names import listed
 from aias.core.quantities import accepted_loss_of, bytes_of, latency_of, seconds_of
 from aias.core.schema import Schema, SchemaMismatch
 from aias.core.settings import WORK
@@ -213,26 +214,13 @@ def _place(model: "Model") -> Path:
 
 
 def _tell_of_runs(model: "Model", first: "Parent", rows: str, frontier: "Frontier", watch: Watch) -> None:
-    """Count the runs in which these certification rows judged, and warn from the second on: each run is one more chance
-    for a worse version to pass. `rows`: the digest of all rows; `first`: the version that was trained on them. Versions
-    with the same test part share it, and so do those compressed of them; reserved folds are a version's own."""
-    from aias.compress.gate.evidence import RISK
-
+    """Warn from the second run on in which the same rows judged."""
     if all(each.certified is None for each in frontier.points):
         return
-    of, judging = model.ref, rows
-    if first.manifest.rows.get("test"):
-        recipe = first.recipe
-        part = f"{rows} {recipe.target} {recipe.split} {recipe.test} {recipe.seed}"
-        of, judging = model.version.name, recipe.test_digest or digest_of([part.encode()])
-    place = _place(model).with_name(f"{of}.{judging[-16:]}.runs")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("ab") as out:
-        out.write(b".")
-        runs = out.tell()
+    of, runs = count_run(_place(model).parent, model, first, rows, ending="runs")
     if runs > 1:
         said = (
             f"the rows that certify have judged {runs} runs of {of}: in one of so many something that is worse "
-            f"by the margin passes with a chance of up to {100 * (1 - (1 - RISK) ** runs):.0f} %"
+            f"by the margin passes with a chance of up to {chance_of_one(runs)}"
         )
         watch(Event("compress.judged-again", said, "warning", {"runs": runs}))
