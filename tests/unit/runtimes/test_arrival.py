@@ -89,3 +89,14 @@ def test_a_speed_that_is_gone_is_a_warning(model: aias.Model, monkeypatch: pytes
     arrive(proved(model, ELSEWHERE), golden(model), above=lambda: ("m@1", model.runtime), cache=None, watch=told.append)
 
     assert [each.level for each in told] == ["warning"]
+
+
+def test_what_a_row_takes_on_average_is_not_measured_on_golden_rows(model: aias.Model) -> None:
+    """Of a cascade that sends two rows of a hundred on, six of eight golden ones may go, and its speed seem to be gone."""
+    runtime = proved(model, ELSEWHERE)
+    runtime.session.two_ways = True
+
+    found = arrive(runtime, golden(model), above=lambda: pytest.fail("it is timed"), cache=None, watch=[].append)
+
+    assert found is not None
+    assert (found.speed, found.rows) == (None, 8)
