@@ -40,7 +40,10 @@ TAUGHT_SHARE: Final = 0.25
 """Of the time, that an imported version may take to answer all rows: it answers many of them again."""
 
 TAUGHT_ROWS: Final = 1_000
-"""That it answers at once."""
+"""That it answers at once, at most."""
+
+FIRST_SHARE: Final = 0.25
+"""Of that time, for those that it answers before it is looked how long that took."""
 
 AGREEMENT: Final = {True: "accuracy", False: "r2"}
 """By which of classes, and of amounts, others are compared with a version's own answers. Of classes no metric of labels
@@ -182,11 +185,14 @@ class Parent:
     def _said(self, encoded: Encoded, seconds: float) -> Floats:
         """Its answers, (rows, outputs). Raises `NoTime` where they take more than their share of so many seconds."""
         began, most = time.monotonic(), TAUGHT_SHARE * seconds
-        parts = np.array_split(np.arange(encoded.rows), max(1, encoded.rows // TAUGHT_ROWS))
+        # Alone, as that was measured, a row takes longer than among many.
+        able = int(FIRST_SHARE * most / max(1e-6 * self.manifest.row_us, 1e-9))
+        at_once = min(max(able, 1), TAUGHT_ROWS)
+        parts = np.array_split(np.arange(encoded.rows), max(1, encoded.rows // at_once))
         found: list[Floats] = []
         for at, rows in enumerate(parts):
             found.append(np.asarray(self.runtime.run(encoded.take(rows)), np.float64).reshape(len(rows), -1))
-            whole = (time.monotonic() - began) * len(parts) / (at + 1)
+            whole = (time.monotonic() - began) * encoded.rows / (rows[-1] + 1)
             if at + 1 < len(parts) and whole > most:
                 raise NoTime(
                     f"{self.ref} takes about {whole:.0f} s to answer the {encoded.rows:,} rows, more than "

@@ -107,10 +107,30 @@ def test_an_imported_version_that_is_too_slow_for_the_time_says_how_much_is_enou
     clock = [0.0]
     monkeypatch.setattr("aias.training.parent.time", SimpleNamespace(monotonic=lambda: clock[0]))
     rows: Any = Slow(20_500, clock)
-    slow: Any = SimpleNamespace(ref="m@1", runtime=rows)
+    slow: Any = SimpleNamespace(ref="m@1", runtime=rows, manifest=SimpleNamespace(row_us=0.0))
 
     with pytest.raises(NoTime, match=r"m@1 takes about 2\d\d s to answer the 20,500 rows, more than 25 %") as fault:
         Parent._said(slow, rows, 60.0)
 
     assert clock[0] < 60 and fault.value.enough == pytest.approx(4 * 205, rel=0.01)
     assert Parent._said(slow, rows, 900.0).shape == (20_500, 1)
+
+
+def test_of_an_imported_version_that_takes_a_second_a_row_a_few_rows_tell_it(monkeypatch) -> None:
+    """A thousand of them were answered before anybody looked at the clock."""
+    clock = [0.0]
+    monkeypatch.setattr("aias.training.parent.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    rows: Any = Slow(2_000, clock)
+
+    def run(encoded: Slow) -> Any:
+        clock[0] += encoded.rows
+        return np.full(encoded.rows, 0.5)
+
+    slow: Any = SimpleNamespace(
+        ref="m@1", runtime=SimpleNamespace(run=run), manifest=SimpleNamespace(row_us=1_000_000.0)
+    )
+
+    with pytest.raises(NoTime, match=r"takes about 2\d\d\d s to answer the 2,000 rows") as fault:
+        Parent._said(slow, rows, 60.0)
+
+    assert clock[0] < 6 and fault.value.enough == pytest.approx(4 * 2_000, rel=0.01)
