@@ -298,6 +298,19 @@ def test_bfloat16_needs_an_engine_that_computes_it_and_rows_that_it_answered(con
         list(technique.bfloat16(context))
 
 
+def test_in_bfloat16_no_row_certifies_that_was_answered_in_float32(context, monkeypatch):
+    """Where there is one fold, half of its rows certify beside the test, by what a fit says and not an engine."""
+    from dataclasses import replace
+
+    from aias.compress.techniques import bfloat16 as technique
+
+    monkeypatch.setattr(technique, "_computes", lambda _name: True)
+    monkeypatch.setattr(context, "prepared", replace(context.prepared, test=context.prepared.dataset))
+    monkeypatch.setattr(context, "certifying", np.arange(5))
+    with pytest.raises(NotApplicable, match="only fold"):
+        list(technique.bfloat16(context))
+
+
 def test_what_no_engine_computes_faster_is_not_made(context, monkeypatch):
     from dataclasses import replace
 

@@ -26,6 +26,8 @@ def bfloat16(context: Context) -> Iterator[Candidate]:
         raise NotApplicable("no engine that is installed here computes in bfloat16 (`pip install 'aias[openvino]'`)")
     if not context.prepared.test.rows:
         raise NotApplicable("no rows were set aside as a test, and only those are answered in bfloat16")
+    if len(context.certifying):
+        raise NotApplicable("rows of its only fold certify, too, and only those of a test are answered in bfloat16")
     sentences, whole = found.sentences, found.sentences.whole
     for count in dict.fromkeys(max(1, round(share * len(whole.layers))) for share in SHARES):
         name = f"{count} of {len(whole.layers)} layers in bfloat16"
