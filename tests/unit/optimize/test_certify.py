@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from aias.artifact.optimised import Gain, gained
-from aias.compress.comparison import Answered
-from aias.compress.gate.evidence import RISK
+from aias.compress.comparison import Answered, evidence
+from aias.compress.gate.evidence import RISK, SPENT
 from aias.core.task import Task
 from aias.optimize import optimize
 from aias.optimize.certify import certify
@@ -126,3 +126,15 @@ def test_what_gains_where_a_class_did_not_come_up_may_have_lost_that(metric, mon
     assert gain(learned[learned < 3]).certain
     assert gain(learned).value == pytest.approx(gain(learned[learned < 3]).value)
     assert not gain(learned).certain
+
+
+def test_what_decides_pays_for_limits_that_hold_nearly_as_often_as_they_say():
+    """As a verdict of the gate does: at 5 % up to 7 of 100 would pass that are no better."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=200)
+    before, after = (Answered((y + rng.normal(size=200))[:, None]) for _ in range(2))
+    gain, found = certify(AMOUNTS, y, before, after, seed=0), evidence(AMOUNTS, y, before, after, seed=0)
+
+    assert gain.low < -found.limit(1 - RISK)
+    assert gain.low == pytest.approx(-found.limit(1 - SPENT))
+    assert gain.high == pytest.approx(-found.limit(RISK))
