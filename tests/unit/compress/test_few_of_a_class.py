@@ -192,3 +192,14 @@ def test_so_many_rows_as_are_said_to_be_enough_are_and_not_far_more(metric, few,
         found = evidence(task, y, Answered(said(first)), Answered(said(other)), seed=run)
         passed += 1 - found.confidence(margin) < SPENT
     assert 0.65 < passed / 60 < 0.95
+
+
+@pytest.mark.parametrize("metric", ["f1", "balanced_accuracy", "mcc", "recall", "pr_auc"])
+def test_of_a_parent_that_is_never_wrong_it_is_told_what_rows_can_tell_too(metric):
+    """No resample differs from another, and nothing was to be resolved."""
+    y = np.arange(400) % 2
+    judged = judged_by(y, np.eye(2)[y], metric, ("a", "b"))
+
+    spread, doubt = judged.guessed(judged.searched, right=None)
+
+    assert "200 rows can tell a loss of" in str(Power(metric, 0.005, spread, 200, doubt=doubt))

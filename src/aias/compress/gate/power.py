@@ -99,8 +99,9 @@ def design_factor(far: Floats, groups: Ints | None) -> float:
 def guessed(spread: float, *, right: float | None = None, groups: Ints | None = None) -> float:
     """Of the differences, from that of one model's own losses of rows: a share of the rows are answered anew. Of
     accuracy (`right`: of which share of the rows) a row differs by 1; where rows are in `groups`, those answered anew
-    hang together as far as the errors of the one model do."""
-    if right is None:
+    hang together as far as the errors of the one model do. Of one that was never wrong nothing tells how far a row is
+    off: then as of accuracy."""
+    if right is None and spread:
         return math.sqrt(2 * DIFFERING) * spread
-    alone = math.sqrt(right * (1 - right))
+    alone = math.sqrt(right * (1 - right)) if right is not None else 0.0
     return math.sqrt(DIFFERING) * (max(1.0, spread / alone) if groups is not None and alone else 1.0)
