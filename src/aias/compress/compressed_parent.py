@@ -91,8 +91,8 @@ def _in_its_time(context: Context, wanted: Parent) -> Context:
         if not len(context.certifying):
             return context
         raise NoTime(
-            f"{wanted.ref} was made in {seconds:.0f} s, and with less it is not found again as it is; nor were rows set "
-            "aside that would judge the version itself",
+            f"{wanted.ref} was made in {seconds:.0f} s, and with less it is not found again as it is; nor were rows "
+            "set aside that would judge the version itself",
             hint=f"give {seconds:.0f} s or more", enough=seconds,
         )  # fmt: skip
     if seconds:

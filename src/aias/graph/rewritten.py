@@ -33,7 +33,7 @@ class NothingToRewrite(Exception):
 
 
 class Rewritten:
-    """`layout`: of the encoder that the graph reads by; `classes`: of its task, empty for a number; `gaps`: the columns,
+    """`layout`: of the encoder that the graph reads by; `classes`: of its task, empty for a number; `gaps`: columns,
     (width,), without a value of which it has to be kept from answering; None where it knows by itself."""
 
     settings: Mapping[str, Any] = {}

@@ -92,7 +92,7 @@ def test_a_speed_that_is_gone_is_a_warning(model: aias.Model, monkeypatch: pytes
 
 
 def test_what_a_row_takes_on_average_is_not_measured_on_golden_rows(model: aias.Model) -> None:
-    """Of a cascade that sends two rows of a hundred on, six of eight golden ones may go, and its speed seem to be gone."""
+    """Of a cascade that sends two rows of a hundred on, six of eight golden ones may go, and it seems to be slow."""
     runtime = proved(model, ELSEWHERE)
     runtime.session.two_ways = True
 
