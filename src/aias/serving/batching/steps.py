@@ -31,13 +31,15 @@ _LONGEST: Final = 4.0
 
 @dataclass(eq=False, slots=True)
 class Step:
-    """`seconds`: what it should take, of a body; `until`: when it is given up, if it has not begun; `priority`: among
-    its payer's own, 0 goes first; `first`: of an answer whose body has been read, before all of these; `of_read`: in
-    such a thread, too. `work`: while somebody waits for it, as it holds the body."""
+    """`seconds`: what it should take, of a body; `form`: of that, as bodies of one form are like each other; `until`:
+    when it is given up, if it has not begun; `priority`: among its payer's own, 0 goes first; `first`: of an answer
+    whose body has been read, before all of these; `of_read`: in such a thread, too. `work`: while somebody waits for
+    it, as it holds the body."""
 
     seconds: float = 0.0
     until: float = math.inf
     priority: int = 1
+    form: str = ""
     first: bool = False
     of_read: bool = False
     work: Callable[[], Any] | None = None
@@ -48,20 +50,46 @@ class Step:
 _Waiting = tuple[Step, "asyncio.Future[Any]"]
 
 
+class _Pace:
+    """How long bodies of one form take, beside what they should."""
+
+    __slots__ = ("_should", "_took")
+
+    def __init__(self) -> None:
+        self._took = self._should = 0.0
+
+    @property
+    def stretch(self) -> float:
+        return self._took / self._should if self._should else 1.0
+
+    def learn(self, took: float, should: float, *, of_read: bool) -> None:
+        """Answers to bodies that the loop read say nothing of those that wait here: there may be any number of them."""
+        if should:
+            if not self._should:
+                # Starts as if many had taken what they should.
+                self._took = self._should = should / (1 - _FORGET)
+            took = min(took, _LONGEST * self.stretch * should)
+            self._took, self._should = _FORGET * self._took + took, _FORGET * self._should + should
+        elif of_read:
+            self._took += min(took, _LONGEST * self._took * (1 - _FORGET))
+
+
 @dataclass(eq=False, slots=True)
 class _Queue:
-    """What one payer has waiting: by rank, each in the order in which it came; and the seconds of all."""
+    """What one payer has waiting: by rank, each in the order in which it came; and the seconds of all, by their form as
+    well."""
 
     ranks: "dict[int, deque[_Waiting]]" = field(default_factory=dict)
-    seconds: dict[int, float] = field(default_factory=dict)
+    seconds: dict[tuple[int, str], float] = field(default_factory=dict)
 
     def __iter__(self) -> "Iterator[_Waiting]":
         return chain.from_iterable(self.ranks.values())
 
     def add(self, waiting: "_Waiting") -> None:
-        rank = _rank(waiting[0])
-        self.ranks.setdefault(rank, deque()).append(waiting)
-        self.seconds[rank] = self.seconds.get(rank, 0.0) + waiting[0].seconds
+        step = waiting[0]
+        which = _rank(step), step.form
+        self.ranks.setdefault(which[0], deque()).append(waiting)
+        self.seconds[which] = self.seconds.get(which, 0.0) + step.seconds
 
     def next(self) -> "_Waiting":
         rank = min(self.ranks)
@@ -71,12 +99,12 @@ class _Queue:
         return found
 
     def let_go(self, step: Step) -> None:
-        rank = _rank(step)
-        self.seconds[rank], step.seconds, step.work = max(0.0, self.seconds[rank] - step.seconds), 0.0, None
+        which = _rank(step), step.form
+        self.seconds[which], step.seconds, step.work = max(0.0, self.seconds[which] - step.seconds), 0.0, None
 
-    def seconds_before(self, priority: int) -> float:
-        """Of what one of this priority would wait for."""
-        return sum(seconds for rank, seconds in self.seconds.items() if rank <= priority)
+    def seconds_before(self, priority: float, stretch: Callable[[str], float]) -> float:
+        """Of what one of this priority would wait for, at the pace of each form."""
+        return sum(seconds * stretch(form) for (rank, form), seconds in self.seconds.items() if rank <= priority)
 
 
 def _rank(step: Step) -> int:
@@ -91,31 +119,34 @@ class Steps:
         self._free = threads
         self._queues: dict[str, _Queue] = {}
         self._shares = Shares()
-        # What steps have taken, and what they should have.
-        self._took = self._should = 0.0
+        self._paces: dict[str, _Pace] = {}
+        # When what runs began, and how long it should take from then on.
+        self._running: dict[Step, tuple[float, float]] = {}
 
     def check(
-        self, payer: str, seconds: float, *, objective_seconds: float, deadline: float | None, priority: int = 1
-    ) -> None:
+        self, payer: str, seconds: float, *, objective_seconds: float, deadline: float | None, priority: int = 1,
+        form: str = "",
+    ) -> None:  # fmt: skip
         """Refuse what should take so long and would begin after its objective, or be over after its deadline. Raises
         `Overloaded`."""
-        wait = self.expected_wait(payer, seconds, priority)
-        bound = max(objective_seconds, OBJECTIVE_RUNS_MIN * seconds * self._stretch)
+        wait, own = self.expected_wait(payer, seconds, priority, form), seconds * self._stretch(form)
+        bound = max(objective_seconds, OBJECTIVE_RUNS_MIN * own)
         over, why = wait - bound, "more waits to be read than is of use to anybody"
         if deadline is not None:
-            over, why = self._clock() + wait + seconds - deadline, "it would be answered after its deadline"
+            over, why = self._clock() + wait + own - deadline, "it would be answered after its deadline"
         if wait and over > 0:
             raise Overloaded(why, retry_seconds=over)
 
-    def expected_wait(self, payer: str, seconds: float, priority: int = 1) -> float:
-        """Until it begins: after its payer's own of no lower priority, and as much of each other's."""
+    def expected_wait(self, payer: str, seconds: float, priority: int = 1, form: str = "") -> float:
+        """Until it begins: after the first that runs, what its payer has of no lower priority, and as much of each
+        other's."""
         if self._free and not self._queues:
             return 0.0
         mine = self._queues.get(payer)
-        own = mine.seconds_before(priority) if mine else 0.0
-        others = (sum(each.seconds.values()) for each in self._queues.values() if each is not mine)
-        ahead = own + sum(min(own + seconds, each) for each in others)
-        return ahead * self._stretch / self._threads
+        own = mine.seconds_before(priority, self._stretch) if mine else 0.0
+        most = own + seconds * self._stretch(form)
+        others = (each.seconds_before(math.inf, self._stretch) for each in self._queues.values() if each is not mine)
+        return self._left() + (own + sum(min(most, each) for each in others)) / self._threads
 
     async def run(
         self, work: Callable[[], T], payer: str, step: Step | None = None,
@@ -159,9 +190,16 @@ class Steps:
         self._queues.clear()
         self._pool.shutdown(cancel_futures=True)
 
-    @property
-    def _stretch(self) -> float:
-        return self._took / self._should if self._should else 1.0
+    def _stretch(self, form: str) -> float:
+        pace = self._paces.get(form)
+        return 1.0 if pace is None else pace.stretch
+
+    def _left(self) -> float:
+        """Until the first of those that run should be over. What takes longer than it should is expected to go on for
+        as long again, within bounds."""
+        now = self._clock()
+        left = (min(abs(ends_at - now), _LONGEST * seconds) for ends_at, seconds in self._running.values())
+        return min(left, default=0.0)
 
     def _begin(self) -> None:
         while self._free and self._queues:
@@ -182,17 +220,20 @@ class Steps:
             step.is_begun = True
             self._shares.serve(payer)
             self._free -= 1
+            should = seconds * self._stretch(step.form)
+            self._running[step] = now + should, should
             running = asyncio.get_running_loop().run_in_executor(self._pool, work)
-            running.add_done_callback(partial(self._end, payer, now, found, seconds=seconds, of_read=step.of_read))
+            running.add_done_callback(partial(self._end, payer, step, found, began=now, seconds=seconds))
 
     def _end(
-        self, payer: str, began: float, found: "asyncio.Future[Any]", ran: "asyncio.Future[Any]", *, seconds: float,
-        of_read: bool,
+        self, payer: str, step: Step, found: "asyncio.Future[Any]", ran: "asyncio.Future[Any]", *, began: float,
+        seconds: float,
     ) -> None:  # fmt: skip
         self._free += 1
+        del self._running[step]
         took = self._clock() - began
         self._shares.charge(payer, took)
-        self._learn(took, seconds, of_read=of_read)
+        self._paces.setdefault(step.form, _Pace()).learn(took, seconds, of_read=step.of_read)
         if ran.cancelled():
             found.cancel()
         elif (fault := ran.exception()) is not None:
@@ -201,17 +242,6 @@ class Steps:
         elif not found.done():
             found.set_result(ran.result())
         self._begin()
-
-    def _learn(self, took: float, should: float, *, of_read: bool) -> None:
-        """Answers to bodies that the loop read say nothing of those that wait here: there may be any number of them."""
-        if should:
-            if not self._should:
-                # Starts as if many had taken what they should.
-                self._took = self._should = should / (1 - _FORGET)
-            took = min(took, _LONGEST * self._stretch * should)
-            self._took, self._should = _FORGET * self._took + took, _FORGET * self._should + should
-        elif of_read:
-            self._took += min(took, _LONGEST * self._took * (1 - _FORGET))
 
 
 async def _leave(step: Step, found: "asyncio.Future[Any]", gone: Callable[[], Awaitable[None]]) -> None:

@@ -93,9 +93,8 @@ class Threads:
     async def _converse(self, route: Route, request: Request, gone: Gone, *, light: bool, packed: bool) -> Reply:
         """Decode, ask the model, encode; what is light of it here, the rest in threads."""
 
-        size = size_of(request, packed=packed)
-
-        step = partial(self._executor.step, body_bytes=size, payer=request.payer, first=True, of_read=not light)
+        size, of_read = size_of(request, packed=packed), "" if light else request.form
+        step = partial(self._executor.step, body_bytes=size, payer=request.payer, first=True, of_read=of_read)
 
         def begin() -> Encoded | Reply:
             self.unpack(request, packed=packed)

@@ -95,6 +95,14 @@ class Request(msgspec.Struct):
         return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
 
     @property
+    def form(self) -> str:
+        """Of the body: `json`, `csv`, `arrow`. A byte of one form takes about as long to read as another of it."""
+        said = self.media_type
+        if said.startswith(b"application/vnd.") or (said == BINARY and self.body.startswith(FILES)):
+            return "arrow"
+        return "csv" if said.startswith((b"text/csv", b"text/tab")) else "json"
+
+    @property
     def looks_like_json(self) -> bool:
         """Whether nobody has said what it is, and it begins as JSON does."""
         return self.media_type in UNSAID and self.body.lstrip()[:1] in (b"[", b"{")

@@ -86,16 +86,16 @@ def test_who_would_wait_longer_than_is_of_use_is_refused_and_told_when_to_come_a
         steps = Steps(2, "test", clock=lambda: told.now)
         steps.check("a", 1.0, objective_seconds=0.1, deadline=0.1)
         waiting = await started(*(steps.run(lambda: told.step(""), "a", Step(1.0)) for _ in range(5)))
-        assert steps.expected_wait("a", 1.0) == 1.5
-        assert steps.expected_wait("b", 1.0) == 0.5
-        steps.check("a", 0.1, objective_seconds=1.5, deadline=None)
-        steps.check("a", 0.4, objective_seconds=1.0, deadline=None)
-        steps.check("b", 1.0, objective_seconds=0.1, deadline=1.6)
+        assert steps.expected_wait("a", 1.0) == 2.5
+        assert steps.expected_wait("b", 1.0) == 1.5
+        steps.check("a", 0.1, objective_seconds=2.5, deadline=None)
+        steps.check("a", 0.7, objective_seconds=1.0, deadline=None)
+        steps.check("b", 1.0, objective_seconds=0.1, deadline=2.6)
         with pytest.raises(Overloaded) as refused:
-            steps.check("a", 0.1, objective_seconds=1.0, deadline=None)
+            steps.check("a", 0.1, objective_seconds=2.0, deadline=None)
         assert refused.value.retry_seconds == 0.5
         with pytest.raises(Overloaded, match="after its deadline"):
-            steps.check("b", 1.0, objective_seconds=9.0, deadline=1.4)
+            steps.check("b", 1.0, objective_seconds=9.0, deadline=2.4)
         told.go_on.set()
         await asyncio.gather(*waiting)
         steps.close()
@@ -116,7 +116,7 @@ def test_how_long_steps_take_is_learned_and_one_stall_teaches_little() -> None:
 
             await steps.run(lambda: told.step(""), "a", Step(0.5))
             await steps.run(work, "a", Step(first=True, of_read=True))
-            waits.append(steps._stretch)
+            waits.append(steps._stretch(""))
         steps.close()
         return waits
 
@@ -139,9 +139,47 @@ def test_answers_to_bodies_that_were_not_read_in_a_thread_make_nobody_who_is_to_
             await steps.run(lambda: told.step("answer"), "a", Step(first=True))
         told.go_on.clear()
         waiting = await started(*(steps.run(lambda: told.step(""), "a", Step(1.0)) for _ in range(3)))
-        assert steps.expected_wait("a", 1.0) == pytest.approx(2.0)
+        assert steps.expected_wait("a", 1.0) == pytest.approx(3.0)
         told.go_on.set()
         await asyncio.gather(*waiting)
+        steps.close()
+
+    asyncio.run(story())
+
+
+def test_each_form_of_a_body_has_a_pace_of_its_own() -> None:
+    told = Told()
+
+    async def story() -> None:
+        steps = Steps(1, "test", clock=lambda: told.now)
+        told.go_on.set()
+        for _ in range(100):
+            await steps.run(lambda: told.step(""), "a", Step(0.25, form="csv"))
+        told.go_on.clear()
+        bodies = [Step(0.25, form="csv"), Step(0.25, form="csv"), Step(1.0, form="json")]
+        waiting = await started(*(steps.run(lambda: told.step(""), "a", each) for each in bodies))
+        assert steps.expected_wait("a", 1.0, form="json") == pytest.approx(3.0, rel=0.01)
+        assert steps.expected_wait("b", 0.25, form="csv") == pytest.approx(2.0, rel=0.01)
+        told.go_on.set()
+        await asyncio.gather(*waiting)
+        steps.close()
+
+    asyncio.run(story())
+
+
+def test_what_runs_is_waited_for_and_for_longer_where_it_takes_longer_than_it_should() -> None:
+    told = Told()
+
+    async def story() -> None:
+        steps = Steps(1, "test", clock=lambda: told.now)
+        waiting = await started(steps.run(lambda: told.step(""), "a", Step(1.0)))
+        for told.now, wait in ((0.0, 1.0), (0.75, 0.25), (2.5, 1.5), (100.0, 4.0)):
+            assert steps.expected_wait("b", 1.0) == wait
+        with pytest.raises(Overloaded):
+            steps.check("b", 0.5, objective_seconds=3.0, deadline=None)
+        told.go_on.set()
+        await asyncio.gather(*waiting)
+        assert steps.expected_wait("b", 1.0) == 0.0
         steps.close()
 
     asyncio.run(story())
@@ -155,7 +193,7 @@ def test_of_one_payer_what_is_urgent_is_read_first_and_let_in_where_what_may_wai
         waiting = await started(
             *(steps.run(lambda at=at: told.step(str(at)), "a", Step(1.0, priority=at)) for at in (2, 2, 1, 2, 0))
         )
-        assert [steps.expected_wait("a", 0.1, at) for at in (0, 1, 2)] == [1.0, 2.0, 4.0]
+        assert [steps.expected_wait("a", 0.1, at) for at in (0, 1, 2)] == [2.0, 3.0, 5.0]
         steps.check("a", 0.1, objective_seconds=3.0, deadline=None, priority=1)
         with pytest.raises(Overloaded):
             steps.check("a", 0.1, objective_seconds=3.0, deadline=None, priority=2)
@@ -197,13 +235,14 @@ def test_an_answer_comes_before_what_is_to_be_read_and_what_is_late_or_left_is_p
 
 def test_a_server_asks_the_door_before_a_body_is_read_and_no_request_waits_for_one_that_has_gone() -> None:
     told = Told()
-    model = SimpleNamespace(seconds_to_read_bytes=lambda size: size / 1e6, flow=SimpleNamespace(objective_seconds=2.0))
-    asked: Any = SimpleNamespace(asked=model, deadline=None, payer="a", priority=1)
+    flow = SimpleNamespace(objective_seconds=200.0)
+    model = SimpleNamespace(seconds_to_read_bytes=lambda size: size / 1e4, flow=flow)
+    asked: Any = SimpleNamespace(asked=model, deadline=None, payer="a", priority=1, form="json")
 
     async def story() -> None:
         executor = Executor(places=1, bounds=BOUNDS, metrics=Metrics())
         read = partial(executor.read, asked, lambda: told.step("read"), asyncio.Event().wait, body_bytes=1_000_000)
-        waiting = await started(*(read() for _ in range(6)))
+        waiting = await started(*(read() for _ in range(5)))
         with pytest.raises(Overloaded):
             await read()
         waiting[2].cancel()
@@ -213,7 +252,29 @@ def test_a_server_asks_the_door_before_a_body_is_read_and_no_request_waits_for_o
 
     asyncio.run(story())
 
-    assert told.order == ["read"] * 5
+    assert told.order == ["read"] * 4
+
+
+def test_of_a_first_crowd_of_tables_fewer_are_let_in_than_of_as_many_bytes_of_json() -> None:
+    """Nothing has been read yet, and what tables take is not known from the model."""
+    told = Told()
+    flow = SimpleNamespace(objective_seconds=200.0)
+    model = SimpleNamespace(seconds_to_read_bytes=lambda size: size / 1e4, flow=flow)
+
+    async def let_in(form: str) -> int:
+        asked: Any = SimpleNamespace(asked=model, deadline=None, payer="a", priority=1, form=form)
+        executor, waiting = Executor(places=1, bounds=BOUNDS, metrics=Metrics()), list[asyncio.Future[Any]]()
+        told.go_on.clear()
+        while not (waiting and waiting[-1].done()):
+            read = executor.read(asked, lambda: told.step("read"), asyncio.Event().wait, body_bytes=100_000)
+            waiting += await started(read)
+        assert isinstance(waiting.pop().exception(), Overloaded)
+        told.go_on.set()
+        await asyncio.gather(*waiting)
+        executor.close()
+        return len(waiting)
+
+    assert [asyncio.run(let_in(form)) for form in ("json", "csv", "arrow")] == [21, 5, 5]
 
 
 def test_a_body_whose_caller_has_gone_is_not_held_until_it_would_be_its_turn() -> None:
@@ -223,7 +284,7 @@ def test_a_body_whose_caller_has_gone_is_not_held_until_it_would_be_its_turn() -
         """That somebody sent."""
 
     async def story() -> list[bool]:
-        steps, hung_up, found = Steps(1, "test"), asyncio.Event(), list[bool]()
+        steps, hung_up, found = Steps(1, "test", clock=lambda: told.now), asyncio.Event(), list[bool]()
         waiting = await started(*(steps.run(lambda: told.step(""), "a", Step(1.0)) for _ in range(2)))
         for leave in (lambda _: hung_up.set(), lambda left: left.cancel()):
             body = Body()
@@ -236,7 +297,7 @@ def test_a_body_whose_caller_has_gone_is_not_held_until_it_would_be_its_turn() -
                 left.result()
             del left
             gc.collect()
-            found += [held() is None, steps.expected_wait("a", 1.0) == 1.0]
+            found += [held() is None, steps.expected_wait("a", 1.0) == 2.0]
         told.go_on.set()
         await asyncio.gather(*waiting)
         steps.close()
