@@ -24,7 +24,11 @@ IDLE_SECONDS: Final = 60.0
 """Polars holds 80 MB; a server that sees no Arrow should not pay for it."""
 
 ANSWER_SECONDS_MAX: Final = 20.0
-"""Reading 16 MiB takes 0.2 s."""
+"""Also of waiting for others. On a machine that has nothing else to do it takes a hundredth."""
+
+READ_SECONDS_MAX: Final = 3.0
+"""Of a processor. Reading 16 MiB takes 0.2 s; of 70 kB of packed dates, which were made for it, it took half a minute,
+in which nobody else had a body read."""
 
 _NOT_OF_THE_BODY: Final = frozenset((0, None, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
 """How a process ends that has gone to sleep just then, or that somebody has ended."""
@@ -43,15 +47,16 @@ def unpacked(columns: dict[str, bytes]) -> Columns:
 
 
 class ArrowProcess:
-    """Safe to call from several threads; they take turns."""
+    """Safe to call from several threads; they take turns. `read_seconds`: of a processor, for reading a body."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, read_seconds: float = READ_SECONDS_MAX) -> None:
+        self._read_seconds = read_seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
     def read(self, body: bytes, *, rows_max: int) -> Columns:
         """The columns of an Arrow stream or file, or of Parquet. Raises `BadBody`, `BodyTooLarge`, `TooManyRows`."""
-        return unpacked(self._ask(("read", body, rows_max)))
+        return unpacked(self._ask(("read", body, (rows_max, self._read_seconds))))
 
     def write(self, columns: Columns, *, as_file: bool) -> bytes:
         """The columns as an Arrow stream or file."""
@@ -63,8 +68,12 @@ class ArrowProcess:
             self._end()
 
     def _ask(self, question: tuple[object, ...]) -> Any:
-        with self._lock:
+        if not self._lock.acquire(timeout=ANSWER_SECONDS_MAX):
+            raise Busy("others keep the process for Arrow busy", hint="send it again, or as JSON")
+        try:
             answer = self._asked(question) or self._asked(question)
+        finally:
+            self._lock.release()
         if answer is None:
             raise Busy("the process for Arrow ended before it could answer, twice", hint="send it again")
         code, result = msgspec.msgpack.decode(answer)
@@ -74,7 +83,8 @@ class ArrowProcess:
         return result
 
     def _asked(self, question: tuple[object, ...]) -> bytes | None:
-        """The answer; None when the process ended, but not of what it read. Raises `BadBody`, `TooLate`."""
+        """The answer; None when the process ended, but not of what it read. Raises `BadBody`, `BodyTooLarge`,
+        `TooLate`."""
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -91,7 +101,11 @@ class ArrowProcess:
             pass
         if answer is not None:
             return answer
-        if self._end() not in _NOT_OF_THE_BODY and question[0] == "read":
+        status, reads = self._end(), question[0] == "read"
+        if status == -signal.SIGPROF and reads:
+            said = f"the Arrow body takes longer than {self._read_seconds:g} s of a processor to read"
+            raise BodyTooLarge(said, hint="send fewer rows at once, or as JSON")
+        if status not in _NOT_OF_THE_BODY and reads:
             raise BadBody("the Arrow body is damaged", hint="its reader gave up on it; does your own Arrow read it?")
         return None
 

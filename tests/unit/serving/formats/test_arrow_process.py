@@ -2,16 +2,18 @@
 
 import io
 from collections.abc import Callable
-from datetime import time, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, time, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
 from aias.data.types.columns import simplified
+from aias.serving.formats import arrow
 from aias.serving.formats.arrow import ArrowProcess
 from aias.serving.formats.arrow_process import read
-from aias.serving.refusals import BadBody
+from aias.serving.refusals import BadBody, BodyTooLarge, Busy
 
 pl = pytest.importorskip("polars")
 
@@ -72,3 +74,43 @@ def _values(held: Any) -> int:
     if isinstance(held, dict):
         held = list(held.values())
     return sum(map(_values, held)) if isinstance(held, list | tuple) else int(isinstance(held, int))
+
+
+def test_a_body_that_takes_too_long_to_read_is_refused_and_the_next_is_read() -> None:
+    """Packed, four million dates are a small body, and in memory 16 MB."""
+    day, body = pl.repeat(date(2026, 1, 1), 2_000, eager=True), io.BytesIO()
+    table = pl.DataFrame({f"d{at}": day for at in range(2_000)})
+    table.write_ipc(body, compression="zstd")
+    process = ArrowProcess(read_seconds=0.3)
+    try:
+        with pytest.raises(BodyTooLarge, match=r"longer than 0\.3 s of a processor"):
+            process.read(body.getvalue(), rows_max=2_000)
+        written = process.write({"age": [1, 2]}, as_file=False)
+        assert process.read(written, rows_max=2) == {"age": [1, 2]}
+    finally:
+        process.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (lambda: dict.fromkeys((f"c{at}" for at in range(1_800)), [None] * 10_000), "more than 16,777,216 values"),
+        (lambda: {f"c{at}": [1] for at in range(10_001)}, "more than 10,000 columns"),
+        (lambda: {"t": pl.Series(["x" * 10_000]).cast(pl.Categorical).new_from_index(0, 10_000)}, "bytes of text"),
+    ],
+)
+def test_what_takes_no_room_in_a_body_is_bounded_in_what_is_made_of_it(
+    table: Callable[[], dict[str, Any]], told: str
+) -> None:
+    body = io.BytesIO()
+    pl.DataFrame(table()).write_ipc_stream(body, compression="zstd")
+
+    with pytest.raises((BodyTooLarge, BadBody), match=told):
+        read(body.getvalue(), 10_000)
+
+
+def test_who_waits_too_long_for_the_reader_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrow, "ANSWER_SECONDS_MAX", 0.05)
+    process = ArrowProcess()
+    with process._lock, ThreadPoolExecutor(1) as pool, pytest.raises(Busy, match="others keep"):
+        pool.submit(process.read, b"", rows_max=1).result()
