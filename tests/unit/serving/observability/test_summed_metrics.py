@@ -1,6 +1,7 @@
 """Counts of several workers: added up, settled, never falling."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 
 from aias.serving.http.messages import Reply
 from aias.serving.observability import summed_metrics as sums
-from aias.serving.observability.metrics import BUCKETS_SECONDS, Metrics
+from aias.serving.observability.metrics import BUCKETS_SECONDS, Histogram, Metrics
 from aias.serving.observability.summed_metrics import Counts, SummedMetrics
 
 
@@ -173,15 +174,27 @@ def test_a_full_disk_costs_counts_and_nothing_else(tmp_path: Path) -> None:
     assert SummedMetrics(tmp_path / "gone", "0").total(counted("a", 1)).requests["a", "m@1", 200] == 1
 
 
-def test_buckets_of_another_release_are_left_out_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "odd_in",
+    [
+        lambda odd: odd.work["a", "m@1"].whole,
+        lambda odd: odd.work["a", "m@1"].phases[2],
+        lambda odd: odd.batches["m@1"],
+        lambda odd: odd.load_seconds,
+    ],
+)
+def test_buckets_of_another_release_are_left_out_whole(
+    tmp_path: Path, odd_in: Callable[[Metrics], Histogram]
+) -> None:
     odd = counted("a", 3)
-    odd.work["a", "m@1"].whole.counts.append(1)
+    odd_in(odd).counts.append(1)
     SummedMetrics(tmp_path, "1").write(odd)
 
     total = SummedMetrics(tmp_path, "0").total(counted("a", 1))
 
     assert total.requests["a", "m@1", 200] == 1
     assert sum(total.work["a", "m@1"].whole.counts) == 1
+    assert sum(total.batches["m@1"].counts) == 1
 
 
 def test_what_is_counted_while_a_thread_writes_is_in_the_next_snapshot_and_not_in_this_one() -> None:
