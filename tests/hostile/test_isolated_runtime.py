@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import mortal_worker
+import msgspec
+import numpy as np
 import pytest
 from mortal_server import HEADERS, PATIENCE
 from mortal_worker import BROKEN, ENDLESS, LONG
@@ -41,6 +43,32 @@ def test_a_process_of_its_own_that_grows_is_started_anew_between_two_runs(monkey
 
     assert answers == [["yes"]] * len(answers)
     assert (len(renewed), died) == (1, [])
+
+
+def test_no_call_packs_more_than_a_column_or_some_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All other threads would wait for the interpreter meanwhile."""
+    monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
+    packed, encode = list[int](), msgspec.msgpack.encode
+    monkeypatch.setattr(msgspec.msgpack, "encode", lambda value: (packed.append(values_of(value)), encode(value))[1])
+    runtime = isolated_runtime.IsolatedRuntime(
+        (mortal_worker.__file__, "apart", "good"), artifacts.manifest(), answer_seconds=PATIENCE, died=lambda: None
+    )
+    ages = [20, 50] * 500
+    columns = runtime.predict_columns({"age": np.array(ages), "plan": ["pro"] * len(ages)}, len(ages))
+    most_of_columns, packed[:] = max(packed), []
+    rows = runtime.predict([{"age": age} for age in ages])
+    runtime.kill()
+
+    assert columns.predictions == rows.predictions == ["no", "yes"] * 500
+    assert most_of_columns == len(ages)
+    assert max(packed) == isolated_runtime.PIECE_ROWS
+
+
+def values_of(held: object) -> int:
+    """How many plain values, however deep."""
+    if isinstance(held, dict):
+        held = list(held.values())
+    return sum(map(values_of, held)) if isinstance(held, list | tuple) else 1
 
 
 class Hung:

@@ -6,11 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from aias.core.errors import BadValue
 from aias.core.frames import read_frame, write_frame
-from aias.serving.survival.isolated_runtime import write_answers, write_failure, write_fault
+from aias.serving.survival.isolated_runtime import read_question, write_answers, write_failure, write_fault
 
 
 def answer_for(runtime: Any) -> None:
@@ -22,7 +20,7 @@ def answer_for(runtime: Any) -> None:
     os.dup2(2, 1)
     write_frame(answers, b"ready")
     while (frame := read_frame(questions)) is not None:
-        verb, arguments = msgspec.msgpack.decode(frame)
+        verb, arguments = read_question(frame)
         try:
             answer = write_answers(getattr(runtime, verb)(*arguments))
         except BadValue as fault:
