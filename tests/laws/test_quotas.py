@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aias.access.accounts import Stood
 from aias.access.ledger import Ledger
 from aias.access.quotas import RATES, Quota
 
@@ -79,6 +80,36 @@ def test_giving_back_never_makes_room_for_more_than_was_given(
                     account.give_back(rows=amount)
                     held -= amount
             assert held <= quota.once
+
+
+@settings(max_examples=100)
+@given(
+    quota=STEADY | COUNTED, asks=ASKS, late=st.dictionaries(st.integers(0, 59), st.integers(0, 5), max_size=40),
+    hours=st.integers(0, 30),
+)  # fmt: skip
+def test_who_is_given_back_has_never_more_than_if_it_had_not_been_let_in(
+    quota: Quota, asks: list[tuple[int, int, int]], late: dict[int, int], hours: int
+) -> None:
+    """`late`: which are refused, and how many others ask before that. Beside it another account, which they never
+    ask."""
+    now, waiting = 10**18, list[tuple[int, int, int, Stood]]()
+    with TemporaryDirectory() as folder, closing(Ledger.open(Path(folder), clock=lambda: now)) as ledger:
+        account, without = ledger.account("shop", [quota]), ledger.account("without", [quota])
+        for at, (after, which, amount) in enumerate(asks):
+            now += after % (4 * quota.step_ns + 1) if quota.per in RATES else hours * after * 900
+            stood: Stood = {}
+            if account.take(rows=amount, stood=stood) is None:
+                if at in late:
+                    waiting.append((at + late[at], which, amount, stood))
+                else:
+                    assert without.take(rows=amount) is None
+            due = sorted((each for each in waiting if each[0] <= at), key=lambda each: each[1])
+            waiting = [each for each in waiting if each[0] > at]
+            for _, _, size, before in due:
+                account.give_back(rows=size, stood=before)
+            for held in (account.usage()[0], without.usage()[0]):
+                assert 0 <= held.left <= quota.once
+            assert account.usage()[0].left <= without.usage()[0].left
 
 
 ASKING: str = """

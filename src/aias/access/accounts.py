@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 WORD: Final = 8
 _COUNT: Final = (1 << 40) - 1
 _PLACES: Final = {(unit, per): 1 + at for at, (unit, per) in enumerate((u, p) for u in UNITS for p in PERIODS)}
+_RETURNED_PLACES: Final = {per: 1 + len(_PLACES) + at for at, per in enumerate(RATES)}
+_RETURNED: Final = (1 << 31) - 1
+"""What was given back to a bucket of rows, and of requests, is counted in one word; beyond this, from 0 again."""
+
+Stood = dict[int, tuple[int, int]]
+"""By place: the word as it was before something was taken, and how much had been given back to it until then."""
 
 
 class Spent(NamedTuple):
@@ -38,12 +44,15 @@ class Usage:
 
 
 class Held:
-    """A quota and its word. `step` and `room`: nanoseconds of one and of all, 0 where it is a count."""
+    """A quota and its word, of the record that begins `at` a word. `step` and `room`: nanoseconds of one and of all, 0
+    where it is a count."""
 
-    __slots__ = ("_period", "of_rows", "once", "place", "quota", "room", "step")
+    __slots__ = ("_period", "_returned_place", "_returned_shift", "of_rows", "once", "place", "quota", "room", "step")
 
-    def __init__(self, quota: Quota, place: int) -> None:
-        self.quota, self.place, self.once, self.of_rows = quota, place, quota.once, quota.unit == "rows"
+    def __init__(self, quota: Quota, at: int) -> None:
+        self.quota, self.once, self.of_rows = quota, quota.once, quota.unit == "rows"
+        self.place = at + _PLACES[quota.unit, quota.per]
+        self._returned_place, self._returned_shift = at + _RETURNED_PLACES.get(quota.per, 0), 32 * self.of_rows
         self.step = quota.step_ns if quota.per in RATES else 0
         self.room = self.step * quota.burst
         self._period = (0, 0, 0)
@@ -66,6 +75,33 @@ class Held:
         if after & _COUNT <= self.quota.amount:
             return 0
         return max(1, self._ends(after, now) - now)
+
+    def returned(self, words: "memoryview[int]") -> int:
+        """How much has been given back to a bucket, ever."""
+        return words[self._returned_place] >> self._returned_shift & _RETURNED if self.step else 0
+
+    def give_back(self, words: "memoryview[int]", amount: int, now: int, stood: tuple[int, int] | None) -> None:
+        """Undo what took so much, but for what is there again by now: with that back, too, its key could have more than
+        if it had taken nothing. A bucket fills up for those who take in the order in which they do. So it is the part
+        of this one's time that is to come; which what was given back to others since has moved up. `stood`: as a take
+        has noted it; where nobody has, all is to come."""
+        word = words[self.place]
+        if not self.step:
+            if stood is None or stood[0] >> 40 == word >> 40:
+                words[self.place] = word - min(amount, word & _COUNT)
+            return
+        size = amount * self.step
+        if stood is not None:
+            begin = stood[0] - (self.returned(words) - stood[1] & _RETURNED) * self.step
+            size -= max(0, now - begin)
+        if size > 0:
+            self._has_returned(words, -(-size // self.step))
+            words[self.place] = word - size
+
+    def _has_returned(self, words: "memoryview[int]", amount: int) -> None:
+        place, shift = self._returned_place, self._returned_shift
+        total = self.returned(words) + amount & _RETURNED
+        words[place] = words[place] & ~(_RETURNED << shift) | total << shift
 
     def left(self, word: int, now: int) -> tuple[int, int]:
         """What is left, and nanoseconds until all of it is there again."""
@@ -100,19 +136,22 @@ class Account:
         self.ledger, self.at, self._words = ledger, at, ledger.words
         self._on, self._off = lock_of(at, held=True), lock_of(at, held=False)
         self.quotas = tuple(quotas)
-        self._held = [Held(quota, at + _PLACES[quota.unit, quota.per]) for quota in quotas]
+        self._held = [Held(quota, at) for quota in quotas]
         of_requests, of_rows = ([each for each in self._held if each.of_rows is rows] for rows in (False, True))
         self._asked = {(False, False): [], (True, False): of_requests, (False, True): of_rows, (True, True): self._held}
 
-    def take(self, requests: int = 0, rows: int = 0, *, only_look: bool = False) -> Spent | None:
-        """Take so much of all quotas, or of none; then which has no more. Raises `LedgerBusy`."""
+    def take(
+        self, requests: int = 0, rows: int = 0, *, only_look: bool = False, stood: Stood | None = None
+    ) -> Spent | None:
+        """Take so much of all quotas, or of none; then which has no more. `stood`: where it is noted what was before.
+        Raises `LedgerBusy`."""
         if only_look or not self._asked[requests > 0, rows > 0]:
             return self.taken(requests, rows, only_look=True)
         ledger = self.ledger
         with ledger.threads:
             ledger.lock(self._on)
             try:
-                return self.taken(requests, rows, only_look=False)
+                return self.taken(requests, rows, only_look=False, stood=stood)
             finally:
                 ledger.lock(self._off)
 
@@ -129,15 +168,16 @@ class Account:
         finally:
             self.ledger.lock(self._off)
 
-    def give_back(self, requests: int = 0, rows: int = 0) -> None:
-        """Undo a `take`. Raises `LedgerBusy`."""
-        if not self.holds(requests, rows):
+    def give_back(self, requests: int = 0, rows: int = 0, stood: Stood | None = None) -> None:
+        """Undo a `take`, which has noted how it `stood`. Raises `LedgerBusy`."""
+        words, before = self._words, stood or {}
+        asked = self._asked[requests > 0, rows > 0]
+        if not asked:
             return
-        words = self._words
         with self.ledger.threads, self.locked():
-            for each in self._held:
-                word, amount = words[each.place], rows if each.of_rows else requests
-                words[each.place] = word - (amount * each.step or min(amount, word & _COUNT))
+            now = self.ledger.clock()
+            for each in asked:
+                each.give_back(words, rows if each.of_rows else requests, now, before.get(each.place))
 
     def usage(self) -> list[Usage]:
         now, words = self.ledger.clock(), self._words
@@ -152,9 +192,10 @@ class Account:
             found += left, -(-until // 1_000_000_000)
         return found
 
-    def taken(self, requests: int, rows: int, *, only_look: bool) -> Spent | None:
+    def taken(self, requests: int, rows: int, *, only_look: bool, stood: Stood | None = None) -> Spent | None:
         """As `take`, for who holds the lock; only to look none is needed, as words are whole."""
-        now, words, after = self.ledger.clock(), self._words, []
+        now, words = self.ledger.clock(), self._words
+        after: list[tuple[Held, int, int]] = []
         spent, longest = None, 0
         for each in self._asked[requests > 0, rows > 0]:
             amount, place, step = rows if each.of_rows else requests, each.place, each.step
@@ -165,23 +206,28 @@ class Account:
             if stands < word and not only_look:
                 words[place] = stands  # the clock was set back
             wished = stands + amount * (step or 1)
-            after.append((place, wished))
+            after.append((each, stands, wished))
             if (wait := each.wait(wished, now)) > longest:
                 spent, longest = each.quota, wait
         if spent is not None:
             return Spent(spent, longest / 1e9)
         if not only_look:
-            for place, wished in after:
-                words[place] = wished
+            for each, stands, wished in after:
+                words[each.place] = wished
+                if stood is not None:
+                    # What it took first stands before all else of it.
+                    stood.setdefault(each.place, (stands, each.returned(words)))
         return None
 
 
 def take_of_all(
-    accounts: Sequence[Account], requests: int = 0, rows: int = 0, *, only_look: bool = False
-) -> tuple[Account, Spent] | None:
-    """Take so much of several accounts, or of none; then which has no more. Raises `LedgerBusy`."""
+    accounts: Sequence[Account], requests: int = 0, rows: int = 0, *, only_look: bool = False,
+    stood: Stood | None = None,
+) -> tuple[Account, Spent] | None:  # fmt: skip
+    """Take so much of several accounts, or of none; then which has no more. `stood`: as `Account.take` has it. Raises
+    `LedgerBusy`."""
     if len(accounts) == 1:
-        spent = accounts[0].take(requests, rows, only_look=only_look)
+        spent = accounts[0].take(requests, rows, only_look=only_look, stood=stood)
         return None if spent is None else (accounts[0], spent)
     # In one order everywhere: two that wait for each other would do so until their time is over.
     held = sorted((each for each in accounts if each.holds(requests, rows)), key=lambda each: each.at)
@@ -196,7 +242,7 @@ def take_of_all(
         if (found := _spent(held, requests, rows)) is not None:
             return found
         for each in held:
-            each.taken(requests, rows, only_look=False)
+            each.taken(requests, rows, only_look=False, stood=stood)
     return None
 
 

@@ -1,6 +1,6 @@
 """What each key has used of its quotas: one file, mapped into every process that serves a home.
 
-    header │ record 0 │ record 1 │ …        record: a key's mark, then one word for each kind of quota
+    header │ record 0 │ record 1 │ …        record: a key's mark, a word for each kind of quota, what was given back
 
 A steady rate's word is the time at which its bucket would be full again (GCRA's theoretical arrival time); a day's or a
 month's is its number and its count. So the state of each quota is one aligned word of 64 bits.

@@ -304,3 +304,62 @@ def test_who_only_looks_locks_nothing_and_changes_nothing(tmp_path: Path) -> Non
         assert found[1].seconds == pytest.approx(0.5)
     assert (ledger.locks, bytes(ledger.words[:1_024])) == (before, words)
     ledger.close()
+
+
+@pytest.mark.parametrize(("after", "back"), [(0.0, 5), (0.2, 3), (0.5, 0), (9.0, 0)])
+def test_of_a_bucket_that_was_full_what_has_come_again_is_not_given_back(
+    ledger: Ledger, clock: Clock, after: float, back: int
+) -> None:
+    """It takes half a second until five are there again."""
+    account, stood = ledger.account("shop", checked(["10/second"])), {}
+    assert account.take(requests=5, stood=stood) is None
+    clock.pass_(after)
+    taken = passed(ledger, "10/second", 30)
+
+    account.give_back(requests=5, stood=stood)
+
+    assert passed(ledger, "10/second", 30) == back
+    assert taken + back == 10
+
+
+def test_of_what_others_took_before_it_nothing_has_come_again_for_it(ledger: Ledger, clock: Clock) -> None:
+    account, stood = ledger.account("shop", checked(["10/second"])), {}
+    assert passed(ledger, "10/second", 5) == 5
+    assert account.take(requests=5, stood=stood) is None
+    clock.pass_(0.5)
+    account.give_back(requests=5, stood=stood)
+
+    assert passed(ledger, "10/second", 30) == 10
+
+
+def test_what_was_given_back_to_one_moves_up_the_next(ledger: Ledger, clock: Clock) -> None:
+    """Both are given back, and five that came between them count as if these had never been."""
+    account, first, second = ledger.account("shop", checked(["10/second"])), {}, {}
+    assert [account.take(requests=5, stood=each) for each in (first, second)] == [None, None]
+    account.give_back(requests=5, stood=first)
+    clock.pass_(0.5)
+    assert passed(ledger, "10/second", 5) == 5
+    account.give_back(requests=5, stood=second)
+
+    assert passed(ledger, "10/second", 30) == 5
+
+
+@pytest.mark.parametrize("quota", ["5/day", "5/month"])
+def test_what_was_taken_of_another_day_is_not_given_back_to_this(ledger: Ledger, clock: Clock, quota: str) -> None:
+    account, stood = ledger.account("shop", checked([quota])), {}
+    assert account.take(requests=3, stood=stood) is None
+    clock.pass_(86_400)
+    assert passed(ledger, quota, 9) == 5
+    account.give_back(requests=3, stood=stood)
+
+    assert passed(ledger, quota, 9) == 0
+
+
+def test_rows_and_requests_are_given_back_each_for_itself(ledger: Ledger, clock: Clock) -> None:
+    account, stood = ledger.account("shop", checked(["10/second", "100 rows/second", "50 rows/day"])), {}
+    assert account.take(requests=1, rows=40, stood=stood) is None
+    clock.pass_(0.2)
+    account.give_back(requests=1, rows=40, stood=stood)
+
+    assert [each.used for each in account.usage()] == [0, 0, 0]
+    assert account.take(rows=50, stood=stood) is None

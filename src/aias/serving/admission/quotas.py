@@ -1,7 +1,7 @@
 """What a caller's key, and its tenant, may still ask: taken at the door, given back where it was our own fault.
 
     key ─▶ one request ─429 or─▶ body ─▶ decoded: its rows ─429 or─▶ run ─▶ answer, with what is left in its headers
-                                                                    └─ 503: given back
+                                                                    └─ 503: given back, but for what is there again
 
 A request that is answered again, as its worker died, has paid: what it took stands in the slot of its connection.
 
@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from aias.access.accounts import Account, Spent, Usage, longest, take_of_all
+from aias.access.accounts import Account, Spent, Stood, Usage, longest, take_of_all
 from aias.access.keys import Key
 from aias.access.ledger import Ledger, LedgerBusy
 from aias.access.quotas import AMOUNT_MAX, RATES, Quota
@@ -48,10 +48,12 @@ class Payer:
     def left(self) -> bytes:
         return self._left % tuple([number for account in self.accounts for number in account.left()])
 
-    def take(self, requests: int = 0, rows: int = 0, *, only_look: bool = False) -> tuple[Account, Spent] | None:
-        """Raises `Busy`."""
+    def take(
+        self, requests: int = 0, rows: int = 0, *, only_look: bool = False, stood: Stood | None = None
+    ) -> tuple[Account, Spent] | None:
+        """`stood`: as `give_back` wants it. Raises `Busy`."""
         try:
-            refused = take_of_all(self.accounts, requests, rows, only_look=only_look)
+            refused = take_of_all(self.accounts, requests, rows, only_look=only_look, stood=stood)
         except LedgerBusy as fault:
             raise _busy(fault) from None
         if not only_look:
@@ -60,18 +62,20 @@ class Payer:
 
     def pays_for(self, charges: "Sequence[Charge]") -> bool:
         """Take all that is due, if all is there. Raises `Busy`."""
-        if self.take(len(charges), sum([each.rows_due for each in charges])) is not None:
+        stood: Stood = {}
+        if self.take(len(charges), sum([each.rows_due for each in charges]), stood=stood) is not None:
             return False
         left = self.left()
         for each in charges:
+            each.stood = stood
             each.has_paid(each.rows_due, left)
         return True
 
-    def give_back(self, requests: int = 0, rows: int = 0) -> None:
+    def give_back(self, requests: int, rows: int, stood: Stood) -> None:
         """What cannot be given back now stays taken: better than to keep the caller waiting."""
         for account in self.accounts:
             with contextlib.suppress(LedgerBusy):
-                account.give_back(requests, rows)
+                account.give_back(requests, rows, stood)
 
 
 class Quotas:
@@ -137,6 +141,8 @@ class Charge(msgspec.Struct):
     _left: bytes = b""
     rows_due: int = 0
     is_due: bool = False
+    stood: Stood = msgspec.field(default_factory=dict)
+    """What was before it took anything. A worker that has died has not told."""
 
     def put_off(self) -> bool:
         """Leave it to `pay_together`, unless something is short; whether it is left to that."""
@@ -153,7 +159,8 @@ class Charge(msgspec.Struct):
         row_too = row_too and not self._rows_ahead and self.payer.counts_rows
         short = None if row_too else self._short_of_rows(guess)
         only_look = only_look or short is not None
-        refused = self.payer.take(0 if self._requests_ahead else 1, 1 if row_too else 0, only_look=only_look)
+        requests, rows = 0 if self._requests_ahead else 1, 1 if row_too else 0
+        refused = self.payer.take(requests, rows, only_look=only_look, stood=self.stood)
         if refused is not None:
             # Who comes again wants the rows, too.
             short = self._short_of_rows(guess, comes_again=True)
@@ -175,7 +182,7 @@ class Charge(msgspec.Struct):
         payer, ahead = self.payer, self._rows_ahead
         if count > ahead and payer.counts_rows:
             refused = payer.take(rows=count, only_look=True) if count > payer.rows_once else None
-            refused = refused or payer.take(rows=count - ahead)
+            refused = refused or payer.take(rows=count - ahead, stood=self.stood)
             # To come again is another request.
             if refused and (spent := longest(refused, payer.take(1, only_look=True))):
                 raise self._refusal(spent, count)
@@ -193,7 +200,7 @@ class Charge(msgspec.Struct):
     def pay(self, rows: int = 0) -> None:
         """What is due, and so many rows more. Raises `QuotaSpent`, `Busy`."""
         self.is_due, rows = False, rows + self.rows_due
-        if (refused := self.payer.take(1, rows)) is not None:
+        if (refused := self.payer.take(1, rows, stood=self.stood)) is not None:
             raise self._refusal(refused, rows)
         self.has_paid(rows)
 
@@ -216,15 +223,15 @@ class Charge(msgspec.Struct):
             with contextlib.suppress(QuotaSpent, Busy):
                 self.pay()
         if self._rows_ahead:
-            self.payer.give_back(rows=self._rows_ahead)
+            self.payer.give_back(0, self._rows_ahead, self.stood)
             self._rows_ahead = 0
             self._tell()
         return self._left or self.payer.left()
 
     def cancel(self) -> None:
         """It was not answered, for reasons of ours."""
-        self.payer.give_back(self._requests + self._requests_ahead, self._rows + self._rows_ahead)
-        self.is_due, self._left = False, b""
+        self.payer.give_back(self._requests + self._requests_ahead, self._rows + self._rows_ahead, self.stood)
+        self.is_due, self._left, self.stood = False, b"", {}
         self._requests = self._rows = self._requests_ahead = self._rows_ahead = 0
         self._tell()
 

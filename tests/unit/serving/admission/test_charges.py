@@ -176,3 +176,22 @@ def test_what_is_due_is_paid_before_many_rows_and_where_none_are_asked(tmp_path:
     assert charge.put_off()
     assert charge.settle() == b'"requests-day";r=0;t=43200, "rows-day";r=3;t=43200'
     assert not charge.put_off()
+
+
+def test_a_refusal_that_comes_late_gives_back_what_has_not_come_again_by_itself(tmp_path: Path, clock: Clock) -> None:
+    quota = checked(["10/second", "100 rows/second"])
+    key = Key("some", "shop", frozenset(), "0000", datetime.now(UTC), quotas=quota)
+    quotas = Quotas(partial(Ledger.open, tmp_path, clock=clock))
+    charge = quotas.charge(key)
+    charge.enter()
+    charge.rows(60)
+    clock.now += 3 * 10**8
+    for _ in range(10):
+        quotas.charge(key).enter()
+
+    charge.cancel()
+
+    # Its request has come again meanwhile, and half of its rows.
+    assert [each.used for _, each in quotas.used([key])] == [10, 0]
+    with pytest.raises(QuotaSpent):
+        quotas.charge(key).enter()
