@@ -19,11 +19,12 @@ from aias.core.events import nobody
 from aias.runtimes.contract import Answers, Row
 from aias.serving.batching.on_loop import OnLoop
 from aias.serving.batching.slices import Slices
+from aias.serving.connections.timeouts import IDLE
 from aias.serving.http.messages import Reply, Request
 from aias.serving.http.routes import Route
-from aias.serving.refusals import TooLate
+from aias.serving.refusals import Overloaded, TooLate
 from aias.serving.survival.verdicts import CONTINUE
-from live_server import BOUNDS, PATIENCE, Joined, LiveServer, Rule, Shelf, eventually, live_server
+from live_server import BOUNDS, PATIENCE, Joined, LiveServer, Rule, Shelf, connections, eventually, live_server
 from raw_requests import POST
 
 AGES = (20, 50)
@@ -295,3 +296,33 @@ def test_who_would_wait_too_long_is_refused_by_its_head_and_goes_on_with_the_sam
         client.sendall(body + head + body)
 
         assert answer_of(client) == (200, "yes")
+
+
+def test_what_is_refused_behind_a_request_that_waits_is_answered_after_it_too() -> None:
+    """Also on a new connection, whose first request has a head that is known, and that others were just refused."""
+    turns, body = list[Callable[[], None]](), b'{"error":{"code":"serving.overloaded"}}'
+    with live_server(bounds=LONG) as server, ExitStack() as held:
+        before, client = (held.enter_context(server.socket()) for _ in range(2))
+        application = server.gateway.application
+        before.sendall(whole(50))
+        assert answer_of(before) == (200, "yes")
+        application._loop._slices = stuck = Slices(later=turns.append)
+        before.sendall(whole(50))
+        assert answer_of(before) == (200, "yes")
+        client.sendall(whole(20))
+        eventually(lambda: stuck.waiting == 1)
+        [waiting] = [each for each in connections(server) if each._is_waiting]
+
+        head = application.heads.recall(whole(50)[: -len(b'[{"age": 50}]')])
+        assert head is not None
+        refused = application.request(head, None)
+        said = b"HTTP/1.1 503 Service Unavailable\r\nx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b"
+        application.repeated_refusals._clock = lambda: 0.0
+        application.repeated_refusals.keep(
+            head, refused, Overloaded(), Reply(b"", 503), said % (refused.id.encode(), len(body), body)
+        )
+        client.sendall(whole(50))
+        eventually(lambda: waiting._behind or not waiting._is_waiting or waiting._phase is IDLE)
+        waiting.loop.call_soon_threadsafe(turns.pop(0))
+
+        assert [answer_of(client) for _ in range(2)] == [(200, "no"), (503, "serving.overloaded")]

@@ -133,8 +133,8 @@ class Connection(FastPath):
         return self._phase is ANSWER or bool(self.pipeline) or self.cycle.response_started
 
     def data_received(self, data: bytes) -> None:
-        first = self._refusals.said and (self._phase is IDLE or not self._heard) and not self._stops
-        if first and self._say_again(data):
+        is_next = self._phase is IDLE or (self._phase is HEAD and not self._heard)
+        if self._refusals.said and is_next and not self._stops and self._say_again(data):
             if len(self.connections) > self._budget.reads_max:
                 self._budget.heard(self._line, self._hear_again)
             return
