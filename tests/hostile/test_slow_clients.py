@@ -296,3 +296,18 @@ def test_a_body_that_does_not_come_is_not_waited_for_beyond_its_deadline() -> No
 
         assert b"HTTP/1.1 504 " in answer
         assert b"connection: close" in answer
+
+
+def test_a_fault_in_looking_after_requests_does_not_end_that() -> None:
+    with live_server(bounds=replace(HASTY, header_seconds=0.3)) as server:
+        expire, faults = server.gateway._server._expire, list[int]()
+
+        def broken() -> None:
+            faults.append(1)
+            raise RuntimeError("it is broken")
+
+        server.gateway._server._expire = broken
+        eventually(lambda: faults)
+        server.gateway._server._expire = expire
+        with server.socket() as client:
+            assert read_all(client).startswith(b"HTTP/1.1 408 ")

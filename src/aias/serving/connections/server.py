@@ -164,7 +164,11 @@ class LoopServer(Server):
         while True:
             await asyncio.sleep(self._sweep_seconds)
             sweep(self.server_state.connections, loop.time())
-            self._expire()
+            try:
+                self._expire()
+            except Exception:
+                # It is done again, and connections are looked after in any case.
+                logger.exception("requests could not be looked after")
             self._hear_end()
 
 

@@ -4,6 +4,7 @@ Nothing is armed on the hot path: a sweep over all connections, a few times a se
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -19,6 +20,8 @@ from aias.serving.bounds import Bounds
 from aias.serving.connections.last_words import LastWords
 from aias.serving.refusals import BadRequest, BodyTooSlow, HeadersTooSlow, Refusal
 from aias.serving.survival.verdicts import CONTINUE, PROBES_MAX
+
+log = logging.getLogger("aias.serving")
 
 Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
 HEAD, BODY, ANSWER, IDLE, LINGER = Phase
@@ -199,6 +202,10 @@ class Sweep:
             return
         for connection in list(connections):
             if isinstance(connection, Bounded):
-                connection.sweep(now)
+                try:
+                    connection.sweep(now)
+                except Exception:
+                    # Else no other would ever be cut any more.
+                    log.exception("a connection could not be looked after")
         ended = self._clock()
         self._not_before = ended + min((ended - began) / SWEEP_SHARE, SWEEP_PAUSE_SECONDS_MAX)

@@ -36,3 +36,19 @@ def test_after_a_stall_in_the_midst_of_a_look_slow_callers_are_not_left_alone_fo
     sweep([each], 0.0)
 
     assert each.looks == 2
+
+
+def test_one_connection_that_cannot_be_looked_after_leaves_no_other_alone() -> None:
+    clock = [100.0]
+    first, last = Slow(clock), Slow(clock)
+
+    class Broken(Bounded):
+        def __init__(self) -> None:
+            pass
+
+        def sweep(self, now: float) -> None:
+            raise RuntimeError("it is broken")
+
+    Sweep(lambda: clock[0])([first, Broken(), last], 0.0)
+
+    assert (first.looks, last.looks) == (1, 1)
