@@ -30,5 +30,11 @@ def write_atomically(path: Path, held: bytes) -> None:
     `OSError`."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_suffix(f".{time.monotonic_ns()}")
-    fresh.write_bytes(held)
-    fresh.replace(path)
+    try:
+        fresh.write_bytes(held)
+        fresh.replace(path)
+    except OSError:
+        # On a full disk there would be another each time.
+        with suppress(OSError):
+            fresh.unlink()
+        raise
