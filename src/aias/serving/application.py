@@ -279,7 +279,7 @@ class Application:
         await self._bodies.read(request, receive)
         try:
             if route.names_in_body:
-                await self._find_named(route, request, packed=packed)
+                await self._find_named(route, request, receive, packed=packed)
                 packed = False
             run = partial(self._run, route, request, receive, packed=packed)
             if request.split is not None and request.split.canaries:
@@ -358,7 +358,7 @@ class Application:
         request.places = found.places
         return route
 
-    async def _find_named(self, route: Route, request: Request, *, packed: bool) -> None:
+    async def _find_named(self, route: Route, request: Request, receive: Receive, *, packed: bool) -> None:
         """The model that the body names; what is large is unpacked and read in a thread."""
         assert route.names is not None
         names = route.names
@@ -369,7 +369,8 @@ class Application:
 
         light = not packed and len(request.body) <= self._bounds.light_body_bytes
         size = size_of(request, packed=packed)
-        endpoint = name() if light else await self.executor.step(name, body_bytes=size, payer=request.payer)
+        in_thread = partial(self.executor.named, request, name, partial(gone, receive), body_bytes=size)
+        endpoint = name() if light else await in_thread()
         self._bodies.unpacked(request)
         request.places = {"endpoint": endpoint}
         if not await self._find(request, endpoint):

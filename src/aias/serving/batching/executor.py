@@ -184,6 +184,15 @@ class Executor:
         with self._counted(payer):
             return await pool.run(work, payer, Step(first=first, form=of_read, of_read=bool(of_read)))
 
+    async def named(
+        self, request: Request, work: Callable[[], T], gone: Callable[[], Awaitable[None]], *, body_bytes: int
+    ) -> T:
+        """The same of a body that names its model, so that nobody knows yet what it takes: given up at its deadline, it
+        leaves the queue with its caller. Raises `TooLate`, `ClientGone` too."""
+        step = Step(until=self._until(request), priority=request.priority)
+        with self._counted(request.payer):
+            return await self._pool(body_bytes).run(work, request.payer, step, gone)
+
     async def read(
         self, request: Request, work: Callable[[], T], gone: Callable[[], Awaitable[None]], *, body_bytes: int
     ) -> T:
@@ -191,14 +200,13 @@ class Executor:
         leaves the queue with its caller. Raises `Overloaded`, `TooLate`, `ClientGone` too."""
         model, pool, form = request.asked, self._pool(body_bytes), request.form
         seconds = READING[form] * model.seconds_to_read_bytes(body_bytes)
-        until = time.monotonic() + self._bounds.answer_seconds
         pool.check(
             request.payer, seconds, objective_seconds=model.flow.objective_seconds, deadline=request.deadline,
             priority=request.priority, form=form,
         )  # fmt: skip
-        until = until if request.deadline is None else min(until, request.deadline)
+        step = Step(seconds, self._until(request), request.priority, form)
         with self._counted(request.payer):
-            return await pool.run(work, request.payer, Step(seconds, until, request.priority, form), gone)
+            return await pool.run(work, request.payer, step, gone)
 
     async def finished(self, reply: Reply, payer: str = "") -> Reply:
         """With the body that a thread makes `later`."""
@@ -218,6 +226,10 @@ class Executor:
             runner.close()
         for each in (self._steps, self._long_steps, self._changes):
             each.close()
+
+    def _until(self, request: Request) -> float:
+        until = time.monotonic() + self._bounds.answer_seconds
+        return until if request.deadline is None else min(until, request.deadline)
 
     def _pool(self, body_bytes: int) -> Steps:
         return self._long_steps if body_bytes > self._bounds.large_body_bytes else self._steps

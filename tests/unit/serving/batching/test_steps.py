@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 import weakref
 from functools import partial
 from types import SimpleNamespace
@@ -253,6 +254,34 @@ def test_a_server_asks_the_door_before_a_body_is_read_and_no_request_waits_for_o
     asyncio.run(story())
 
     assert told.order == ["read"] * 4
+
+
+def test_a_body_that_names_its_model_is_not_read_after_its_deadline_nor_for_who_has_gone() -> None:
+    told, hung_up = Told(), asyncio.Event()
+
+    def asked(deadline: float | None) -> Any:
+        return SimpleNamespace(payer="a", priority=1, deadline=deadline)
+
+    async def story() -> None:
+        executor = Executor(places=1, bounds=BOUNDS, metrics=Metrics())
+        running = await started(executor.step(lambda: told.step("running"), body_bytes=1 << 20, payer="a"))
+        late, left = await started(
+            executor.named(asked(time.monotonic()), lambda: told.step("late"), hung_up.wait, body_bytes=1 << 20),
+            executor.named(asked(None), lambda: told.step("left"), hung_up.wait, body_bytes=1 << 20),
+        )
+        executor.expire()
+        with pytest.raises(TooLate):
+            await late
+        hung_up.set()
+        with pytest.raises(ClientGone):
+            await left
+        told.go_on.set()
+        await asyncio.gather(*running)
+        executor.close()
+
+    asyncio.run(story())
+
+    assert told.order == ["running"]
 
 
 def test_of_a_first_crowd_of_tables_fewer_are_let_in_than_of_as_many_bytes_of_json() -> None:
