@@ -109,6 +109,21 @@ def test_a_run_that_outlives_its_callers_deadline_is_ended_and_the_next_process_
     assert hung.run(20, seconds=PATIENCE) == ["no"]
 
 
+def test_an_answer_that_could_not_be_taken_is_not_that_to_the_next_question(
+    hung: Hung, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(*_: object, **__: object) -> bytes:
+        raise MemoryError
+
+    assert hung.run(50, seconds=PATIENCE) == ["yes"]
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(isolated_runtime, "take_frame", out_of_memory)
+        hung.run(50, seconds=PATIENCE)
+
+    assert hung.run(20, seconds=PATIENCE) == ["no"]
+    assert hung.told == []
+
+
 @pytest.mark.parametrize(("usual_seconds", "told"), [(0.001, ["died"]), (PATIENCE / isolated_runtime.FAR, ["late"])])
 def test_only_a_run_that_takes_far_longer_than_its_like_counts_as_a_death(
     hung: Hung, usual_seconds: float, told: list[str], monkeypatch: pytest.MonkeyPatch

@@ -99,6 +99,10 @@ class ArrowProcess:
             ) from None
         except OSError:
             pass
+        except BaseException:
+            # What it still says would be taken for the answer to the next question.
+            self._end()
+            raise
         if answer is not None:
             return answer
         status, reads = self._end(), question[0] == "read"

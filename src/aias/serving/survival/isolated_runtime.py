@@ -147,6 +147,10 @@ class IsolatedRuntime:
             self._stop_run(time.monotonic() - began, usual_seconds)
             said = "the run of this request did not end, so its process was ended"
             raise TooLate(said, hint="send fewer rows") from None
+        except BaseException:
+            # What it still says would be taken for the answer to the next question.
+            self._end()
+            raise
         if answer is None:
             self._end()
             self._has_died()

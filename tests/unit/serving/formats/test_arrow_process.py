@@ -114,3 +114,18 @@ def test_who_waits_too_long_for_the_reader_is_told_to_come_again(monkeypatch: py
     process = ArrowProcess()
     with process._lock, ThreadPoolExecutor(1) as pool, pytest.raises(Busy, match="others keep"):
         pool.submit(process.read, b"", rows_max=1).result()
+
+
+def test_an_answer_that_could_not_be_taken_is_not_that_to_the_next_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(*_: object, **__: object) -> bytes:
+        raise MemoryError
+
+    process = ArrowProcess()
+    try:
+        one, two = (process.write({"age": [age]}, as_file=False) for age in (1, 2))
+        with monkeypatch.context() as patch, pytest.raises(MemoryError):
+            patch.setattr(arrow, "take_frame", out_of_memory)
+            process.read(one, rows_max=1)
+        assert process.read(two, rows_max=1) == {"age": [2]}
+    finally:
+        process.close()
