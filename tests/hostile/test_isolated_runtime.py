@@ -1,5 +1,6 @@
 """A version in a process of its own: runs that hang, fail or grow there are nobody else's business."""
 
+import errno
 import http.client
 import json
 import signal
@@ -122,6 +123,26 @@ def test_an_answer_that_could_not_be_taken_is_not_that_to_the_next_question(
 
     assert hung.run(20, seconds=PATIENCE) == ["no"]
     assert hung.told == []
+
+
+def test_a_process_for_which_the_machine_has_no_room_is_no_fault_of_its_version(
+    hung: Hung, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, "no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(isolated_runtime.subprocess, "Popen", no_room)
+        with pytest.raises(Busy, match="cannot be started: no room"):
+            hung.run(50, seconds=PATIENCE)
+    assert hung.run(50, seconds=PATIENCE) == ["yes"]
+    with monkeypatch.context() as patch:
+        patch.setattr(isolated_runtime.subprocess, "Popen", no_room)
+        with pytest.raises(TooLate):
+            hung.run(ENDLESS, seconds=0.5, usual_seconds=PATIENCE / isolated_runtime.FAR)
+
+    assert hung.run(50, seconds=PATIENCE) == ["yes"]
+    assert hung.told == ["late"]
 
 
 @pytest.mark.parametrize(("usual_seconds", "told"), [(0.001, ["died"]), (PATIENCE / isolated_runtime.FAR, ["late"])])

@@ -84,8 +84,12 @@ class ArrowProcess:
 
     def _asked(self, question: tuple[object, ...]) -> bytes | None:
         """The answer; None when the process ended, but not of what it read. Raises `BadBody`, `BodyTooLarge`,
-        `TooLate`."""
-        process = self._running()
+        `TooLate`, `Busy`."""
+        try:
+            process = self._running()
+        except OSError as fault:
+            said = f"the process for Arrow cannot be started: {fault.strerror}"
+            raise Busy(said, hint="try again in a moment, or send it as JSON") from fault
         assert process.stdin is not None
         assert process.stdout is not None
         until, answer = time.monotonic() + ANSWER_SECONDS_MAX, None

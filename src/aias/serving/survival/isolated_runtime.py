@@ -168,7 +168,9 @@ class IsolatedRuntime:
         else:
             self._late()
         if not self._closed:
-            self._start()
+            # Where the machine has no room for it now, whoever comes next tries again.
+            with contextlib.suppress(OSError):
+                self._start()
 
     def _has_died(self) -> None:
         if not self._closed:
@@ -188,7 +190,11 @@ class IsolatedRuntime:
             if self._closed:
                 # Others have ended it, or nobody seemed to wait any more.
                 raise Busy("the process of this version has been ended", hint="try again in a moment")
-            self._start()
+            try:
+                self._start()
+            except OSError as fault:
+                said = f"the process of this version cannot be started: {fault.strerror}"
+                raise Busy(said, hint="try again in a moment") from fault
         process, until = self._process, self._starts_until
         assert process is not None
         if until is not None:

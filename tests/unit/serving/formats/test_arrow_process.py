@@ -1,5 +1,6 @@
 """What training reads of a table, callers may send."""
 
+import errno
 import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -127,5 +128,20 @@ def test_an_answer_that_could_not_be_taken_is_not_that_to_the_next_question(monk
             patch.setattr(arrow, "take_frame", out_of_memory)
             process.read(one, rows_max=1)
         assert process.read(two, rows_max=1) == {"age": [2]}
+    finally:
+        process.close()
+
+
+def test_a_machine_that_has_no_room_for_the_reader_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, "no room")
+
+    process = ArrowProcess()
+    try:
+        with monkeypatch.context() as patch, pytest.raises(Busy, match="cannot be started: no room"):
+            patch.setattr(arrow.subprocess, "Popen", no_room)
+            process.read(b"ARROW1", rows_max=1)
+        written = process.write({"age": [1]}, as_file=False)
+        assert process.read(written, rows_max=1) == {"age": [1]}
     finally:
         process.close()
