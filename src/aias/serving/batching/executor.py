@@ -128,7 +128,7 @@ class Executor:
         self.batcher = self._runner.batcher
         """Of what runs here."""
         self._steps, self._long_steps = Steps(places, "aias-step"), Steps(places, "aias-long")
-        self._changes = Steps(CHANGES, "aias-change")
+        self._changes, self._arrow_steps = Steps(CHANGES, "aias-change"), Steps(places, "aias-arrow")
         self._stepping: Counter[str] = Counter()
 
     def check(self, request: Request, units: float) -> Ticket:
@@ -173,14 +173,14 @@ class Executor:
 
     async def step(
         self, work: Callable[[], T], *, body_bytes: int = 0, payer: str = "", changes: bool = False,
-        first: bool = False, of_read: str = "",
+        first: bool = False, of_read: str = "", arrow: bool = False,
     ) -> T:  # fmt: skip
         """What `work` gives, in a thread, without waiting for a turn among runs: reading and writing what is not light.
         What is large, of so many bytes, waits behind its like only, and so does what `changes` something; and nobody
         behind all that another payer has waiting, or with an answer, which comes `first`, behind what is to be read.
-        `of_read`: to a body that went through `read`, of this form. Raises `Busy`, where its payer has his share
-        waiting."""
-        pool = self._changes if changes else self._pool(body_bytes)
+        `of_read`: to a body that went through `read`, of this form. `arrow`: it waits for the process for Arrow, and
+        nobody else for its thread. Raises `Busy`, where its payer has his share waiting."""
+        pool = self._changes if changes else self._pool(body_bytes, arrow=arrow)
         with self._counted(payer):
             return await pool.run(work, payer, Step(first=first, form=of_read, of_read=bool(of_read)))
 
@@ -198,7 +198,7 @@ class Executor:
     ) -> T:
         """The same of a request's body, of so many bytes. Refused where it would wait beyond its objective or deadline;
         leaves the queue with its caller. Raises `Overloaded`, `TooLate`, `ClientGone` too."""
-        model, pool, form = request.asked, self._pool(body_bytes), request.form
+        model, form, pool = request.asked, request.form, self._pool(body_bytes, arrow=request.asks_arrow)
         seconds = READING[form] * model.seconds_to_read_bytes(body_bytes)
         pool.check(
             request.payer, seconds, objective_seconds=model.flow.objective_seconds, deadline=request.deadline,
@@ -216,7 +216,7 @@ class Executor:
 
     def expire(self) -> None:
         """Give up every request whose time is over; to be called now and then."""
-        for each in (self._steps, self._long_steps):
+        for each in (self._steps, self._long_steps, self._arrow_steps):
             each.expire()
         for runner in (self._runner, *self._apart.values()):
             runner.batcher.expire()
@@ -224,14 +224,16 @@ class Executor:
     def close(self) -> None:
         for runner in (self._runner, *self._apart.values()):
             runner.close()
-        for each in (self._steps, self._long_steps, self._changes):
+        for each in (self._steps, self._long_steps, self._arrow_steps, self._changes):
             each.close()
 
     def _until(self, request: Request) -> float:
         until = time.monotonic() + self._bounds.answer_seconds
         return until if request.deadline is None else min(until, request.deadline)
 
-    def _pool(self, body_bytes: int) -> Steps:
+    def _pool(self, body_bytes: int, *, arrow: bool = False) -> Steps:
+        if arrow:
+            return self._arrow_steps
         return self._long_steps if body_bytes > self._bounds.large_body_bytes else self._steps
 
     @contextlib.contextmanager

@@ -94,7 +94,10 @@ class Threads:
         """Decode, ask the model, encode; what is light of it here, the rest in threads."""
 
         size, of_read = size_of(request, packed=packed), "" if light else request.form
-        step = partial(self._executor.step, body_bytes=size, payer=request.payer, first=True, of_read=of_read)
+        step = partial(
+            self._executor.step, body_bytes=size, payer=request.payer, first=True, of_read=of_read,
+            arrow=not light and request.asks_arrow,
+        )  # fmt: skip
 
         def begin() -> Encoded | Reply:
             self.unpack(request, packed=packed)

@@ -98,9 +98,18 @@ class Request(msgspec.Struct):
     def form(self) -> str:
         """Of the body: `json`, `csv`, `arrow`. A byte of one form takes about as long to read as another of it."""
         said = self.media_type
-        if said.startswith(b"application/vnd.") or (said == BINARY and self.body.startswith(FILES)):
+        if said.startswith(b"application/vnd.") or (said == BINARY and self._may_be_a_file):
             return "arrow"
         return "csv" if said.startswith((b"text/csv", b"text/tab")) else "json"
+
+    @property
+    def asks_arrow(self) -> bool:
+        """Whether the process for Arrow is asked, to read its body or to write the answer."""
+        return self.form == "arrow" or b"vnd." in self.headers.get(b"accept", b"").lower()
+
+    @property
+    def _may_be_a_file(self) -> bool:
+        return self.body.startswith(FILES) or b"content-encoding" in self.headers
 
     @property
     def looks_like_json(self) -> bool:

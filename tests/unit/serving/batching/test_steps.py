@@ -238,7 +238,7 @@ def test_a_server_asks_the_door_before_a_body_is_read_and_no_request_waits_for_o
     told = Told()
     flow = SimpleNamespace(objective_seconds=200.0)
     model = SimpleNamespace(seconds_to_read_bytes=lambda size: size / 1e4, flow=flow)
-    asked: Any = SimpleNamespace(asked=model, deadline=None, payer="a", priority=1, form="json")
+    asked: Any = SimpleNamespace(asked=model, deadline=None, payer="a", priority=1, form="json", asks_arrow=False)
 
     async def story() -> None:
         executor = Executor(places=1, bounds=BOUNDS, metrics=Metrics())
@@ -291,7 +291,9 @@ def test_of_a_first_crowd_of_tables_fewer_are_let_in_than_of_as_many_bytes_of_js
     model = SimpleNamespace(seconds_to_read_bytes=lambda size: size / 1e4, flow=flow)
 
     async def let_in(form: str) -> int:
-        asked: Any = SimpleNamespace(asked=model, deadline=None, payer="a", priority=1, form=form)
+        asked: Any = SimpleNamespace(
+            asked=model, deadline=None, payer="a", priority=1, form=form, asks_arrow=form == "arrow"
+        )
         executor, waiting = Executor(places=1, bounds=BOUNDS, metrics=Metrics()), list[asyncio.Future[Any]]()
         told.go_on.clear()
         while not (waiting and waiting[-1].done()):
@@ -304,6 +306,33 @@ def test_of_a_first_crowd_of_tables_fewer_are_let_in_than_of_as_many_bytes_of_js
         return len(waiting)
 
     assert [asyncio.run(let_in(form)) for form in ("json", "csv", "arrow")] == [21, 5, 5]
+
+
+def test_nobody_waits_for_a_thread_that_waits_for_the_process_for_arrow() -> None:
+    told = Told()
+    flow = SimpleNamespace(objective_seconds=PATIENCE)
+    model = SimpleNamespace(seconds_to_read_bytes=lambda size: size / 1e9, flow=flow)
+
+    def asked(**of_it: object) -> Any:
+        return SimpleNamespace(asked=model, deadline=None, payer="a", priority=1, **of_it)
+
+    async def story() -> str:
+        executor = Executor(places=1, bounds=BOUNDS, metrics=Metrics())
+        table, rows = asked(form="arrow", asks_arrow=True), asked(form="json", asks_arrow=False)
+        gone = asyncio.Event().wait
+        waiting = await started(
+            executor.read(table, lambda: told.step("read"), gone, body_bytes=1 << 20),
+            executor.step(lambda: told.step("written"), body_bytes=1 << 20, arrow=True, first=True),
+        )
+        found = await executor.read(rows, lambda: "rows", gone, body_bytes=1 << 20)
+        assert told.order == []
+        told.go_on.set()
+        await asyncio.gather(*waiting)
+        executor.close()
+        return found
+
+    assert asyncio.run(story()) == "rows"
+    assert told.order == ["read", "written"]
 
 
 def test_a_body_whose_caller_has_gone_is_not_held_until_it_would_be_its_turn() -> None:
