@@ -61,6 +61,10 @@ class Features(msgspec.Struct, forbid_unknown_fields=True):
     features: list[Scalar]
 
 
+ODD_MAX: Final = 1_000
+"""Fields that the model does not know, which are refused by name: each becomes a column as long as all rows. Of a field
+of its own in each of ten thousand rows, 130 kB, there would be a hundred million values."""
+
 _NAN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\bNaN\b|-?\bInfinity\b', re.DOTALL)
 """Texts, which may hold them too, and numbers that JSON has not. A text that never ends is one as well, or each quote
 would be tried."""
@@ -171,7 +175,7 @@ class Tables:
         """Objects, lists in order, `{"features": [...]}`, or plain values."""
         first = raw.lstrip(_BLANKS)[1:].lstrip(_BLANKS)[:1]
         if first == b"{" and not self._has_features(raw):
-            return _side_by_side(read_rows(raw, rows_max=self._rows_max))
+            return self._side_by_side(read_rows(raw, rows_max=self._rows_max))
         if first in (b"[", b"{"):
             return self._of_raws([each for _, each in self._raws_of(raw)])
         self._check_count(raw)
@@ -195,7 +199,7 @@ class Tables:
             lines = [_decoded(_features, each, at).features for at, each in enumerate(raws)]
             return self._of_lines(lines, self._names)
         if first == b"{":
-            return _side_by_side(read_rows(b"[%b]" % b",".join(map(bytes, raws)), rows_max=self._rows_max))
+            return self._side_by_side(read_rows(b"[%b]" % b",".join(map(bytes, raws)), rows_max=self._rows_max))
         return self._of_lines([[_decoded(_scalar, each, at)] for at, each in enumerate(raws)], self._names)
 
     def _of_lines(self, lines: Sequence[Sequence[Scalar]], names: tuple[str, ...]) -> Columns:
@@ -211,6 +215,16 @@ class Tables:
         if not lines:
             return {}
         return dict(zip(names, map(list, zip(*lines, strict=True)), strict=True))
+
+    def _side_by_side(self, rows: Sequence[dict[str, Any]]) -> Columns:
+        names = dict.fromkeys(name for row in rows for name in row)
+        if rows and not names:
+            raise BadValue("the rows are empty", hint="send the model's fields")
+        odd = [name for name in names if name not in self._known]
+        if len(odd) > ODD_MAX:
+            said = f"the rows have {len(odd):,} fields that the model does not know, such as `{odd[0][:100]}`"
+            raise BadBody(said, hint="send the model's fields only")
+        return {name: [row.get(name) for row in rows] for name in names}
 
     def _check_rows(self, rows: int) -> None:
         if rows > self._rows_max:
@@ -251,13 +265,6 @@ def _mended(found: re.Match[bytes]) -> bytes:
 
 def rows_of(columns: Columns) -> int:
     return len(next(iter(columns.values()), ()))
-
-
-def _side_by_side(rows: Sequence[dict[str, Any]]) -> Columns:
-    names = dict.fromkeys(name for row in rows for name in row)
-    if rows and not names:
-        raise BadValue("the rows are empty", hint="send the model's fields")
-    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _decoded(decoder: Any, raw: bytes | msgspec.Raw, at: int | None) -> Any:

@@ -1,0 +1,25 @@
+"""Rows of MLflow's and SageMaker's bodies, side by side."""
+
+import pytest
+
+from aias.serving.formats.tables import ODD_MAX, Tables
+from aias.serving.refusals import BadBody
+
+
+@pytest.mark.parametrize("form", ["json", "json_lines"])
+def test_rows_that_each_have_a_field_of_their_own_are_refused_before_they_are_columns(form: str) -> None:
+    """Of 160 kB there would be a hundred million values."""
+    rows = [b'{"field %d": 1}' % at for at in range(10_000)]
+    body = b"\n".join(rows) if form == "json_lines" else b"[%b]" % b",".join(rows)
+
+    with pytest.raises(BadBody, match="10,000 fields that the model does not know, such as `field 0`"):
+        getattr(Tables(["age"], rows_max=10_000), form)(body)
+
+
+def test_a_few_fields_that_nobody_knows_are_left_to_who_names_them() -> None:
+    body = b'[{"age": 1, "years": 2}, {"age": 3}]'
+
+    found, _ = Tables(["age"], rows_max=10).json(body)
+
+    assert ODD_MAX > 1
+    assert found == {"age": [1, 3], "years": [2, None]}
