@@ -54,6 +54,7 @@ def test_a_csv_of_nothing_but_its_header_is_no_empty_answer(server: LiveServer) 
     [
         ("", "header"),
         ("age,age\n1,2\n", "two columns `age`"),
+        (",".join(map(str, [*range(9_999), 9_998])) + "\n", "two columns `9998`"),
         ("," * 1_000_000, "1,000,001 columns"),
         ('age,plan\n50,"pro\n', "does not end"),
         ('age,plan\n50,"pro"x\n', "goes on behind"),

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from typing import Final
 
 from aias.core import limits
@@ -94,7 +95,8 @@ def _check_header(names: list[str]) -> None:
     if len(names) > limits.COLUMNS_MAX:
         raise BadBody(f"the header names {len(names):,} columns; the bound is {limits.COLUMNS_MAX:,}")
     if len(set(names)) < len(names):
-        twice = next(name for at, name in enumerate(names) if name in names[:at])
+        # Of ten thousand each with those before it takes a second.
+        twice = next(name for name, times in Counter(names).items() if times > 1)
         raise BadBody(f"the CSV body has two columns `{twice[:100]}`", hint="rename one of them")
 
 
