@@ -14,6 +14,10 @@ BODY_BYTES_MAX: Final = 16 << 20
 BODY_ROWS_MAX: Final = 10_000
 """At 20 µs a row this is 0.2 s of one core; more would make neighbours wait."""
 
+BODY_VALUES_MAX: Final = 16 << 20
+"""Rows times fields of one request, given or not, of 8 bytes each at least. Who gives each has fewer within 16 MiB; of
+10,000 empty rows, 30 kB, a model of 10,000 fields would make 1.6 GB."""
+
 EMBEDDED_TEXTS_MAX: Final = 2_048
 """Texts in one request for vectors, as with OpenAI; a small encoder takes about ten seconds of one core for them."""
 

@@ -5,22 +5,27 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import numpy as np
 import pytest
 
 import artifacts
 from aias.core.errors import AiasError
+from aias.core.schema import Field
 from aias.encoders.rows import Encoded
+from aias.runtimes.contract import Answers, Row
 from aias.serving.formats import json_rows as rows
 from aias.serving.formats.json_rows import SLACK, read_rows
 from aias.serving.http.conversations import GONE_AT_ONCE, ConversationDriver
 from aias.serving.http.messages import Ask, Conversation, Reply, Request
 from aias.serving.refusals import TooManyRows
 from aias.serving.serve import SWITCH_SECONDS
-from live_server import Joined
+from live_server import Joined, Rule, Shelf, live_server
 
 ONE = b'{"n": 1}'
 
@@ -134,3 +139,38 @@ def test_a_server_has_no_thread_keep_the_interpreter_for_long(tmp_path: Path) ->
     )  # fmt: skip
 
     assert float(done.stdout) == pytest.approx(SWITCH_SECONDS)
+
+
+class Wide(Rule):
+    """A model of ten thousand numbers, which may all be missing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        inputs = tuple(Field(f"f{at}", "number", example=1.0) for at in range(10_000))
+        self.manifest = replace(self.manifest, inputs=inputs)
+
+    def predict(self, rows: Sequence[Row]) -> Answers:
+        return Answers(["yes"] * len(rows), np.full((len(rows), 2), 0.5, np.float32))
+
+    def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
+        return self.predict([{}] * rows)
+
+
+def test_of_a_model_of_very_many_fields_a_request_has_fewer_rows() -> None:
+    """Of ten thousand rows without a value, 30 kB, there would be a hundred million values."""
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Wide())
+    tensor = {"name": "f1", "datatype": "FP64", "shape": [1_678], "data": [1.0] * 1_678}
+    with live_server(shelf) as server:
+        few = server.call("POST", "/predict/churn", [{}] * 1_677)
+        many = [
+            server.call("POST", "/predict/churn", [{}] * 1_678),
+            server.call("POST", "/predict/churn", "f1\n" + "1\n" * 1_678, headers={"Content-Type": "text/csv"}),
+            server.call("POST", "/v2/models/churn/infer", {"inputs": [tensor]}),
+            server.call("POST", "/invocations", {"dataframe_records": [{"f1": 1}] * 1_678}),
+        ]
+        config = server.call("GET", "/v2/models/churn/config").json
+
+    assert (few.status, len(few.json)) == (200, 1_677)  # type: ignore[arg-type]
+    assert [(each.status, b"1,677" in each.body) for each in many] == [(413, True)] * 4
+    assert config["max_batch_size"] == 1_677  # type: ignore[index, call-overload]

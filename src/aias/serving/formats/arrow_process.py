@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from aias.core.frames import read_frame, write_frame
-from aias.core.limits import BODY_BYTES_MAX, COLUMNS_MAX
+from aias.core.limits import BODY_BYTES_MAX, BODY_VALUES_MAX, COLUMNS_MAX
 from aias.serving.formats.arrow import IDLE_SECONDS, Columns, packed, unpacked
 from aias.serving.refusals import BadBody, BodyTooLarge, Refusal, too_many_rows
 
@@ -19,9 +19,6 @@ MEMORY_BYTES_MAX: Final = 2 << 30
 
 UNPACKED_BYTES_MAX: Final = 4 * BODY_BYTES_MAX
 """Of a table in memory, which may take a few times what it took on the line; as Python values it takes more again."""
-
-VALUES_MAX: Final = BODY_BYTES_MAX
-"""Of a whole table: one for each byte of the largest body. Columns of bits, or of nothing, take hardly any memory."""
 
 LISTS_BYTES_MAX: Final = BODY_BYTES_MAX // 4
 """Of a column of lists in memory, which becomes text: of small numbers a MiB takes 0.07 s, a bomb has 64."""
@@ -87,8 +84,8 @@ def read(body: bytes, rows_max: int) -> Columns:
                 raise BadBody(f"`{column.name}` is a column, and a field of a record as well", hint=_HINT)
             if len(columns) == COLUMNS_MAX:
                 raise BadBody(f"the body has more than {COLUMNS_MAX:,} columns", hint="that is the bound")
-            if (len(columns) + 1) * table.height > VALUES_MAX:
-                raise _too_large(VALUES_MAX, "values")
+            if (len(columns) + 1) * table.height > BODY_VALUES_MAX:
+                raise _too_large(BODY_VALUES_MAX, "values")
             plain = _plain(column)
             if plain is None:
                 raise BadBody(f"column `{column.name}` is of the type {column.dtype}", hint=_HINT)

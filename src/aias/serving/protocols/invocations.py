@@ -126,7 +126,8 @@ class Invocations:
         # Rows without names mean the same to everybody: whoever does not name a canary does not know of it.
         known = (model if request.split is None else request.split.live).manifest
         names, others = [field.name for field in known.inputs], [field.name for field in known.ignored]
-        tables = Tables(names, others=[*others, known.task.target], rows_max=self._rows_max)
+        rows_max = model.rows_within(self._rows_max)
+        tables = Tables(names, others=[*others, known.task.target], rows_max=rows_max)
         media_type = request.media_type
         if media_type in (b"", JSON) or request.looks_like_json:
             return tables.json(request.body)

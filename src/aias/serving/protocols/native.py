@@ -94,13 +94,13 @@ class Native:
         """What the rows of JSON or JSON Lines ask."""
         body, reads = request.body, model.reads
         if media_type != JSON:
-            rows = read_lines(body, rows_max=self._rows_max)
+            rows = read_lines(body, rows_max=model.rows_within(self._rows_max))
         elif reads is not None and (encoded := reads.read(body)) is not None:
             return Ask(1, encoded=encoded)
         elif single:
             rows = [read_row(body)]
         else:
-            rows = read_rows(body, rows_max=self._rows_max)
+            rows = read_rows(body, rows_max=model.rows_within(self._rows_max))
         return Ask(len(rows), rows=rows)
 
     def _media_type(self, request: Request) -> bytes:
@@ -121,16 +121,16 @@ class Native:
         )
 
     def _predict_table(self, request: Request, media_type: bytes, answered: bytes) -> Conversation:
-        started = time.perf_counter()
+        started, model = time.perf_counter(), request.asked
+        rows_max = model.rows_within(self._rows_max)
         if media_type in (CSV, TSV):
             text = text_of(request.body, request.parameter(b"charset"))
             separator = separator_of(text) if media_type == CSV else "\t"
-            columns = read_csv(text, rows_max=self._rows_max, divided_by=separator)
+            columns = read_csv(text, rows_max=rows_max, divided_by=separator)
         else:
-            columns = self._arrow.read(request.body, rows_max=self._rows_max)
+            columns = self._arrow.read(request.body, rows_max=rows_max)
         rows = len(next(iter(columns.values()), ()))
         decoded = time.perf_counter()
-        model = request.asked
         answers = (yield Ask(rows, columns=columns)) if rows else model.nothing()
         run = time.perf_counter()
         body = self._written(model, answers, answered)

@@ -80,7 +80,8 @@ class OpenInference:
     def describe_config(self, request: Request) -> Reply:
         """The tensors of an endpoint in the form of Triton's model configuration."""
         name, model = request.places["endpoint"], _check_version(request)
-        return json_reply(config_of(name, model, self._versions(request), rows_max=self._rows_max))
+        rows_max = model.rows_within(self._rows_max)
+        return json_reply(config_of(name, model, self._versions(request), rows_max=rows_max))
 
     def tell_statistics(self, request: Request) -> Reply:
         """How many requests and rows an endpoint has answered, and how long each phase took."""
@@ -122,7 +123,7 @@ class OpenInference:
         started = time.perf_counter()
         inference, tail = parse(request, model)
         wanted = wanted_of(inference, model)
-        columns, rows = columns_of(inference, tail, rows_max=self._rows_max)
+        columns, rows = columns_of(inference, tail, rows_max=model.rows_within(self._rows_max))
         decoded = time.perf_counter()
         try:
             answers = (yield Ask(rows, columns=columns)) if rows else model.nothing()

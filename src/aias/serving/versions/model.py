@@ -12,6 +12,7 @@ import numpy as np
 
 from aias.artifact.manifest import Manifest
 from aias.core.errors import Damaged
+from aias.core.limits import BODY_VALUES_MAX
 from aias.core.schema import Field
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Joining, Reading, Row, Vectors
@@ -106,6 +107,10 @@ class Model:
             return None
         tokens = encoded.token_mask.sum(axis=1).reshape(encoded.rows, -1).sum(axis=1)
         return list((tokens.cumsum() / self.example_tokens).tolist())
+
+    def rows_within(self, rows_max: int) -> int:
+        """How many rows a request may have: no more than so many, and fewer of very many fields."""
+        return min(rows_max, max(1, BODY_VALUES_MAX // max(1, len(self.manifest.inputs))))
 
     def runs_inline(self, body_bytes: int, bounds: Bounds) -> bool:
         """Whether it may run on the event loop: it is over before a hop to a thread would pay."""
