@@ -30,7 +30,7 @@ from aias.serving.http.bodies import Bodies, ClientGone, Receive, encoding_of, g
 from aias.serving.http.conversations import reply_of, told
 from aias.serving.http.headers import given_id, read_headers
 from aias.serving.http.heads import Head, Heads
-from aias.serving.http.lengths import ELSEWHERE, LONG, Lengths
+from aias.serving.http.lengths import ELSEWHERE, LONG, Lengths, runs_inline
 from aias.serving.http.messages import FILES, Reply, Request, is_table
 from aias.serving.http.responses import PACK_BYTES_MIN, Send, packed_reply, response_of, send_reply
 from aias.serving.http.routes import Envelope, Envelopes, Route, RouteTable
@@ -130,7 +130,7 @@ class Application:
         model = self._router.peek(head.places["endpoint"])
         if model is None:
             return None
-        length = self._lengths.of(head, model, len(body))
+        length = self._lengths.of(head, model, body)
         if length is ELSEWHERE or not model.tier.inline or body.startswith(FILES):
             return None
         if self.isolated and self.isolated.held(model.version):
@@ -379,7 +379,7 @@ class Application:
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
         if packed or request.model is None or is_table(request.headers, request.body):
             return False
-        return request.model.runs_inline(len(request.body), self._bounds)
+        return runs_inline(request, request.model, self._bounds)
 
     def _refusal(self, raised: Exception, request: Request) -> Reply:
         fault = for_caller(raised) or AiasError("the server failed to answer", hint="its log has more")

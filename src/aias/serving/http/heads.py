@@ -13,6 +13,7 @@ from aias.serving.http.bodies import encoding_of
 from aias.serving.http.content_negotiation import wants_gzip
 from aias.serving.http.headers import given_id
 from aias.serving.http.lengths import Length
+from aias.serving.http.messages import is_by_lines
 from aias.serving.http.routes import Route, RouteTable
 from aias.serving.refusals import Refusal
 
@@ -35,7 +36,8 @@ Headers = dict[bytes, bytes]
 class Head:
     """`headers` and `places` are shared by all requests with this head: nobody changes them. `body_bytes`: None where
     it does not say. `ends`: the connection, with the answer; `expects`: to hear whether to send the body, which after a
-    refusal may come or not, so that nobody could know where the next request begins. `id`: the caller's own."""
+    refusal may come or not, so that nobody could know where the next request begins. `id`: the caller's own;
+    `by_lines`: a row is a line of its body."""
 
     path: str
     headers: Headers
@@ -46,6 +48,7 @@ class Head:
     ends: bool = False
     expects: bool = False
     id: str = ""
+    by_lines: bool = False
     lengths: dict[int, Length] = field(default_factory=dict, compare=False)
     """Of its body for models that have been asked, by their serial."""
 
@@ -82,8 +85,9 @@ class Heads:
         keeps = version == "1.1" and headers.get(b"connection", _KEEPS).lower() == _KEEPS
         plain = keeps and length is not None and not (packed or _NO_HASTE & headers.keys() or self._is_table(headers))
         plain = plain and self._may_call(headers) and not wants_gzip(headers.get(b"accept-encoding"), pays=False)
-        size = None if chunked else int(length or b"0")
-        return Head(path, headers, route, found.places, size, plain, not keeps, b"expect" in headers, given_id(headers))
+        size, by_lines = None if chunked else int(length or b"0"), is_by_lines(headers)
+        ends, expects = not keeps, b"expect" in headers
+        return Head(path, headers, route, found.places, size, plain, ends, expects, given_id(headers), by_lines)
 
     def _may_call(self, headers: Headers) -> bool:
         try:

@@ -4,7 +4,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aias.serving.http.bodies import encoding_of
-from aias.serving.http.messages import Request, is_table
+from aias.serving.http.messages import Request, is_by_lines, is_table
 
 if TYPE_CHECKING:
     from aias.serving.bounds import Bounds
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 MODELS_MAX: Final = 8
 """Of an endpoint, for which lengths of a body are remembered; each load makes another."""
+
+ROW_BYTES_MIN: Final = 3
+"""Of a row, `{},`: so many may stand where the example would once."""
 
 
 class Length(Enum):
@@ -40,10 +43,16 @@ class Lengths:
     def __init__(self, bounds: "Bounds", response_cache: Cache, on_loop: OnLoop) -> None:
         self._bounds, self._response_cache, self._on_loop = bounds, response_cache, on_loop
 
-    def of(self, head: "Head", model: "Model", size: int) -> Length:
-        """Of a body of that size, with that head."""
+    def of(self, head: "Head", model: "Model", body: bytes) -> Length:
+        """Of a body with that head."""
+        size, seconds_max = len(body), self._bounds.inline_seconds
         found = head.lengths.get(model.serial) if size == head.body_bytes else None
-        return self._judge(head, model, size) if found is None else found
+        if found is None:
+            found = self._judge(head, model, size)
+        # Rows are only counted where there could be too many.
+        if size * model.row_seconds <= ROW_BYTES_MIN * seconds_max or found is ELSEWHERE:
+            return found
+        return ELSEWHERE if rows_in(body, by_lines=head.by_lines) * model.row_seconds > seconds_max else found
 
     def _judge(self, head: "Head", model: "Model", size: int) -> Length:
         """Remembered where the body is as long as its head says."""
@@ -58,6 +67,22 @@ class Lengths:
                 head.lengths.clear()
             head.lengths[model.serial] = found
         return found
+
+
+def rows_in(body: bytes, *, by_lines: bool) -> int:
+    """How many rows it has at most, of objects in a list or on lines; 1 of everything else."""
+    if by_lines:
+        return body.count(b"\n") + 1
+    begins = body[:1] if body[:1] in (b"[", b"{") else body.lstrip()[:1]
+    return body.count(b"{") if begins == b"[" else 1
+
+
+def runs_inline(request: Request, model: "Model", bounds: "Bounds") -> bool:
+    """Whether a request that has been read may run on the loop, by its bytes and its rows."""
+    body = request.body
+    if not model.runs_inline(len(body), bounds):
+        return False
+    return model.runs_inline(len(body), bounds, rows_in(body, by_lines=is_by_lines(request.headers)))
 
 
 def rows_of(request: Request, model: "Model | None") -> int:

@@ -184,6 +184,11 @@ class Ask(msgspec.Struct, frozen=True):
 Conversation = Generator[Ask, Answers, Reply]
 
 
+def is_by_lines(headers: dict[bytes, bytes]) -> bool:
+    """Whether each line of the body is a row."""
+    return headers.get(b"content-type", b"").partition(b";")[0].strip().lower() in JSON_LINES
+
+
 def is_table(headers: dict[bytes, bytes], body: bytes = b"") -> bool:
     """What a table costs is not known from the example, whatever its size; nor what is answered with one."""
     said, accept = headers.get(b"content-type", b"").lower(), headers.get(b"accept", b"").lower()

@@ -82,9 +82,9 @@ class Model:
         classes = len(self.manifest.task.classes)
         return Answers([], np.empty((0, classes), np.float32) if classes else None)
 
-    def seconds_for(self, body_bytes: int) -> float:
-        """What a body of this size will take, judged by the example row."""
-        return self.row_seconds * max(1.0, body_bytes / self.example_bytes)
+    def seconds_for(self, body_bytes: int, rows: int = 1) -> float:
+        """What a body of this size will take, and of at least so many rows, judged by the example row."""
+        return self.row_seconds * max(1.0, body_bytes / self.example_bytes, rows)
 
     def seconds_to_read(self, body: bytes) -> float:
         """What understanding it takes; rows may be shorter than the example, but hardly cheaper."""
@@ -112,9 +112,9 @@ class Model:
         """How many rows a request may have: no more than so many, and fewer of very many fields."""
         return min(rows_max, max(1, BODY_VALUES_MAX // max(1, len(self.manifest.inputs))))
 
-    def runs_inline(self, body_bytes: int, bounds: Bounds) -> bool:
+    def runs_inline(self, body_bytes: int, bounds: Bounds, rows: int = 1) -> bool:
         """Whether it may run on the event loop: it is over before a hop to a thread would pay."""
-        return self.tier.inline and self.seconds_for(body_bytes) <= bounds.inline_seconds
+        return self.tier.inline and self.seconds_for(body_bytes, rows) <= bounds.inline_seconds
 
 
 def warm(runtime: Answering, *, version: str, number: int, bounds: Bounds | None = None) -> Model:

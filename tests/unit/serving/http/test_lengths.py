@@ -1,11 +1,14 @@
 """What the length of a body means is judged once for each head and each load of a model."""
 
+from dataclasses import replace
 from itertools import count
 from typing import cast
 
+import pytest
+
 from aias.serving.bounds import Bounds
 from aias.serving.http.heads import Head
-from aias.serving.http.lengths import ELSEWHERE, LONG, MODELS_MAX, SHORT, Lengths
+from aias.serving.http.lengths import ELSEWHERE, LONG, MODELS_MAX, SHORT, Lengths, rows_in
 from aias.serving.http.messages import Reply
 from aias.serving.http.routes import Route
 from aias.serving.versions.model import Model
@@ -20,7 +23,7 @@ class Asked:
     serials = count()
 
     def __init__(self) -> None:
-        self.serial, self.asked = next(self.serials), 0
+        self.serial, self.asked, self.row_seconds = next(self.serials), 0, 1e-5
 
     def seconds_for(self, body_bytes: int) -> float:
         self.asked += 1
@@ -43,7 +46,7 @@ def head(size: int | None) -> Head:
 
 
 def of(known: Head, model: Asked, size: int) -> object:
-    return LENGTHS.of(known, cast("Model", model), size)
+    return LENGTHS.of(known, cast("Model", model), b" " * size)
 
 
 def test_a_body_is_short_or_long_or_has_to_go_elsewhere() -> None:
@@ -74,3 +77,21 @@ def test_of_many_loads_few_are_remembered() -> None:
         of(known, Asked(), 10)
 
     assert len(known.lengths) <= MODELS_MAX
+
+
+LIST, LINES = b"[" + b",".join([b"{}"] * 60) + b"]", b"\n".join([b"{}"] * 60)
+
+
+@pytest.mark.parametrize(
+    ("body", "by_lines", "rows"),
+    [(LIST, False, 60), (b" \n" + LIST, False, 60), (LINES, True, 60), (LINES, False, 1), (b'{"a": {}}', False, 1)],
+)
+def test_of_many_short_rows_a_body_goes_elsewhere_however_few_bytes_it_has(
+    body: bytes, rows: int, *, by_lines: bool
+) -> None:
+    known, fast, slow = replace(head(len(body)), by_lines=by_lines), Asked(), Asked()
+    slow.row_seconds = 1e-4
+    found = [LENGTHS.of(known, cast("Model", each), body) for each in (fast, slow)]
+
+    assert rows_in(body, by_lines=by_lines) == rows
+    assert found == [SHORT, ELSEWHERE if rows == 60 else SHORT]
