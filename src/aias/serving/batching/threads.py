@@ -13,10 +13,12 @@ from aias.serving.batching.slices import Slices
 from aias.serving.bounds import Bounds
 from aias.serving.http.bodies import Bodies, unpack
 from aias.serving.http.conversations import ConversationDriver, reply_of
-from aias.serving.http.messages import Conversation, Reply, Request, is_table
+from aias.serving.http.lengths import rows_in
+from aias.serving.http.messages import Conversation, Reply, Request, is_by_lines, is_table
 from aias.serving.http.responses import packed_reply
 from aias.serving.http.routes import Route
 from aias.serving.http.streams import Stream
+from aias.serving.versions.model import Model
 
 READ_SECONDS: Final = 0.0005
 """Of reading in one turn of the loop: mostly one body. Who is new is refused after four turns."""
@@ -31,6 +33,10 @@ PACKED: Final = 16
 
 LIGHT_VALUES: Final = 8_192
 """Of an answer that is written on the event loop: a millisecond of them."""
+
+
+LIGHT_ROWS: Final = 64
+"""Of a small body that is read there: of `{},` it could have a thousand, which take longer than their bytes tell."""
 
 
 def size_of(request: Request, *, packed: bool) -> int:
@@ -59,15 +65,17 @@ class Threads:
             executor.announce(request, model.units_of(len(request.body)))
         if not route.asks or model.joins is None:
             return await self._whole(request, answer, gone)
-        light = (
-            not packed
-            and not is_table(request.headers, request.body)
-            and (
-                len(request.body) <= self._bounds.light_body_bytes
-                or model.seconds_to_read(request.body) <= self._bounds.light_seconds
-            )
-        )
+        light = not packed and not is_table(request.headers, request.body) and self._is_light(request, model)
         return await self._converse(route, request, gone, light=light, packed=packed)
+
+    def _is_light(self, request: Request, model: Model) -> bool:
+        """Whether the loop reads it. What is large is not even looked through there."""
+        body, bounds = request.body, self._bounds
+        if len(body) <= bounds.light_body_bytes and rows_in(body, by_lines=is_by_lines(request.headers)) <= LIGHT_ROWS:
+            return True
+        if model.seconds_to_read_bytes(len(body)) > bounds.light_seconds:
+            return False
+        return model.seconds_to_read(body) <= bounds.light_seconds
 
     async def _whole(self, request: Request, answer: Callable[[], Reply], gone: Gone) -> Reply:
         """The reply of a handler that runs as a whole; one in pieces comes as soon as its first can be sent."""
