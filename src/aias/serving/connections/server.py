@@ -166,7 +166,7 @@ class LoopServer(Server):
             sweep(self.server_state.connections, loop.time())
             try:
                 self._expire()
-            except Exception:
+            except Exception:  # noqa: BLE001  others are looked after all the same
                 # It is done again, and connections are looked after in any case.
                 logger.exception("requests could not be looked after")
             self._hear_end()

@@ -52,7 +52,7 @@ def main() -> None:
 def _read_in_time(body: bytes, rows_max: int, seconds: float) -> dict[str, bytes]:
     """The columns, packed. Where that takes so many seconds of a processor, this process ends: it is of the body."""
     # What the first body waits for is not.
-    import aias.data.records  # noqa: F401
+    import aias.data.records
     import aias.data.types.columns  # noqa: F401
 
     signal.setitimer(signal.ITIMER_PROF, seconds)
@@ -139,7 +139,7 @@ def _plain(column: Any) -> Any | None:
 def _listed(column: Any) -> list[object]:
     import polars as pl
 
-    values: list[object] = column.to_list()
+    values: list[Any] = column.to_list()
     if column.dtype in (pl.Date, pl.Datetime):
         return [None if value is None else value.isoformat() for value in values]
     return values

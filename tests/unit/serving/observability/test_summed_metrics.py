@@ -183,9 +183,7 @@ def test_a_full_disk_costs_counts_and_nothing_else(tmp_path: Path) -> None:
         lambda odd: odd.load_seconds,
     ],
 )
-def test_buckets_of_another_release_are_left_out_whole(
-    tmp_path: Path, odd_in: Callable[[Metrics], Histogram]
-) -> None:
+def test_buckets_of_another_release_are_left_out_whole(tmp_path: Path, odd_in: Callable[[Metrics], Histogram]) -> None:
     odd = counted("a", 3)
     odd_in(odd).counts.append(1)
     SummedMetrics(tmp_path, "1").write(odd)
