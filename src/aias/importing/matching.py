@@ -131,7 +131,7 @@ def _example(field: Field, known: Sequence[str]) -> str | float | int | bool | N
 
 def _known(each: Input) -> tuple[str, ...]:
     """The categories as rows spell them. Raises `UnfitModel`."""
-    known = tuple(map(text_of, each.categories))
+    known = tuple(map(text_of, each.written or each.categories))
     if len(known) > CATEGORIES_MAX:
         raise UnfitModel(
             f"it tells {len(known):,} values of `{each.name}` apart; {CATEGORIES_MAX:,} are the most",

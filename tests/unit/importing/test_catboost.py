@@ -220,3 +220,27 @@ def test_categories_of_which_the_file_knows_none_are_told_of(tmp_path: Path) -> 
         told: list[Any] = []
         aias.import_model(tmp_path / "model.cbm", like=like, home=tmp_path, watch=told.append)
         assert any("it knows none of the 2 values of `what`" in each.message for each in told) == warned
+
+
+@pytest.mark.parametrize("written", ["booleans", "texts"])
+def test_categories_that_were_booleans_are_known(written: str, tmp_path: Path) -> None:
+    """CatBoost takes them for 1 and 0, and all were answered as never seen."""
+    rng = np.random.default_rng(0)
+    sizes, flags = rng.normal(size=150).round(3).tolist(), (rng.random(150) < 0.5).tolist()
+    data = np.array([sizes, flags], object).T
+    own = catboost.CatBoostRegressor(iterations=8, depth=3, thread_count=1, verbose=0, allow_writing_files=False)
+    pool = catboost.Pool(data, np.array(sizes) + 2 * np.array(flags), cat_features=[1], feature_names=["size", "flag"])
+    own.fit(pool).save_model(str(tmp_path / "model.cbm"))
+    told: list[Any] = []
+    like: Any = {"size": sizes, "flag": flags}
+    if written == "texts":
+        like = tmp_path / "rows.csv"
+        like.write_text("\n".join(["size,flag", *(f"{a},{b}" for a, b in zip(sizes, flags, strict=True)), ""]))
+
+    model = aias.import_model(tmp_path / "model.cbm", like=like, home=tmp_path, watch=told.append)
+
+    np.testing.assert_allclose(model.predict(like), own.predict(pool), atol=1e-6)
+    rows = [{"size": a, "flag": b} for a, b in zip(sizes[:20], flags[:20], strict=True)]
+    for each in (rows, [{**row, "flag": str(row["flag"])} for row in rows]):
+        np.testing.assert_allclose(model.predict(each), own.predict(pool)[:20], atol=1e-6)
+    assert not any("it knows none" in each.message for each in told)

@@ -51,6 +51,9 @@ LINKS: Final[dict[str, tuple[TaskType, Link]]] = {
 WRITTEN: Final = ("nan", "None", "<NA>")
 """What pandas makes of a missing value where a column becomes texts: CatBoost takes no missing category."""
 
+BOOLEANS: Final = {"true": ("True", "1"), "false": ("False", "0")}
+"""How they were written where they became texts; CatBoost itself takes them for 1 and 0."""
+
 EVEN: Final = 0.5
 
 NO_TABLES: Final = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
@@ -137,10 +140,10 @@ class CatBoost:
         written = _Written(self.trees, self.forest, self.link)
         return compile_graph(written, layout, classes=plan.classes, label_weights=plan.label_weights)
 
-    def _spelled(self, at: int, known: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], str]:
+    def _spelled(self, at: int, known: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
         """Each category of a column in the spelling that the file has a hash of: what it answers as it does an unseen
-        one, it does not know; and the word for a missing value, where it knows one only. Raises `UnfitModel` where it
-        tells two apart that are one category here."""
+        one, it does not know; the word for a missing value, where it knows one only; and each category as rows have it.
+        Raises `UnfitModel` where it tells two apart that are one category here."""
         texts = [UNSEEN, MISSING, *WRITTEN, *(way for given in known for way in _ways(given))]
         rows: list[Values] = [np.zeros(len(texts)) for _ in self.names]
         for place in self.categories.tolist():
@@ -149,19 +152,21 @@ class CatBoost:
         answers = dict(zip(texts, leaves, strict=True))
         self.known[at] = 0
         none = {MISSING: None} | dict.fromkeys(WRITTEN)
-        found = []
+        found, written = [], list[str]()
         for given in known:
             told = {answers[way]: way for way in reversed(_ways(given)) if answers[way] != leaves[0]}
             if given[0] == MISSING:  # who was trained on such a word knows it as a category
                 found += [way for way in given[1:] if answers[way] != leaves[0]]
                 none |= dict.fromkeys(given[1:])
+                written += found[len(written) :]
                 continue
             if len(told) > 1 or len({answers[way] for way in given[1:]}) > 1:
                 raise apart(given[0], self.names[at])
             found.append(next(iter(told.values()), given[0]))
+            written.append(given[0])
             self.known[at] += len(told)
         words = [way for way in none if answers[way] != leaves[0]]
-        return tuple(found), words[0] if len(words) == 1 else MISSING
+        return tuple(found), words[0] if len(words) == 1 else MISSING, tuple(written)
 
     def _trees(self, found: Any, features: Any, numbers: Ints, width: int) -> SymmetricTrees:
         places: Places = {}
@@ -255,7 +260,7 @@ def _ways(given: Sequence[str]) -> list[str]:
     """How a category may have been written before training: rows are read without spaces around, and `True` as `true`;
     whole amounts are categories of pandas in two ways."""
     text = given[0]
-    more = {"true": ("True",), "false": ("False",)}.get(text, (f"{text}.0",) if text.lstrip("-").isdecimal() else ())
+    more = BOOLEANS.get(text.lower(), (f"{text}.0",) if text.lstrip("-").isdecimal() else ())
     spaced = (around.format(way) for around in (" {}", "{} ", " {} ") for way in given)
     return list(dict.fromkeys([*given, *more, *spaced, *_moments(text)]))
 

@@ -61,12 +61,13 @@ def shown_in(shown: Shown, name: str, place: int, *, named: bool) -> Sequence[Se
 class Input(msgspec.Struct, frozen=True):
     """One column of the rows. `whole`: a number without its fraction; `flag`: whether it is not 0. Of neither can a
     missing value be told from 0. `categories`: all that the file can tell apart, as it spells them; `missing`: what it
-    is given for a missing one."""
+    is given for a missing one; `written`: the categories as rows have them, where they cannot be told from that."""
 
     name: str
     kind: Literal["number", "whole", "flag", "category"] = "number"
     categories: tuple[str, ...] = ()
     missing: str = ""
+    written: tuple[str, ...] = ()
 
 
 class Description(msgspec.Struct, frozen=True):
