@@ -27,8 +27,8 @@ ANSWER_SECONDS_MAX: Final = 20.0
 """Also of waiting for others. On a machine that has nothing else to do it takes a hundredth."""
 
 READ_SECONDS_MAX: Final = 3.0
-"""Of a processor. Reading 16 MiB takes 0.2 s; of 70 kB of packed dates, which were made for it, it took half a minute,
-in which nobody else had a body read."""
+"""Of a processor. Reading 16 MiB takes 0.2 s; packed values that are all alike, and dates above all, keep the reader at
+work for far longer than the bytes of their body tell."""
 
 _NOT_OF_THE_BODY: Final = frozenset((0, None, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
 """How a process ends that has gone to sleep just then, or that somebody has ended."""

@@ -95,7 +95,7 @@ def _check_header(names: list[str]) -> None:
     if len(names) > limits.COLUMNS_MAX:
         raise BadBody(f"the header names {len(names):,} columns; the bound is {limits.COLUMNS_MAX:,}")
     if len(set(names)) < len(names):
-        # Of ten thousand each with those before it takes a second.
+        # Not each with all before it: there may be ten thousand.
         twice = next(name for name, times in Counter(names).items() if times > 1)
         raise BadBody(f"the CSV body has two columns `{twice[:100]}`", hint="rename one of them")
 

@@ -50,7 +50,7 @@ RETIRE_SECONDS: Final = 5.0
 """Without a question, until a process ends that nobody new comes to. Who waits for it has it run all the while."""
 
 PIECE_ROWS: Final = 256
-"""Of rows that are packed at once: with 30 fields each they take half a millisecond."""
+"""Of rows that are packed at once."""
 
 _FRAMES_TOLD: Final = 8
 """The last ones, of what has failed there."""
