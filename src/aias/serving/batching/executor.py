@@ -35,8 +35,9 @@ CHANGES: Final = 4
 """Changes of endpoints and keys at a time: each may wait long, for a model to be loaded or other workers to follow."""
 
 READING: Final = {"json": 1.0, "csv": 8.0, "arrow": 8.0}
-"""Times what as many bytes of JSON take, of a body of each form, until its like have been read here. Chosen to be
-rather too long, and not measured: of a crowd that comes at once after a start, all that is let in is waited for."""
+"""Times what as many bytes of JSON take, of a body of each form, until its like have been read here. Rather too long:
+of a crowd that comes at once after a start, all that is let in is waited for. On five tables CSV took 1.3 to 5.7 times,
+Arrow .2 to 1.2, and Parquet, which is packed, .9 to 6.1."""
 
 
 class Rows(NamedTuple):

@@ -24,11 +24,11 @@ IDLE_SECONDS: Final = 60.0
 """Polars holds 80 MB; a server that sees no Arrow should not pay for it."""
 
 ANSWER_SECONDS_MAX: Final = 20.0
-"""Also of waiting for others. On a machine that has nothing else to do it takes a hundredth."""
+"""Also of waiting for others."""
 
 READ_SECONDS_MAX: Final = 3.0
-"""Of a processor. Reading 16 MiB takes 0.2 s; packed values that are all alike, and dates above all, keep the reader at
-work for far longer than the bytes of their body tell."""
+"""Of a processor. Four million times, 32 MB as they are, took 2.7 s, half of them fit into a body; packed, 324 kB of
+dates that are all alike took 6.1 s, and 174 kB of times with a zone 11.2 s."""
 
 _NOT_OF_THE_BODY: Final = frozenset((0, None, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
 """How a process ends that has gone to sleep just then, or that somebody has ended."""

@@ -83,7 +83,7 @@ def read(body: bytes, rows_max: int) -> Columns:
             if column.name in columns:
                 raise BadBody(f"`{column.name}` is a column, and a field of a record as well", hint=_HINT)
             if len(columns) == COLUMNS_MAX:
-                raise BadBody(f"the body has more than {COLUMNS_MAX:,} columns", hint="that is the bound")
+                raise BadBody(f"the body has more than {COLUMNS_MAX:,} columns", hint="send the model's fields only")
             if (len(columns) + 1) * table.height > BODY_VALUES_MAX:
                 raise _too_large(BODY_VALUES_MAX, "values")
             plain = _plain(column)
