@@ -1,16 +1,17 @@
 """A request of the protocol: JSON, JSON with tensors behind it, or nothing but one tensor's bytes → columns."""
 
 import contextlib
+import re
 from typing import Final
 
 import msgspec
 
 from aias.core.json_faults import Faults, in_words
-from aias.core.limits import COLUMNS_MAX
+from aias.core.limits import BODY_ROWS_MAX, COLUMNS_MAX
 from aias.serving.formats.tensors import Data, Parameters, Tensor, read_tensor
 from aias.serving.http.messages import Request
 from aias.serving.inference.descriptions import datatype_of, outputs_of
-from aias.serving.refusals import BadBody, NotSupported
+from aias.serving.refusals import BadBody, NotSupported, too_many_rows
 from aias.serving.versions.model import Model
 
 LENGTH_HEADER: Final = b"inference-header-content-length"
@@ -41,7 +42,12 @@ class Form(msgspec.Struct, frozen=True):
 
 
 LARGE_BYTES: Final = 64 << 10
-"""JSON beyond this is read tensor by tensor: all at once would keep other threads out, with 13 MB for 80 ms."""
+"""JSON beyond this is read tensor by tensor, and the data of one beyond this in pieces: all at once would keep other
+threads out, with 13 MB for 80 ms."""
+
+_TEXT: Final = rb'"(?:[^"\\]++|\\.)*+"'
+_PIECE: Final = re.compile(rb'(?:(?:[^",\[\]]++|%b|\[(?:[^"\[\]]++|%b)*+\])++,){1,100}+' % (_TEXT, _TEXT), re.DOTALL)
+"""Some values of a list, or short lists of them, each with the comma behind it. That it is JSON is known before."""
 
 
 class _RawTensor(Tensor):
@@ -81,11 +87,26 @@ def _read(text: bytes) -> Inference:
         with contextlib.suppress(*Faults):
             raw = _raw_inference.decode(text)
             inputs = [
-                Tensor(each.name, each.shape, each.datatype, each.parameters, _data.decode(each.data))
+                Tensor(each.name, each.shape, each.datatype, each.parameters, _read_data(each.data))
                 for each in raw.inputs
             ]
             return Inference(inputs, raw.id, raw.parameters, raw.outputs)
     return _inference.decode(text)
+
+
+def _read_data(raw: msgspec.Raw) -> Data | None:
+    """The data of a tensor, where it is large in pieces; of far more values than there may be rows not all are made.
+    Raises `Faults`, `TooManyRows`."""
+    text, values, at = bytes(raw), Data(), 1
+    if len(text) <= LARGE_BYTES or text[:1] != b"[":
+        return _data.decode(raw)
+    while (piece := _PIECE.match(text, at)) is not None:
+        values += _data.decode(b"[%b]" % text[at : piece.end() - 1]) or ()
+        at = piece.end()
+        if len(values) > BODY_ROWS_MAX:
+            raise too_many_rows(BODY_ROWS_MAX)
+    # The last has no comma behind it.
+    return values + (_data.decode(b"[" + text[at:]) or [])
 
 
 def columns_of(inference: Inference, tail: memoryview, *, rows_max: int) -> tuple[dict[str, list[object]], int]:
