@@ -18,6 +18,11 @@ BODY_VALUES_MAX: Final = 16 << 20
 """Rows times fields of one request, given or not, of 8 bytes each at least. Who gives each has fewer within 16 MiB; of
 10,000 empty rows, 30 kB, a model of 10,000 fields would make 1.6 GB."""
 
+ANSWER_BYTES_MAX: Final = 64 << 20
+"""Of the answers to one request as JSON, in whatever form they are sent: four times a body, and a quarter of what all
+callers may leave unread. Of 10,000 empty rows, 30 kB, a model of 1,000 classes would make 220 MB, and a GB on the
+way."""
+
 EMBEDDED_TEXTS_MAX: Final = 2_048
 """Texts in one request for vectors, as with OpenAI; a small encoder takes about ten seconds of one core for them."""
 

@@ -16,6 +16,7 @@ import pytest
 
 import artifacts
 from aias.core.errors import AiasError
+from aias.core.limits import ANSWER_BYTES_MAX
 from aias.core.schema import Field
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Row
@@ -174,3 +175,37 @@ def test_of_a_model_of_very_many_fields_a_request_has_fewer_rows() -> None:
     assert (few.status, len(few.json)) == (200, 1_677)  # type: ignore[arg-type]
     assert [(each.status, b"1,677" in each.body) for each in many] == [(413, True)] * 4
     assert config["max_batch_size"] == 1_677  # type: ignore[index, call-overload]
+
+
+class ManyClasses(Rule):
+    """A model of a thousand labels, which may be given nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        task = replace(self.manifest.task, classes=tuple(f"class {at}" for at in range(1_000)))
+        self.manifest = replace(self.manifest, task=task)
+
+    def predict(self, rows: Sequence[Row]) -> Answers:
+        return Answers(["class 7"] * len(rows), np.full((len(rows), 1_000), 1.2345678e-5, np.float32))
+
+    def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
+        return self.predict([{}] * rows)
+
+
+def test_of_a_model_of_very_many_classes_a_request_has_fewer_rows_as_its_answer_would_be_endless() -> None:
+    """Of ten thousand rows without a value, 30 kB, there would be 270 MB of answers."""
+    shelf = Shelf()
+    shelf.deploy("churn", 1, ManyClasses())
+    with live_server(shelf) as server:
+        most = server.call("GET", "/v2/models/churn/config").json["max_batch_size"]  # type: ignore[index, call-overload]
+        all_of_them = server.call("POST", "/predict/churn", [{}] * most)
+        tensor = {"name": "age", "datatype": "FP64", "shape": [most + 1], "data": [1.0] * (most + 1)}
+        more = [
+            server.call("POST", "/predict/churn", [{}] * (most + 1)),
+            server.call("POST", "/predict/churn", "age\n" + "1\n" * (most + 1), headers={"Content-Type": "text/csv"}),
+            server.call("POST", "/v2/models/churn/infer", {"inputs": [tensor]}),
+        ]
+
+    assert all_of_them.status == 200
+    assert 0.9 * ANSWER_BYTES_MAX < len(all_of_them.body) <= ANSWER_BYTES_MAX
+    assert [(each.status, f"{most:,}".encode() in each.body) for each in more] == [(413, True)] * 3

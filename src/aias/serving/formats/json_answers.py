@@ -15,6 +15,11 @@ from aias.runtimes.contract import Answers
 FLOAT32: Final = "%.9g"
 """Of a probability: nine digits are what a float32 needs to be read back as it was."""
 
+_SHARE_BYTES: Final = len(":1.23456789e-05,")
+_AROUND_BYTES: Final = 40
+_AMOUNT_BYTES: Final = 3 * len("-1.2345678901234567e-300")
+"""Of a number with its interval."""
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerForm:
@@ -23,12 +28,17 @@ class AnswerForm:
     classes: tuple[str, ...]
     labels: dict[str, str]
     template: str
+    row_bytes: int
+    """Of the JSON of one answer, at most."""
 
     @classmethod
     def of(cls, manifest: Manifest) -> "AnswerForm":
         labels = {name: _json(name) for name in manifest.task.classes}
         shares = ",".join(f"{label.replace('%', '%%')}:{FLOAT32}" for label in labels.values())
-        return cls(tuple(labels), labels, f'{{"prediction":%s,"probabilities":{{{shares}}}}}')
+        template = f'{{"prediction":%s,"probabilities":{{{shares}}}}}'
+        named = sum(len(label.encode()) + _SHARE_BYTES for label in labels.values())
+        longest = max((len(label.encode()) for label in labels.values()), default=_AMOUNT_BYTES)
+        return cls(tuple(labels), labels, template, named + longest + _AROUND_BYTES)
 
     def rows(self, answers: Answers) -> bytes:
         """A JSON list with one object for each row."""

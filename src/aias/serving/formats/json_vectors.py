@@ -15,9 +15,16 @@ from aias.serving.formats.json_answers import plain
 _POWERS: Final = np.array([float(f"1e{power}") for power in range(23)])
 """Of ten, as far as float64 holds them exactly."""
 
+_NUMBER_BYTES: Final = len("-1.23456789e-05,")
+_AROUND_BYTES: Final = 60
+
 
 class VectorForm:
     """`{"vector": [...], "tokens": 7}` of each row, and `"cut": true` of a text of which not all was read."""
+
+    def __init__(self, width: int) -> None:
+        self.row_bytes = width * _NUMBER_BYTES + _AROUND_BYTES
+        """Of the JSON of one answer, at most."""
 
     def rows(self, answers: Answers) -> bytes:
         """A JSON list with one object for each row."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from aias.artifact.manifest import Manifest
 from aias.core.errors import Damaged
-from aias.core.limits import BODY_VALUES_MAX
+from aias.core.limits import ANSWER_BYTES_MAX, BODY_VALUES_MAX
 from aias.core.schema import Field
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Joining, Reading, Row, Vectors
@@ -109,8 +109,9 @@ class Model:
         return list((tokens.cumsum() / self.example_tokens).tolist())
 
     def rows_within(self, rows_max: int) -> int:
-        """How many rows a request may have: no more than so many, and fewer of very many fields."""
-        return min(rows_max, max(1, BODY_VALUES_MAX // max(1, len(self.manifest.inputs))))
+        """How many rows a request may have: no more than so many, and fewer of very many fields or classes."""
+        of_fields = BODY_VALUES_MAX // max(1, len(self.manifest.inputs))
+        return max(1, min(rows_max, of_fields, ANSWER_BYTES_MAX // self.form.row_bytes))
 
     def runs_inline(self, body_bytes: int, bounds: Bounds, rows: int = 1) -> bool:
         """Whether it may run on the event loop: it is over before a hop to a thread would pay."""
@@ -121,7 +122,8 @@ def warm(runtime: Answering, *, version: str, number: int, bounds: Bounds | None
     """Answer the example row until the caches are warm, and note what one costs, and several together, at best."""
     bounds = bounds or Bounds()
     example = example_row(runtime.manifest.inputs)
-    form = VectorForm() if runtime.manifest.task.width else AnswerForm.of(runtime.manifest)
+    width = runtime.manifest.task.width
+    form = VectorForm(width) if width else AnswerForm.of(runtime.manifest)
     row_seconds = _best(lambda: form.rows(runtime.predict([example])))
     joins = runtime if isinstance(runtime, Joining) else None
     reads = runtime if isinstance(runtime, Reading) else None
