@@ -10,7 +10,8 @@ all of them say once: the best of many is partly luck, and other rows know anoth
     f1*, balanced_accuracy, mcc, ece                the log loss: labels are decided, and scores calibrated, afterwards
 
 Every other sample for an AUC chooses by the squared error, which errs less where one class has few rows. After class
-weights the log loss is that of what they leave when they are taken back, as calibration does afterwards.
+weights the log loss, brier and roc_auc_ovr are those of what they leave when they are taken back, as calibration does
+afterwards.
 """
 
 from collections.abc import Callable
@@ -225,6 +226,9 @@ def _without_small(losses: Losses, counts: Ints, alone: _Choice) -> _Choice:
 def _losses(y: Any, members: Floats, *, task: Task, seed: int, leaning: Floats | None) -> Losses:
     name, _, parameter = task.metric.partition(":")
     squared = _squared(y, members, task)
+    if leaning is not None and name == "brier":
+        rows = _some_rows(len(y), outputs=task.outputs, seed=seed)
+        return _squared_upright(y[rows], members[:, rows], taken_back(leaning))
     if name in _SQUARED:
         return squared
     if name == "log_loss" or name in _AFTERWARDS:
@@ -237,7 +241,8 @@ def _losses(y: Any, members: Floats, *, task: Task, seed: int, leaning: Floats |
     else:
         rows = _some_rows(len(y), outputs=task.outputs, seed=seed)
         several = name == "roc_auc_ovr"
-        own = _all_ranks(y[rows], members[:, rows]) if several else _any(y[rows], members[:, rows], task)
+        times = None if leaning is None else taken_back(leaning)
+        own = _all_ranks(y[rows], members[:, rows], times) if several else _any(y[rows], members[:, rows], task)
     return lambda counts: own(counts) + TIE_BREAK * squared(counts)
 
 
@@ -253,6 +258,23 @@ def _squared(y: Any, members: Floats, task: Task) -> Losses:
         whole = counts.sum() + 1
         cross = counts @ np.where(counts[:, None] > 0, products, 0)
         return _known((np.where(counts > 0, cross, 0) @ counts + 2 * cross + products.diagonal()) / whole**2)
+
+    return losses
+
+
+def _squared_upright(y: Any, members: Floats, times: Floats) -> Losses:
+    """The squared error of what is left when all probabilities are multiplied by `times`, (classes,), and made to sum
+    to 1: of p instead of the answer it is Σ p² - 2 p[answer] + 1."""
+    true = members[:, np.arange(members.shape[1]), y] * times[y]  # (members, rows)
+    every = members @ times  # (members, rows)
+    squares = np.einsum("mrk,mrk,k->mr", members, members, times**2)
+
+    def losses(counts: Ints) -> Floats:
+        before = _sum(members, counts)  # (rows, classes)
+        across = np.einsum("mrk,rk->mr", members, before * times**2)
+        whole = _sum(every, counts) + every
+        square = ((before * times) ** 2).sum(axis=1) + 2 * across + squares
+        return _known((square / whole**2 - 2 * (_sum(true, counts) + true) / whole + 1).mean(axis=1))
 
     return losses
 
@@ -296,8 +318,9 @@ def _absolute(y: Any, members: Floats, *, name: str, quantile: float) -> Losses:
     return losses
 
 
-def _ranks(positive: Flags, members: Floats) -> Losses:
-    """1 - AUC of the scores (members, rows), exact with ties; 0 where all rows have one answer."""
+def _ranks(positive: Flags, members: Floats, every: Floats | None = None) -> Losses:
+    """1 - AUC of the scores (members, rows), exact with ties; 0 where all rows have one answer. `every`: what they are
+    divided by once they are added up, (members, rows)."""
     scores = np.ascontiguousarray(np.maximum(members, 0))
     ones = int(positive.sum())
     pairs = ones * (len(positive) - ones)
@@ -309,7 +332,9 @@ def _ranks(positive: Flags, members: Floats) -> Losses:
         # Non-negative floats are ordered as their bits are; the last bit holds the class, so that sorting bare
         # numbers, which is ten times as fast as sorting places, is enough. Ties count half: once they put the
         # positives last, once first. The sum is one of float64: float32 only ranks.
-        bits = (_sum(scores, counts) + scores).astype(np.float32).view(np.int32) & ~np.int32(1)
+        mixed = _sum(scores, counts) + scores
+        mixed = mixed if every is None else mixed / (_sum(every, counts) + every)
+        bits = mixed.astype(np.float32).view(np.int32) & ~np.int32(1)
         last = np.sort(bits | positive, axis=1) & 1
         first = 1 - (np.sort(bits | ~positive, axis=1) & 1)
         above = ((last + first) @ places) / 2 - ones * (ones + 1) / 2
@@ -318,9 +343,10 @@ def _ranks(positive: Flags, members: Floats) -> Losses:
     return losses
 
 
-def _all_ranks(y: Any, members: Floats) -> Losses:
-    """1 - the mean over classes of the AUC of each against the rest."""
-    each = [_ranks(y == label, members[:, :, label]) for label in np.unique(y)]
+def _all_ranks(y: Any, members: Floats, times: Floats | None) -> Losses:
+    """1 - the mean over classes of the AUC of each against the rest; `times` as in `_log_upright`."""
+    every = None if times is None else members @ times  # (members, rows)
+    each = [_ranks(y == label, members[:, :, label], every) for label in np.unique(y)]
     return lambda counts: np.asarray(np.mean([losses(counts) for losses in each], axis=0))
 
 

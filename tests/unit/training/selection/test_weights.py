@@ -3,7 +3,7 @@ import pytest
 
 from aias.core.task import Task
 from aias.training.scoring.metrics import measure
-from aias.training.selection.weights import WEIGHT_MIN, cross_fitted, greedy, mix
+from aias.training.selection.weights import WEIGHT_MIN, cross_fitted, greedy, mix, worth
 
 AMOUNT = Task("y", "regression", "rmse")
 
@@ -84,7 +84,7 @@ def test_a_member_with_a_hole_is_never_chosen() -> None:
         assert np.isfinite(mix(members, weights)).all()
 
 
-@pytest.mark.parametrize("metric", ["log_loss", "f1_macro"])
+@pytest.mark.parametrize("metric", ["log_loss", "f1_macro", "brier", "roc_auc_ovr"])
 def test_after_class_weights_members_are_weighed_as_they_are_without_them(metric) -> None:
     """Of three classes the rarest counted for 18 times as much: who had learned nothing leaned least."""
     rng, costs = np.random.default_rng(0), np.array([0.5, 1.0, 9.0])
@@ -98,6 +98,17 @@ def test_after_class_weights_members_are_weighed_as_they_are_without_them(metric
     assert greedy(y, members, task=task, seed=0, leaning=costs)[0] > 0.9
     honest = cross_fitted(y, members, folds, task=task, seed=0, leaning=costs)
     assert np.abs(honest - leaning).max() < 0.1
+
+
+@pytest.mark.parametrize("metric", ["brier", "roc_auc_ovr", "log_loss"])
+def test_after_class_weights_the_first_chosen_is_the_best_by_what_is_left_of_it(metric) -> None:
+    rng, costs, task = np.random.default_rng(1), np.array([0.5, 1.0, 9.0]), task_of(metric, 3)
+    for _ in range(10):
+        members, y = rng.dirichlet([9.0, 2.0, 3.0], (6, 500)), rng.integers(0, 3, 500)
+
+        weights = greedy(y, members, task=task, seed=0, steps=1, samples=0, leaning=costs)
+
+        assert weights.argmax() == np.argmax([worth(task, y, each, costs) for each in members])
 
 
 def test_the_costs_of_those_chosen_stay_below_the_limit() -> None:
