@@ -157,7 +157,7 @@ class Judged:
         folds = parted(self.folds[rows], groups)
         found, honest = Answering.fit(
             self.context.task, self.y[rows], scores, folds, seed=self.seed, groups=groups,
-            costs=self.context.prepared.table.class_costs,
+            costs=self.context.prepared.table.class_costs, forward=self.context.prepared.table.blocks is not None,
         )  # fmt: skip
         return found, Answered(honest.scores, found.label_weights)
 

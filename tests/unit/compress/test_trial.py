@@ -12,6 +12,7 @@ import aias
 from aias.compress.certification import Certification
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.trial import Judged, Trial
+from aias.core.task import Task
 from compression_contexts import opened, taught
 
 
@@ -77,6 +78,28 @@ def test_labels_lean_to_the_classes_that_count_more_as_those_of_the_parent_do(tm
     assert context.parent.manifest.label_weights
     assert found.label_weights == pytest.approx(context.parent.manifest.label_weights)
     assert (answered.labels == judged.parent.labels).mean() > 0.95
+
+
+def test_what_answers_a_fold_in_time_is_told_by_earlier_ones_alone() -> None:
+    rng, folds = np.random.default_rng(0), np.repeat([0, 1, 2], 600)
+    sure = rng.uniform(0.02, 0.98, 1_800)
+    scores = np.column_stack([1 - sure, sure])
+    y, other = (rng.random((2, 1_800)) < 0.5 + 0.3 * (sure - 0.5)).astype(np.int64)
+    table = SimpleNamespace(class_costs=None, blocks=np.repeat([1, 2, 3], 600).astype(np.int16))
+    context = SimpleNamespace(
+        prepared=SimpleNamespace(answers_of="", table=table), keeps_labels=False,
+        task=Task("y", "binary", "log_loss", ("no", "yes")),
+    )  # fmt: skip
+
+    def second(y: np.ndarray) -> np.ndarray:
+        judged: Any = SimpleNamespace(
+            context=context, parent=SimpleNamespace(label_weights=None), folds=folds, groups=None, seed=0, y=y
+        )
+        found, answered = Judged.answering(judged, np.arange(1_800), scores)
+        assert found.calibration is not None
+        return answered.scores[folds == 1]
+
+    assert np.array_equal(second(y), second(np.where(folds == 2, other, y)))
 
 
 def test_a_threshold_that_was_imported_is_that_of_what_is_made_smaller(tmp_path: Path) -> None:
