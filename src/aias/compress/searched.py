@@ -16,8 +16,8 @@ from aias.training.scoring.calibration import Calibration, choose, from_dict
 SMALL: Final = 2.0
 """Times as fast as the parent, at least: who answers first takes its time for every row."""
 
-GOOD: Final = 1 / 3
-"""Of the margin, what may be lost at most by who answers behind another; the rest is for that one."""
+LARGE_MAX: Final = 2
+"""Models that are looked at besides the parent to answer behind another: those that would gain most in its place."""
 
 STUDENTS_MAX: Final = 3
 """Small models that are looked at, those that lost least: one that fell before it was timed costs a second."""
@@ -96,12 +96,9 @@ def _is_small(trial: Trial) -> bool:
 
 
 def _best(able: Sequence[Trial], judged: Judged, assurance: Assurance) -> list[Trial]:
-    """The one that would gain most in the parent's place, if there is any."""
-    good = [
-        each for each in able
-        if each.alone and not each.reason and each.evidence and each.evidence.value <= GOOD * assurance.margin
-    ]  # fmt: skip
-    return sorted((each for each in good if _reads_alike(judged, each)), key=lambda each: -each.gain)[:1]
+    """Of those that are likely to be certified in the parent's place; what a pair loses is known of each pair."""
+    good = [each for each in able if each.alone and assurance.likely(each) and _reads_alike(judged, each)]
+    return sorted(good, key=lambda each: -each.gain)[:LARGE_MAX]
 
 
 def _reads_alike(judged: Judged, trial: Trial) -> bool:

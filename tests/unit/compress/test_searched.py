@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from aias.compress.searched import _student
+from aias.compress.gate.proportions import Proportions
+from aias.compress.nomination import Assurance
+from aias.compress.searched import _best, _student
 from aias.training.scoring.calibration import Offsets
 
 
@@ -28,3 +30,28 @@ def test_a_small_model_leans_to_no_class_where_the_large_one_does_not() -> None:
 
     assert isinstance(known.calibration, Offsets)
     assert np.abs(known.scores.mean(axis=0) - np.bincount(y) / rows).max() < 0.01
+
+
+def test_who_answers_behind_another_is_whoever_is_likely_to_be_certified() -> None:
+    """On the search rows it may seem to lose a third of the margin: the pair shows what that costs."""
+    assurance = Assurance(margin=0.0047, rows=5_000)
+
+    def trial(name: str, lost: int, won: int, gain: float, reason: str = "") -> Any:
+        embedding = SimpleNamespace(sentences=SimpleNamespace(subwords="same"))
+        made = SimpleNamespace(embedding=embedding, precision="", encoder=SimpleNamespace(encoders=()))
+        found = Proportions(lost, won, 5_000)
+        return SimpleNamespace(
+            name=name, evidence=found, pooled=None, alone=1, gain=gain, reason=reason, at=lambda _: made
+        )  # fmt: skip
+
+    context = SimpleNamespace(
+        encoder=SimpleNamespace(encoders=()),
+        prepared=SimpleNamespace(embedding=SimpleNamespace(sentences=SimpleNamespace(subwords="same"))),
+    )
+    judged: Any = SimpleNamespace(context=context, parts=lambda _: [(0, None)], searched=None)
+    able = [
+        trial("half", 13, 5, 3.0), trial("lost", 90, 15, 9.0), trial("other", 1, 1, 2.0), trial("slow", 0, 0, 1.1),
+        trial("fell", 0, 0, 8.0, "it cannot be served"),
+    ]  # fmt: skip
+
+    assert [each.name for each in _best(able, judged, assurance)] == ["half", "other"]
