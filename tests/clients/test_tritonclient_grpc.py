@@ -1,8 +1,11 @@
 """The Open Inference Protocol over gRPC, asked by `tritonclient` and by gRPC's own tools."""
 
 import asyncio
+import json
+import os
 import queue
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -163,7 +166,52 @@ def test_both_ways_in_are_counted_together(server: LiveServer, client: Any) -> N
     assert server.gateway.metrics.refusals["serving.no-key", "", ""] >= 1
 
 
+def test_what_is_refused_before_it_is_a_request_is_counted_and_logged_as_one(server: LiveServer) -> None:
+    """Of some is known what model they are for, of others not even what they say."""
+    from aias.serving.observability.logs import ACCESS
+
+    service, (logged, into) = "/inference.GRPCInferenceService", os.pipe()
+    before = Counter(server.gateway.metrics.requests)
+    ACCESS.start(into)
+    try:
+        keyless, garbage, twice = (sent(server, **each) for each in (
+            {"keyless": True}, {"raw": b"\xff\xff"}, {"inputs": [("age", "FP64")], "raws": [b"", b""]},
+        ))  # fmt: skip
+    finally:
+        ACCESS.stop()
+        os.close(into)
+
+    with os.fdopen(logged) as read:
+        lines = [json.loads(line) for line in read]
+    found = [(each["path"], each.get("key"), each.get("endpoint"), each["status"], each["code"]) for each in lines]
+    assert (keyless, garbage, twice) == ("UNAUTHENTICATED", "INVALID_ARGUMENT", "INVALID_ARGUMENT")
+    assert found == [
+        (f"{service}/ModelInfer", None, None, 401, "serving.no-key"),
+        (f"{service}/ModelInfer", "test", None, 400, "serving.bad-body"),
+        ("/v2/models/churn/infer", "test", "churn", 400, "serving.bad-body"),
+    ]
+    more = server.gateway.metrics.requests - before
+    assert more == {("", "", 401): 1, ("", "", 400): 1, ("churn", "churn@7", 400): 1}
+
+
 # Messages by hand
+
+
+def sent(
+    server: LiveServer, *, keyless: bool = False, raw: bytes = b"", inputs: Sequence[tuple[str, str]] = (),
+    raws: Sequence[bytes] = (),
+) -> str:  # fmt: skip
+    """The status of a call with these bytes for its message, or one made of inputs and raw contents."""
+    from tritonclient.grpc import service_pb2 as messages
+
+    request = messages.ModelInferRequest(model_name="churn", raw_input_contents=raws)
+    for name, datatype in inputs:
+        request.inputs.add(name=name, datatype=datatype, shape=[1])
+    with grpc.insecure_channel(server.grpc) as channel:
+        call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        with pytest.raises(grpc.RpcError) as ended:
+            call(raw or request.SerializeToString(), metadata=() if keyless else tuple(KEY.items()), timeout=PATIENCE)
+    return str(ended.value.code().name)
 
 
 def infer(server: LiveServer, name: str = "churn", **request: Any) -> Any:

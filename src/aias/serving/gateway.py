@@ -197,6 +197,7 @@ class Gateway:
             self.bounds,
             ready=ready,
             note=note,
+            last_words=self.application.last_words,
             look=self.application.catching_up.look,
             step=self.executor.step,
             shared=at.shared,

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Final
 
+from aias.core.errors import AiasError
 from aias.serving.connections.transport import NO_SNIFFING, Headers, lines, written
 from aias.serving.http.headers import given_id
 from aias.serving.http.messages import JSON, Reply, Request
 from aias.serving.http.routes import Envelope, Envelopes
 from aias.serving.observability.recording import Recording
-from aias.serving.refusals import Refusal
+from aias.serving.refusals import Refusal, status_of
 
 _CLOSES: Final = (b"connection", b"close")
 _NAMED: Final = b"\r\nx-request-id:"
@@ -29,10 +30,10 @@ class LastWords:
         path = url.partition(b"?")[0].decode("latin-1")
         return Request(method.decode("latin-1"), path, given_id(headers) or self._next_id(), headers, {})
 
-    def count(self, request: Request, fault: Refusal, seconds: float) -> None:
+    def count(self, request: Request, fault: AiasError, seconds: float) -> None:
         """Of a request that the application has not seen."""
         self._observing.refused(request, fault.code)
-        self._observing.note(request, Reply(b"", fault.status), seconds)
+        self._observing.note(request, Reply(b"", status_of(fault)), seconds)
 
     def whole(self, request: Request, fault: Refusal, more: Headers = ()) -> bytes:
         """The response, with the headers `more`; to HEAD it has no body."""

@@ -13,6 +13,7 @@ from aias.serving.grpc.proto import schema
 from aias.serving.grpc.tensors import fill, raw_inputs
 from aias.serving.grpc.wire import Declined, Found, Wire
 from aias.serving.inference.requests import LENGTH_HEADER
+from aias.serving.refusals import BadBody
 
 Answer = Callable[[Wire, Any], Awaitable[Any]]
 
@@ -76,8 +77,13 @@ async def unload(wire: Wire, request: Any) -> Any:
 
 
 async def infer(wire: Wire, request: Any) -> Any:
-    body, length = await wire.made(partial(_infer_body, request))
     path = f"{_model(request.model_name, request.model_version)}/infer"
+    try:
+        body, length = await wire.made(partial(_infer_body, request))
+    except AiasError as fault:
+        # Of a key's quotas, and in all that is counted and logged, it is a request like any other.
+        (await wire.ask("POST", path, unread=fault)).granted()
+        raise
     found = await wire.ask("POST", path, body, [(LENGTH_HEADER, b"%d" % length)])
     reply = partial(_infer_reply, found.granted(), raw=bool(request.raw_input_contents))
     return await wire.made(reply, first=True)
@@ -179,7 +185,7 @@ def _model(name: str, version: str) -> str:
 def _name(name: str) -> str:
     """As it may stand in a path: whatever could make two names or another path of it is escaped."""
     if not name:
-        raise Declined(400, "the call names no model")
+        raise BadBody("the call names no model")
     return quote(name[:1000], safe="")
 
 

@@ -1,8 +1,11 @@
 """The second port: gRPC on the loop of the first. A call that no key opens is refused before its message is read."""
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
@@ -11,9 +14,11 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
+from aias.access.keys import Key
 from aias.core.errors import AiasError
 from aias.serving.admission.access_control import AccessControl
 from aias.serving.bounds import Bounds, whose
+from aias.serving.connections.last_words import LastWords
 from aias.serving.grpc.calls import CALLS, Answer, message
 from aias.serving.grpc.probes import SERVICE, health_of, reflected, reflections, watched
 from aias.serving.grpc.proto import Schema, schema
@@ -21,7 +26,7 @@ from aias.serving.grpc.readings import Readings
 from aias.serving.grpc.stalls import Stalls, cut, received
 from aias.serving.grpc.wire import Asgi, Declined, Wire, carried
 from aias.serving.http.routes import Route
-from aias.serving.refusals import BadKey, status_of
+from aias.serving.refusals import BadBody, BadKey, BodyTooSlow, status_of
 
 log = logging.getLogger("aias.serving")
 
@@ -34,8 +39,9 @@ _OWN_BYTES: Final = 64 << 10
 
 
 class GrpcServer:
-    """Started and stopped on a running loop. `ready`, `note` and `look` are the gateway's, `step` its threads.
-    `shared`: the port is also that of other processes of the same server."""
+    """Started and stopped on a running loop. `ready`, `note` and `look` are the gateway's, `step` its threads;
+    `last_words` counts calls that the application has not seen. `shared`: the port is also that of other processes of
+    the same server."""
 
     def __init__(
         self,
@@ -45,13 +51,14 @@ class GrpcServer:
         *,
         ready: Callable[[], bool],
         note: Callable[[str], None],
+        last_words: LastWords,
         look: Callable[[], Awaitable[None]],
         step: Callable[..., Awaitable[Any]],
         shared: bool = False,
     ) -> None:
         options = _options(bounds, shared=shared)
         self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=bounds.grpc_calls)
-        self._handlers = _Handlers(application, access, bounds, ready, note, look, step)
+        self._handlers = _Handlers(application, access, bounds, ready, note, last_words, look, step)
         self._server.add_generic_rpc_handlers((self._handlers,))
         self._drain_seconds, self._sweep_seconds = bounds.drain_seconds, bounds.sweep_seconds
         self._sweeper: asyncio.Task[None] | None = None
@@ -79,17 +86,21 @@ class GrpcServer:
 
 _PUSHBACK: Final = "grpc-retry-pushback-ms"
 
+_running: ContextVar[tuple[Any, float]] = ContextVar("running")
+"""Of the running call what gRPC knows of it, its method and metadata, and when it began."""
+
 
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Every call comes as a stream of bytes, so that reading its message is ours to time, or to leave."""
 
     def __init__(
         self, application: Asgi, access: AccessControl, bounds: Bounds, ready: Callable[[], bool],
-        note: Callable[[str], None], look: Callable[[], Awaitable[None]], step: Callable[..., Awaitable[Any]],
+        note: Callable[[str], None], last_words: LastWords, look: Callable[[], Awaitable[None]],
+        step: Callable[..., Awaitable[Any]],
     ) -> None:  # fmt: skip
         self._look, self._step = look, step
         self._application, self._access, self._bounds = application, access, bounds
-        self._ready, self._note = ready, note
+        self._ready, self._last_words = ready, last_words
         self.stopping = asyncio.Event()
         self._watchers = self.port = 0
         self._keyless, self._readings = asyncio.Semaphore(bounds.grpc_watchers), Readings(bounds)
@@ -114,49 +125,68 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         scope, call, kind = found
         metadata = details.invocation_metadata
         try:
-            return kind(self._entered(call, self._payer(scope, metadata)))
+            return kind(self._entered(call, self._payer(scope, metadata), details))
         except BadKey as fault:
-            return kind(self._caught_up(call, scope, metadata) if fault.may_be_new else self._refuses(fault))
+            return kind(self._caught_up(call, scope, details) if fault.may_be_new else self._refuses(fault, details))
         except AiasError as fault:
-            return kind(self._refuses(fault))
+            return kind(self._refuses(fault, details))
 
-    def _entered(self, call: Call, payer: str) -> Call:
+    def _entered(self, call: Call, payer: str, details: Any) -> Call:
         async def entered(messages: Any, context: Any) -> Any:
+            _running.set((details, time.perf_counter()))
             try:
                 self.stalls.enter(context, payer or _whose(context.peer()))
+                return await call(messages, context)
             except AiasError as fault:
-                self._note(fault.code)
-                await _abort(context, _declined(fault))
-            return await call(messages, context)
+                await _abort(context, self._turned_away(fault))
 
         return entered
 
-    def _refuses(self, fault: AiasError) -> Call:
-        self._note(fault.code)
-        return self._entered(_refuses(_declined(fault)), "")
+    def _turned_away(self, fault: AiasError) -> Declined:
+        """What is said of the running call, of which the application has seen nothing: counted as if it had."""
+        details, began = _running.get()
+        headers = dict(carried(details.invocation_metadata))
+        request = self._last_words.request(b"POST", details.method.encode(), headers)
+        with contextlib.suppress(AiasError):
+            if (key := self._key(self._calls[details.method][0], headers)) is not None:
+                request.key = key.name
+        self._last_words.count(request, fault, time.perf_counter() - began)
+        return _declined(fault)
 
-    def _caught_up(self, call: Call, scope: str, metadata: Any) -> Call:
+    def _refuses(self, fault: AiasError, details: Any) -> Call:
+        async def call(_messages: Any, _context: Any) -> None:
+            raise fault
+
+        return self._entered(call, "", details)
+
+    def _caught_up(self, call: Call, scope: str, details: Any) -> Call:
         """The same call, once it has been looked for its key anew."""
 
         async def caught_up(messages: Any, context: Any) -> Any:
             await self._look()
             try:
-                entered = self._entered(call, self._payer(scope, metadata))
+                entered = self._entered(call, self._payer(scope, details.invocation_metadata), details)
             except AiasError as fault:
-                entered = self._refuses(fault)
+                entered = self._refuses(fault, details)
             return await entered(messages, context)
 
         return caught_up
 
     def _payer(self, scope: str, metadata: Any) -> str:
         """Whose key it has. Raises why a call is refused before it begins."""
-        if not scope:
+        key = self._key(scope, dict(carried(metadata)))
+        if key is None:
             return ""
-        route = Route("POST", "/", scope, _nothing)  # type: ignore[arg-type]
-        key = self._access.check_key(route, dict(carried(metadata)))
         # It is taken when the request is put to the application.
         self._access.quotas.look(key)
-        return "" if key is None else key.payer
+        return key.payer
+
+    def _key(self, scope: str, headers: dict[bytes, bytes]) -> Key | None:
+        """None for what needs none. Raises why it does not open what needs that scope."""
+        if not scope:
+            return None
+        route = Route("POST", "/", scope, _nothing)  # type: ignore[arg-type]
+        return self._access.check_key(route, headers)
 
     def _answers(self, kind: Any, answer: Answer, *, keyless: bool) -> Call:
         async def call(_messages: Any, context: Any) -> Any:
@@ -183,14 +213,10 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def _stream(self, kind: Any, answered: Callable[[Any, int, Any], Awaitable[bytes]]) -> Call:
         async def call(_messages: Any, context: Any) -> None:
-            try:
-                async with self._readings.stream(self.stalls.payer):
-                    while (came := await self._next(kind, context)) is not None:
-                        request, size = came
-                        await context.write(await answered(request, size, context))
-            except AiasError as fault:
-                self._note(fault.code)
-                await _abort(context, _declined(fault))
+            async with self._readings.stream(self.stalls.payer):
+                while (came := await self._next(kind, context)) is not None:
+                    request, size = came
+                    await context.write(await answered(request, size, context))
 
         return call
 
@@ -203,9 +229,8 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
                 reply = await answer(wire, request)
         except Declined as fault:
             return fault
-        except AiasError as fault:
-            self._note(fault.code)
-            return _declined(fault)
+        except AiasError:
+            raise
         except Exception:
             log.exception("a call failed")
             return Declined(500, "the server failed to answer (its log has more)")
@@ -247,8 +272,8 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         with self.stalls.busy(context):
             raw = await self._raw(context, self.stalls.payer, keyless=keyless, in_stream=False)
         if raw is grpc.aio.EOF:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
-        return await _parsed(kind, raw, context), len(raw)
+            raise BadBody("the call has no message")
+        return _parsed(kind, raw), len(raw)
 
     async def _next(self, kind: Any, context: Any) -> Any:
         """The next message of a stream; None when there is none. Ends the call where the server stops, and not with OK,
@@ -264,7 +289,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         finally:
             reading.cancel()
             stopping.cancel()
-        return None if raw is grpc.aio.EOF else (await _parsed(kind, raw, context), len(raw))
+        return None if raw is grpc.aio.EOF else (_parsed(kind, raw), len(raw))
 
     async def _raw(self, context: Any, payer: str, *, in_stream: bool, keyless: bool = False) -> Any:
         """Whoever needs no key sends a few bytes, and has less time for them: a second where all calls are taken, or
@@ -276,12 +301,8 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             if keyless:
                 async with self._keyless:
                     return await self._raw_until(over, context, keyless=True)
-            try:
-                async with self._readings.turn(payer):
-                    return await self._raw_until(over, context, keyless=False)
-            except AiasError as fault:
-                self._note(fault.code)
-                return await _abort(context, _declined(fault))
+            async with self._readings.turn(payer):
+                return await self._raw_until(over, context, keyless=False)
 
     async def _raw_until(self, over: asyncio.Future[None], context: Any, *, keyless: bool) -> Any:
         bounds, reading = self._bounds, asyncio.ensure_future(context.read())
@@ -297,7 +318,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
                 return reading.result()
         finally:
             reading.cancel()
-        return await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not come in time")
+        raise BodyTooSlow("the message did not come in time")
 
     def _wire(self, context: Any, size: int) -> Wire:
         is_large = size > self._bounds.large_body_bytes
@@ -310,23 +331,16 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         )
 
 
-async def _parsed(kind: Any, raw: bytes, context: Any) -> Any:
+def _parsed(kind: Any, raw: bytes) -> Any:
     try:
         return kind.FromString(raw)
     except DecodeError:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the message is not what this method takes")
+        raise BadBody("the message is not what this method takes") from None
 
 
 def _whose(peer: str) -> str:
     """Who is at the other end of a connection, as gRPC names it: `ipv6:%5B2001:db8::1%5D:52110`."""
     return whose(unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]"))
-
-
-def _refuses(refusal: Declined) -> Call:
-    async def call(_messages: Any, context: Any) -> None:
-        await _abort(context, refusal)
-
-    return call
 
 
 async def _abort(context: Any, declined: Declined) -> None:

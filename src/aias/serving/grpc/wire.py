@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import grpc
 import msgspec
 
+from aias.core.errors import AiasError
 from aias.serving.admission.urgency import DEADLINE
 from aias.serving.inference.requests import LENGTH_HEADER
 
@@ -127,8 +128,10 @@ class Wire:
         return work() if self._aside is None else await self._aside(work, first=first)
 
     async def ask(
-        self, method: str, path: str, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()
-    ) -> Found:
+        self, method: str, path: str, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = (), *,
+        unread: AiasError | None = None,
+    ) -> Found:  # fmt: skip
+        """`unread`: why there is no body, which the application hears where it would read it."""
         scope: dict[str, Any] = {
             "type": "http",
             "via": "grpc",
@@ -147,6 +150,8 @@ class Wire:
         over = asyncio.Event()
 
         async def receive() -> MutableMapping[str, Any]:
+            if unread is not None:
+                raise unread
             if pieces:
                 return pieces.pop()
             await over.wait()
