@@ -47,6 +47,11 @@ class Address:
             connection.request(method, self.prefix + path, body, {"Host": self.name, **(headers or {})})
             answer = connection.getresponse()
             return answer.status, answer.read()
+        except http.client.RemoteDisconnected as fault:
+            raise self._silent(fault) from None
+        except (http.client.BadStatusLine, http.client.LineTooLong, http.client.UnknownProtocol):
+            said = f"what answers at {self.name} does not speak HTTP/1.1"
+            raise NoServer(said, hint="gRPC and TLS have ports of their own") from None
         except (OSError, http.client.HTTPException) as fault:
             raise self._silent(fault) from None
         finally:

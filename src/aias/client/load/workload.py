@@ -89,7 +89,7 @@ def rows_of(file: Path, inputs: Sequence[Mapping[str, Any]]) -> list[dict[str, o
         wanted = ", ".join(f"`{each['name']}`" for each in inputs[:5])
         raise UserError(
             f"{file} has no rows with the fields of the endpoint" if len(frame) else f"{file} has no rows",
-            hint=f"its header must name {wanted}" + (", …" if len(inputs) > 5 else ""),
+            hint=f"its header must name {wanted}" + (", …" if len(inputs) > 5 else "") if not shapes else "",
         )
     return [
         {name: None if row[name] is None else shape(row[name]) for name, shape in shapes.items()}
@@ -150,7 +150,10 @@ def _tried(
     headers = _authorized(key) | {"Content-Type": media_type, "Cache-Control": "no-store"}
     status, answer = address.ask("POST", path, bodies[0], headers)
     if status == 404:
-        raise NoSuchEndpoint(f"{address.name} has nothing at {path}", hint="`aias ls` lists endpoints")
+        # In the server's own words: it may be the path that is not there, or the model that the body names.
+        raise NoSuchEndpoint(
+            f"{address.name} answers 404 at {path}: {_words(answer)}", hint="`aias ls` lists endpoints"
+        )
     _granted(address, status, answer)
     return Workload(Target.of(address, path, bodies, headers), path, version, rows)
 
@@ -175,5 +178,11 @@ def _granted(address: Address, status: int, body: bytes) -> bytes:
             hint="`export AIAS_KEY=$(aias keys create bench)` with the server's AIAS_HOME",
         )
     if not 200 <= status < 300:
-        raise RequestRefused(f"{address.name} answers {status}: {body[:300].decode('utf-8', 'replace')}")
+        raise RequestRefused(f"{address.name} answers {status}: {_words(body)}")
     return body
+
+
+def _words(body: bytes) -> str:
+    """The beginning of an answer, as it may stand in a line."""
+    text = body[:300].decode("utf-8", "replace")
+    return "".join(each if each.isprintable() else " " for each in text)
