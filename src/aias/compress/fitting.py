@@ -1,6 +1,7 @@
 """Configurations as candidates: fitted by training on all folds, now or when somebody asks for the first of them."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from aias.compress.context import Context
 from aias.compress.techniques.contract import Candidate, Made
@@ -8,6 +9,14 @@ from aias.training.parent import NoTime
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
 from aias.training.selection.trial import is_whole
+
+COST_MIN: Final = 0.1
+"""Of a fit of all rounds, what even the fewest take: binning, columns that are derived."""
+
+
+def rounds_cost(rounds: int, of: int) -> float:
+    """`Configuration.cost` of so many rounds, where those `of` a member are what is known of how long a fit takes."""
+    return min(1.0, COST_MIN + rounds / max(of, 1))
 
 
 def fitted(context: Context, configuration: Configuration) -> Candidate:

@@ -33,6 +33,11 @@ def test_rounds_that_are_few_or_large_already_are_not_made_fewer(settings: dict[
         list(fewer_rounds(context))
 
 
+def test_a_tenth_of_the_rounds_is_not_left_out_for_what_all_of_them_take() -> None:
+    context: Any = SimpleNamespace(members=[member("boosted_trees", rounds=800)])
+    assert [each.harshest.cost for each in fewer_rounds(context)] == pytest.approx([0.4325, 0.2])
+
+
 @pytest.mark.parametrize(("terms", "count"), [(300, 0), (400, 1), (10_000, 4)])
 def test_of_few_terms_none_are_forgotten(terms: int, count: int) -> None:
     encoder = SimpleNamespace(layout=SimpleNamespace(terms=terms))

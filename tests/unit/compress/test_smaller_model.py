@@ -53,6 +53,16 @@ def test_who_has_nothing_smaller_to_try_says_why():
         names(width=0, terms=4_000, members=(LINEAR, WORDS), embedding=object())
 
 
+def test_who_has_few_rounds_is_not_left_out_for_what_hundreds_of_them_take():
+    """Of a parent whose trees took a minute a fold."""
+    settings = Configuration("boosted_trees", "boosted_trees", {"rounds": 800})
+    trees = SimpleNamespace(configuration=settings, refit=SimpleNamespace(configuration=settings))
+    cost = {each.name: each.cost for each in proposed(width=2, terms=0, members=(trees,))}
+    assert cost["20 trees of 8 leaves, direct"] == pytest.approx(0.125)
+    assert cost["100 trees of 8 leaves, direct"] == pytest.approx(0.225)
+    assert max(cost.values()) < 1
+
+
 def test_terms_that_tell_answers_apart_best_are_those_that_stay():
     """Of three terms one is always there, one by chance, and one where the answer is the second."""
     segments = [(0, 0), (0, 2), (1, 0), (2, 0), (2, 1), (2, 2), (3, 0), (3, 1)]

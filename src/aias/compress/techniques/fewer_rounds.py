@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from aias.compress.context import Context
+from aias.compress.fitting import rounds_cost
 from aias.compress.techniques.contract import Ladder, NotApplicable
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
@@ -47,5 +48,8 @@ def _in_fewer(best: Member, several: list[int]) -> list[Configuration]:
     for times in several:
         if rounds // times >= ROUNDS_MIN and rate * times <= RATE_MAX:
             asked = best.configuration.settings | {"rounds": rounds // times, "learning_rate": rate * times}
-            found.append(replace(best.configuration, name=f"{best.name} in {rounds // times} rounds", settings=asked))
+            found.append(replace(
+                best.configuration, name=f"{best.name} in {rounds // times} rounds", settings=asked,
+                cost=rounds_cost(rounds // times, rounds),
+            ))  # fmt: skip
     return found

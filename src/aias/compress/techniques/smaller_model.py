@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from aias.compress.context import Context
 from aias.compress.fewer_terms import direct
+from aias.compress.fitting import rounds_cost
 from aias.compress.techniques.contract import Candidate, Made, NotApplicable
 from aias.training.pipeline import read_by
 from aias.training.selection.configuration import Configuration
@@ -21,6 +22,12 @@ TREES: Final[dict[str, dict[str, Any]]] = {
 }
 
 
+ROUNDS: Final = 400
+"""Of trees that were not met."""
+
+LINEAR_COST: Final = 0.5
+"""Of trees on the same columns; where there are terms nobody knows."""
+
 SHARES: Final = (0.1, 0.03)
 """Of the terms, where a linear model of all is a member already."""
 TERMS_MIN: Final = 100
@@ -32,7 +39,7 @@ def smaller_model(context: Context) -> Iterator[Configuration | Candidate]:
     if not (layout.width or layout.terms or sentences):
         raise NotApplicable("its texts come as tokens of its own encoder, and nothing else reads these")
     if not linear:
-        yield Configuration("linear, direct", "linear")
+        yield Configuration("linear, direct", "linear", cost=1.0 if layout.terms else LINEAR_COST)
     elif not sentences:
         yield from _of_fewer_terms(context, linear[0])
     elif not any(_words_alone(each.configuration) for each in linear):
@@ -40,9 +47,17 @@ def smaller_model(context: Context) -> Iterator[Configuration | Candidate]:
     elif not layout.width:
         raise NotApplicable("a linear model of its words alone is a member already, and `drop_members` tries that")
     if layout.width:
-        derived = derived_of(layout)
+        derived, known = derived_of(layout), _rounds(context)
         for name, settings in TREES.items():
-            yield Configuration(f"{name}, direct", "boosted_trees", settings, derived)
+            cost = rounds_cost(settings["rounds"], known)
+            yield Configuration(f"{name}, direct", "boosted_trees", settings, derived, cost=cost)
+
+
+def _rounds(context: Context) -> int:
+    """Of the trees by whose fits it is known how long one takes."""
+    trees = [each.refit.configuration.settings for each in context.members
+             if each.configuration.learner == "boosted_trees"]  # fmt: skip
+    return max((int(each.get("rounds", 0)) for each in trees), default=0) or ROUNDS
 
 
 def _of_fewer_terms(context: Context, linear: Member) -> list[Candidate]:
