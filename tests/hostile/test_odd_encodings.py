@@ -55,6 +55,16 @@ def test_an_encoding_that_is_named_is_taken(give):
     assert [note.level for note in dataset.notes if note.name == "data.decoded"] == ["info"]
 
 
+@pytest.mark.parametrize(("written", "named", "hint"), [
+    ("utf-8", "utf-16", "it is UTF-8"), ("utf-8", "utf-32", "it is UTF-8"),
+    ("utf-16-le", "utf-16", "name utf-16-le or utf-16-be"), ("utf-32-be", "utf-32", "name utf-32-le or utf-32-be"),
+])  # fmt: skip
+def test_what_does_not_say_which_byte_comes_first_is_refused(give, written, named, hint):
+    with pytest.raises(Unreadable, match=f"is not in {named}: UTF-.. stream does not start") as refusal:
+        read(give("name,age\nann,3\nbob,4\n".encode(written)), encoding=named)
+    assert refusal.value.hint.startswith(hint)
+
+
 def test_a_parquet_file_knows_its_encoding_itself(tmp_path):
     path = tmp_path / "meals.parquet"
     pl.DataFrame({"text": ["很好", "不好"], "n": [1, 2]}).write_parquet(path)

@@ -95,7 +95,11 @@ def _as_named(data: bytes, name: str, encoding: str) -> tuple[bytes, tuple[Event
     assert found is not None
     if found in {"utf-8", "utf-8-sig"}:
         data = data.removeprefix(codecs.BOM_UTF8)
-    text = _recoded(data, found)
+    try:
+        text = _recoded(data, found)
+    except UnicodeError as fault:  # of UTF-16 and UTF-32 that does not say which byte of two comes first
+        hint = f"name {found}-le or {found}-be" if b"\0" in data else _hint(data)
+        raise Unreadable(f"`{name}` is not in {encoding}: {fault}", hint=hint) from None
     notes = () if found in {"utf-8", "utf-8-sig"} else (_read_as(f"`{name}` was read as {encoding}", encoding),)
     broken, line = _broken(text, data, found)
     if not broken:
