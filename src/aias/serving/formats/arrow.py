@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +21,8 @@ from aias.core.frames import TimeUp, end, give_frame, take_frame
 from aias.serving.refusals import BadBody, BodyTooLarge, Busy, TooLate, TooManyRows
 
 Columns = dict[str, list[object]]
+
+_UNSAID: Final[Mapping[str, str]] = MappingProxyType({})
 
 IDLE_SECONDS: Final = 60.0
 """Polars holds 80 MB; a server that sees no Arrow should not pay for it."""
@@ -58,9 +62,10 @@ class ArrowProcess:
         """The columns of an Arrow stream or file, or of Parquet. Raises `BadBody`, `BodyTooLarge`, `TooManyRows`."""
         return unpacked(self._ask(("read", body, (rows_max, self._read_seconds))))
 
-    def write(self, columns: Columns, *, as_file: bool) -> bytes:
-        """The columns as an Arrow stream or file."""
-        written: bytes = self._ask(("write", packed(columns), as_file))
+    def write(self, columns: Columns, *, as_file: bool, kinds: Mapping[str, str] = _UNSAID) -> bytes:
+        """The columns as an Arrow stream or file. `kinds`: what they hold, where no value may be there to tell it, by
+        the names that `arrow_process` has for it; tables of one model are then alike, with rows and without."""
+        written: bytes = self._ask(("write", packed(columns), (as_file, dict(kinds))))
         return written
 
     def close(self) -> None:

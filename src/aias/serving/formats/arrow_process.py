@@ -23,7 +23,11 @@ UNPACKED_BYTES_MAX: Final = 4 * BODY_BYTES_MAX
 LISTS_BYTES_MAX: Final = BODY_BYTES_MAX // 4
 """Of a column of lists in memory, which becomes text: of small numbers a MiB takes 0.07 s, a bomb has 64."""
 
-_HINT: Final = "send an Arrow IPC stream or file of numbers, texts, booleans, times, and lists or records of these"
+_HINT: Final = (
+    "send an Arrow IPC stream or file of numbers, texts, booleans, times, and lists or records of these, "
+    "no two columns of one name"
+)
+"""Of such columns Polars says that something is amiss, but not what."""
 
 
 def main() -> None:
@@ -43,7 +47,7 @@ def main() -> None:
             if verb == "read":
                 answer = "", _read_in_time(subject, *detail)
             else:
-                answer = "", write(unpacked(subject), as_file=detail)
+                answer = "", write(unpacked(subject), *detail)
         except Refusal as fault:
             answer = fault.code, (fault.message, fault.hint)
         write_frame(answers, msgspec.msgpack.encode(answer))
@@ -100,10 +104,12 @@ def read(body: bytes, rows_max: int) -> Columns:
     return columns
 
 
-def write(columns: Columns, *, as_file: bool) -> bytes:
+def write(columns: Columns, as_file: bool, kinds: dict[str, str]) -> bytes:
     import polars as pl
 
-    table, buffer = pl.DataFrame(columns, strict=False), io.BytesIO()
+    types = {"text": pl.String, "number": pl.Float64, "whole": pl.Int64, "flag": pl.Boolean}
+    said = {name: types[kind] for name, kind in kinds.items()}
+    table, buffer = pl.DataFrame(columns, schema_overrides=said, strict=False), io.BytesIO()
     # The oldest form, since readers of the newest are few.
     level = pl.CompatLevel.oldest()
     if as_file:

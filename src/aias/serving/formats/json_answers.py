@@ -1,7 +1,7 @@
 """Answers → bytes: the JSON of a model's answers, prepared once and filled in for each row."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Final
@@ -65,6 +65,10 @@ class AnswerForm:
             for name, column in zip(self.classes, answers.probabilities.T, strict=True):
                 columns[f"probability_{name}"] = short(column)
         return columns
+
+    def kinds(self, columns: Iterable[str]) -> dict[str, str]:
+        """What each of these columns holds, `text` or `number`: their values do not tell, where there are none."""
+        return {name: "text" if name == "prediction" and self.classes else "number" for name in columns}
 
     def _each(self, answers: Answers) -> Iterator[str]:
         if answers.probabilities is None:

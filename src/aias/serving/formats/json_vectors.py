@@ -2,7 +2,7 @@
 
 import base64
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +17,8 @@ _POWERS: Final = np.array([float(f"1e{power}") for power in range(23)])
 
 _NUMBER_BYTES: Final = len("-1.23456789e-05,")
 _AROUND_BYTES: Final = 60
+
+_KINDS: Final = {"tokens": "whole", "cut": "flag"}
 
 
 class VectorForm:
@@ -45,6 +47,10 @@ class VectorForm:
             f"vector_{at}": [plain(value) for value in column.tolist()] for at, column in enumerate(found.values.T)
         }
         return columns | {"tokens": list(found.tokens), "cut": list(found.cut)}
+
+    def kinds(self, columns: Iterable[str]) -> dict[str, str]:
+        """What each of these columns holds: `number`, `whole` or `flag`."""
+        return {name: _KINDS.get(name, "number") for name in columns}
 
     def _each(self, answers: Answers) -> Iterator[bytes]:
         found = _vectors(answers)

@@ -143,7 +143,9 @@ class Native:
         if media_type in JSON_LINES:
             return model.form.lines(answers)
         columns = model.form.columns(answers)
-        return write_csv(columns) if media_type == CSV else self._arrow.write(columns, as_file=media_type == ARROW_FILE)
+        if media_type == CSV:
+            return write_csv(columns)
+        return self._arrow.write(columns, kinds=model.form.kinds(columns), as_file=media_type == ARROW_FILE)
 
 
 def _described(field: Any) -> dict[str, object]:
