@@ -120,7 +120,8 @@ class Tables:
         except csv.Error as fault:
             raise broken(fault, lines.line_num) from None
         if header is None:
-            header = bool(rows and rows[0]) and set(rows[0]) <= self._known
+            # What is not read, alone, such as the name of the target, is rather a value.
+            header = bool(rows) and set(rows[0]) <= self._known and not set(self._names).isdisjoint(rows[0])
         names = self._names
         if header:
             if not rows:

@@ -23,3 +23,11 @@ def test_a_few_fields_that_nobody_knows_are_left_to_who_names_them() -> None:
 
     assert ODD_MAX > 1
     assert found == {"age": [1, 3], "years": [2, None]}
+
+
+def test_a_first_line_that_is_the_name_of_the_target_is_a_value() -> None:
+    """Of the only input; taken for a header, it would leave every row without a value."""
+    tables = Tables(["text"], others=["kind"], rows_max=10)
+
+    assert tables.csv("kind\nsad\n", header=None) == {"text": ["kind", "sad"]}
+    assert tables.csv("text,kind\nsad,neg\n", header=None) == {"text": ["sad"], "kind": ["neg"]}
