@@ -35,6 +35,10 @@ AT_START = "MORTAL_AT_START"
 """In the environment: a file, where there is one, says what the next worker does instead of becoming ready."""
 
 
+AT_ACCEPT = "MORTAL_AT_ACCEPT"
+"""In the environment: a file, where there is one, ends who accepts the next connection, before that is noted."""
+
+
 def models() -> dict[str, object]:
     """By endpoint."""
     from aias.runtimes.contract import Answers, Row
@@ -101,9 +105,24 @@ def fail_to_start() -> None:
             sys.exit(3)
 
 
+def die_at_accept() -> None:
+    from aias.serving.survival.journal import Journal
+
+    take = Journal.take
+
+    def taken(self: Journal) -> object:
+        with suppress(KeyError, FileNotFoundError):
+            Path(os.environ[AT_ACCEPT]).unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return take(self)
+
+    Journal.take = taken  # type: ignore[assignment]
+
+
 def main(orders: Orders) -> None:
     kept, keeper = keep(orders)
     fail_to_start()
+    die_at_accept()
 
     from aias.core.events import Event
     from aias.serving.bounds import Bounds

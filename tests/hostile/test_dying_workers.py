@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from mortal_server import PATIENCE, Server, load, more, serving
-from mortal_worker import AT_START, DEADLY, ENDLESS, GREEDY, NEVER_LOADED
+from mortal_worker import AT_ACCEPT, AT_START, DEADLY, ENDLESS, GREEDY, NEVER_LOADED
 
 from aias.serving.survival import heartbeat
 from aias.serving.survival.adoption import Transfer, send
@@ -61,6 +61,19 @@ def test_workers_are_killed_amid_a_long_pipeline_and_each_of_its_requests_is_ans
         sender.join()
 
     assert [int(each.partition(b"\r\n")[0]) for each in told.split(b"x-request-id: ")[1:]] == [*range(len(asked))]
+
+
+def test_a_connection_whose_worker_dies_before_it_has_noted_it_is_answered_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(AT_ACCEPT, str(tmp_path / "told"))
+    with serving(workers=2) as server:
+        eventually(server.whole, PATIENCE)
+        for _ in range(2):
+            (tmp_path / "told").touch()
+            assert server.call("good", 50)[0] == 200
+
+        eventually(lambda: server.told("serve.worker-died") == 2, PATIENCE)
 
 
 def test_workers_are_renewed_under_load_and_no_connection_is_closed(server: Server) -> None:

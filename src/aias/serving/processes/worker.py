@@ -22,8 +22,14 @@ def keep(orders: Orders) -> tuple[Kept | None, int | None]:
         return None, None
     pages = Pages(orders.journal, Layout(threads=orders.places, slots=orders.slots))
     channel = socket.socket(fileno=orders.channel)
-    keeper = start_keeper(pages, channel)
+    keeper = start_keeper(pages, channel, [_port(each) for each in orders.descriptors])
     return Kept(Journal(pages), channel, *map(frozenset, orders.isolated)), keeper
+
+
+def _port(descriptor: int) -> int:
+    with socket.socket(fileno=os.dup(descriptor)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def main(orders: Orders) -> None:

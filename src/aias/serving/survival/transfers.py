@@ -15,7 +15,7 @@ import msgspec
 from aias.serving.survival.adoption import DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Transfer, send
 from aias.serving.survival.crash_record import CrashRecord
 from aias.serving.survival.descriptors import receive
-from aias.serving.survival.keeper import received
+from aias.serving.survival.keeper import NO_SLOT, received
 from aias.serving.survival.verdicts import SlotRecord
 from aias.serving.survival.worker_process import WorkerChannel, WorkerProcess
 
@@ -41,6 +41,11 @@ class TransferQueue:
         if channel is None:
             return 0, 0
         for slots, held in received(channel.ours):
+            if slots == [NO_SLOT]:
+                for each in held:
+                    self.pass_on(Transfer(), [each], receivers)
+                left, lost = left + len(held), lost + 1 - len(held)
+                continue
             passed, size = 0, max(1, -(-len(held) // max(1, len(receivers))))
             for start in range(0, len(held), size):
                 passed += self._leave(process, slots[start:], held[start : start + size], receivers)
