@@ -69,6 +69,8 @@ _NAN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\bNaN\b|-?\bInfinity\
 """Texts, which may hold them too, and numbers that JSON has not. A text that never ends is one as well, or each quote
 would be tried."""
 
+_NAT: Final = "NaT"
+
 _body = msgspec.json.Decoder(Body)
 _split = msgspec.json.Decoder(Split)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
@@ -80,10 +82,13 @@ _features = Decoder(Features)
 
 
 class Tables:
-    """Reads bodies for a model whose inputs have these `names`, in order. `others`: what it knows and does not read."""
+    """Reads bodies for a model whose inputs have these `names`, in order, and of which some are `times`. `others`: what
+    it knows and does not read."""
 
-    def __init__(self, names: Sequence[str], *, others: Sequence[str] = (), rows_max: int) -> None:
-        self._names, self._rows_max = tuple(names), rows_max
+    def __init__(
+        self, names: Sequence[str], *, times: Sequence[str] = (), others: Sequence[str] = (), rows_max: int
+    ) -> None:
+        self._names, self._times, self._rows_max = tuple(names), tuple(times), rows_max
         self._known = {*names, *others}
 
     def json(self, body: bytes) -> tuple[Columns, Parameters]:
@@ -101,7 +106,7 @@ class Tables:
             columns = self._from_inputs(raw)
         else:
             columns = self._rows(raw)
-        return columns, found.params or {}
+        return self._without_nat(columns), found.params or {}
 
     def json_lines(self, body: bytes) -> Columns:
         """A row a line; empty lines are none."""
@@ -226,6 +231,13 @@ class Tables:
             said = f"the rows have {len(odd):,} fields that the model does not know, such as `{odd[0][:100]}`"
             raise BadBody(said, hint="send the model's fields only")
         return {name: [row.get(name) for row in rows] for name in names}
+
+    def _without_nat(self, columns: Columns) -> Columns:
+        """What pandas calls a missing time, MLflow's clients write as a text."""
+        for name in self._times:
+            if _NAT in columns.get(name, ()):
+                columns[name] = [None if value == _NAT else value for value in columns[name]]
+        return columns
 
     def _check_rows(self, rows: int) -> None:
         if rows > self._rows_max:

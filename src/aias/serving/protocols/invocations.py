@@ -127,7 +127,8 @@ class Invocations:
         known = (model if request.split is None else request.split.live).manifest
         names, others = [field.name for field in known.inputs], [field.name for field in known.ignored]
         rows_max = model.rows_within(self._rows_max)
-        tables = Tables(names, others=[*others, known.task.target], rows_max=rows_max)
+        times = [field.name for field in known.inputs if field.kind == "time"]
+        tables = Tables(names, times=times, others=[*others, known.task.target], rows_max=rows_max)
         media_type = request.media_type
         if media_type in (b"", JSON) or request.looks_like_json:
             return tables.json(request.body)

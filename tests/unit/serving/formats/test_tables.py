@@ -1,5 +1,7 @@
 """Rows of MLflow's and SageMaker's bodies, side by side."""
 
+import json
+
 import pytest
 
 from aias.serving.formats.tables import ODD_MAX, Tables
@@ -31,3 +33,18 @@ def test_a_first_line_that_is_the_name_of_the_target_is_a_value() -> None:
 
     assert tables.csv("kind\nsad\n", header=None) == {"text": ["kind", "sad"]}
     assert tables.csv("text,kind\nsad,neg\n", header=None) == {"text": ["sad"], "kind": ["neg"]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"dataframe_split": {"columns": ["at", "note"], "data": [["2024-01-31", "NaT"], ["NaT", "b"]]}},
+        {"dataframe_records": [{"at": "2024-01-31", "note": "NaT"}, {"at": "NaT", "note": "b"}]},
+        {"inputs": {"at": ["2024-01-31", "NaT"], "note": ["NaT", "b"]}},
+    ],
+)
+def test_a_missing_time_is_what_pandas_calls_one(body: object) -> None:
+    """MLflow's client writes it as a text; in a text it is one."""
+    found, _ = Tables(["at", "note"], times=["at"], rows_max=10).json(json.dumps(body).encode())
+
+    assert found == {"at": ["2024-01-31", None], "note": ["NaT", "b"]}
