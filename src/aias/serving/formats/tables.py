@@ -51,7 +51,8 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
 
 class Split(msgspec.Struct, forbid_unknown_fields=True):
     data: msgspec.Raw
-    columns: list[str] | None = None
+    columns: list[str | int] | None = None
+    """Numbers are the names that pandas gives to those that have none."""
     index: msgspec.Raw = _NOTHING
 
 
@@ -144,7 +145,7 @@ class Tables:
             split = _split.decode(raw)
         except Faults as fault:
             _refuse(fault, raw, "dataframe_split", 'send {"columns": [names], "data": [rows]}')
-        names = self._names if split.columns is None else tuple(split.columns)
+        names = self._names if split.columns is None else tuple(map(str, split.columns))
         return self._of_lines([_decoded(_line, each, at) for at, each in self._raws_of(bytes(split.data))], names)
 
     def _from_inputs(self, raw: bytes) -> Columns:

@@ -48,3 +48,11 @@ def test_a_missing_time_is_what_pandas_calls_one(body: object) -> None:
     found, _ = Tables(["at", "note"], times=["at"], rows_max=10).json(json.dumps(body).encode())
 
     assert found == {"at": ["2024-01-31", None], "note": ["NaT", "b"]}
+
+
+def test_columns_that_pandas_has_numbered_are_called_by_their_numbers() -> None:
+    body = {"dataframe_split": {"columns": [1, 0], "data": [["pro", 41]]}}
+
+    found, _ = Tables(["0", "1"], rows_max=10).json(json.dumps(body).encode())
+
+    assert found == {"0": [41], "1": ["pro"]}
