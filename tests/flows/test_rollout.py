@@ -270,7 +270,8 @@ def test_who_asks_for_a_version_by_name_gets_it(home: Home) -> None:
         found = [server.call("GET", path).headers["x-aias-version"] for path in paths]
 
         assert found == ["churn@1", "churn@2"]
-        assert server.call("GET", "/v2/models/churn/versions/3").status == 404
+        missing = server.call("GET", "/v2/models/churn/versions/3")
+        assert (missing.status, missing.json["error"]) == (404, "`churn` is not at version 3 (it is at 1 and 2)")  # type: ignore[index, call-overload]
 
 
 def test_descriptions_are_of_the_live_version_and_name_all_that_can_be_asked(home: Home) -> None:

@@ -70,16 +70,16 @@ class OpenInference:
     def tell_model(self, request: Request) -> Reply:
         """Ready means that a request is answered; if the model is not in memory, after it has been loaded."""
         name = request.places["endpoint"]
-        _check_number(request, self._number(request))
+        self._check(request, self._number(request))
         return json_reply({"name": name, "ready": True})
 
     def describe_model(self, request: Request) -> Reply:
         """The tensors of an endpoint."""
-        return json_reply(metadata_of(request.places["endpoint"], _check_version(request), self._versions(request)))
+        return json_reply(metadata_of(request.places["endpoint"], self._checked(request), self._versions(request)))
 
     def describe_config(self, request: Request) -> Reply:
         """The tensors of an endpoint in the form of Triton's model configuration."""
-        name, model = request.places["endpoint"], _check_version(request)
+        name, model = request.places["endpoint"], self._checked(request)
         rows_max = model.rows_within(self._rows_max)
         return json_reply(config_of(name, model, self._versions(request), rows_max=rows_max))
 
@@ -94,7 +94,7 @@ class OpenInference:
             if version is not None:
                 found = [each for each in found if each["version"] == version]
                 if not found:
-                    _check_number(request, number)
+                    self._check(request, number)
             return msgspec.json.encode({"model_stats": found})
 
         return Reply(b"", media_type=JSON, later=told)
@@ -117,9 +117,20 @@ class OpenInference:
         """Of the version that answers, in memory or not."""
         return self._pointer(request.places["endpoint"]).number if request.model is None else request.model.number
 
+    def _checked(self, request: Request) -> Model:
+        """The model of the version that is asked. Raises `UnknownPath` where that is not to be had."""
+        self._check(request, request.asked.number)
+        return request.asked
+
+    def _check(self, request: Request, number: int) -> None:
+        version = request.places.get("version")
+        if version is not None and version != str(number):
+            name, all_of_them = request.places["endpoint"], " and ".join(map(str, self._versions(request)))
+            raise UnknownPath(f"`{name}` is not at version {version[:20]}", hint=f"it is at {all_of_them}")
+
     def infer(self, request: Request) -> Conversation:
         """Answer the rows that the tensors hold."""
-        model = _check_version(request)
+        model = self._checked(request)
         started = time.perf_counter()
         inference, tail = parse(request, model)
         wanted = wanted_of(inference, model)
@@ -135,15 +146,3 @@ class OpenInference:
         reply.rows = rows
         reply.phases = decoded - started, run - decoded, time.perf_counter() - run
         return reply
-
-
-def _check_version(request: Request) -> Model:
-    """The model; one version of it answers, and others are not to be had. Raises `UnknownPath`."""
-    _check_number(request, request.asked.number)
-    return request.asked
-
-
-def _check_number(request: Request, number: int) -> None:
-    version = request.places.get("version")
-    if version is not None and version != str(number):
-        raise UnknownPath(f"`{request.places['endpoint']}` is not at version {version[:20]}", hint=f"it is at {number}")
