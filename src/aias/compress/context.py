@@ -47,6 +47,9 @@ FINISH_SHARE: Final = 0.3
 FITTED_SHARE: Final = 0.15
 """Of the time to search, for candidates that are fitted as in training, on every fold and without a teacher."""
 
+FITTED_ALONE: Final = 0.7
+"""The same where there are no others."""
+
 FIT_SHARE: Final = 0.1
 """Of all the time that one fit of one fold may take."""
 

@@ -53,10 +53,10 @@ def enough(trials: Sequence[Trial], others: Iterable[float], spent: Spent, *, tu
     return f"give at least {rounded_up(max(seconds, 2 * spent.given, 3 * spent.before))} s"
 
 
-def enough_to_fit(seconds: Sequence[float], *, before: float, spent: float) -> float:
-    """Seconds in all, of which a share is for fits as in training: for those that were made, `spent`, and for others;
+def enough_to_fit(seconds: Sequence[float], *, before: float, spent: float, share: float = FITTED_SHARE) -> float:
+    """Seconds in all, of which a `share` is for fits as in training: for those that were made, `spent`, and for others;
     0 where nobody knows how long one takes."""
-    return (before + (spent + sum(seconds)) / FITTED_SHARE) / (1 - FINISH_SHARE) if all(seconds) else 0.0
+    return (before + (spent + sum(seconds)) / share) / (1 - FINISH_SHARE) if all(seconds) else 0.0
 
 
 def rounded_up(seconds: float) -> str:

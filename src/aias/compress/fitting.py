@@ -1,9 +1,10 @@
 """Configurations as candidates: fitted by training on all folds, now or when somebody asks for the first of them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from aias.compress.context import Context
+from aias.compress.context import FITTED_ALONE, FITTED_SHARE, Context
 from aias.compress.techniques.contract import Candidate, Made
 from aias.training.parent import NoTime
 from aias.training.selection.configuration import Configuration
@@ -17,6 +18,12 @@ COST_MIN: Final = 0.1
 def rounds_cost(rounds: int, of: int) -> float:
     """`Configuration.cost` of so many rounds, where those `of` a member are what is known of how long a fit takes."""
     return min(1.0, COST_MIN + rounds / max(of, 1))
+
+
+def fitted_share(proposed: Mapping[str, Sequence[Any]]) -> float:
+    """Of the time to search, for those of these candidates that are fitted as in training."""
+    others = any(isinstance(each, Candidate) for found in proposed.values() for each in found)
+    return FITTED_SHARE if others else FITTED_ALONE
 
 
 def fitted(context: Context, configuration: Configuration) -> Candidate:

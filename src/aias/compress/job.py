@@ -19,9 +19,9 @@ from aias.compress.certification import Certification, Finished, by_other_engine
 from aias.compress.checkpoint import Checkpoint
 from aias.compress.compressed_parent import stacked
 from aias.compress.conclusion import Conclusion, Decided, Outcome
-from aias.compress.context import FINISH_SHARE, FITTED_SHARE, open_context
+from aias.compress.context import FINISH_SHARE, open_context
 from aias.compress.enough import Spent, enough_to_fit
-from aias.compress.fitting import candidate_of, fitted_when_asked, is_cut
+from aias.compress.fitting import candidate_of, fitted_share, fitted_when_asked, is_cut
 from aias.compress.footprint import Footprint, Scales
 from aias.compress.frontier import FELL, Point, sized, times
 from aias.compress.gate.evidence import RISK, signed
@@ -229,7 +229,8 @@ class Job:
         """Candidates fitted as in training: on all folds, in worker processes, within their share of the time."""
         named = [(name, each) for name, found in proposed.items() for each in found if isinstance(each, Configuration)]
         technique = {each.name: name for name, each in named}
-        ends_at = (began := time.monotonic()) + FITTED_SHARE * max(0.0, self.search_ends_at - began)
+        share = fitted_share(proposed)
+        ends_at = (began := time.monotonic()) + share * max(0.0, self.search_ends_at - began)
         plan.fit_ends_at = lambda: ends_at
         found: list[Member] = []
 
@@ -247,7 +248,7 @@ class Job:
         spent, over = time.monotonic() - began, self.deadline.seconds - self.deadline.left
         late = [seconds for reason, seconds in missing.values() if reason.startswith(LATE)]
         for name, (reason, _) in missing.items():
-            self._fell(name, technique[name], reason, enough_to_fit(late, before=over - spent, spent=spent))
+            self._fell(name, technique[name], reason, enough_to_fit(late, before=over - spent, spent=spent, share=share))
 
     def _milder(self, name: str) -> Callable[[], list[Candidate]] | None:
         ladder = self._ladders.get(name)

@@ -61,6 +61,7 @@ def test_a_fit_that_was_cut_says_what_it_would_have_taken() -> None:
 def test_fits_as_in_training_have_a_share_of_the_time() -> None:
     assert enough_to_fit([5.0, 4.0], before=3.0, spent=6.0) == pytest.approx((3 + 15 / 0.15) / 0.7)
     assert enough_to_fit([5.0, 0.0], before=3.0, spent=6.0) == 0
+    assert enough_to_fit([5.0], before=3.0, spent=6.0, share=0.7) == pytest.approx((3 + 11 / 0.7) / 0.7)
 
 
 def test_seconds_are_told_in_two_digits_and_never_too_few() -> None:

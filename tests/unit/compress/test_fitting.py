@@ -13,13 +13,22 @@ import polars as pl
 import pytest
 
 import aias
-from aias.compress.fitting import fitted
+from aias.compress.context import FITTED_SHARE
+from aias.compress.fitting import fitted, fitted_share
 from aias.compress.job import Job
+from aias.compress.techniques.contract import Candidate
 from aias.training.ledger import Entry
 from aias.training.parent import NoTime
 from aias.training.selection.configuration import Configuration, Unit
 from aias.training.unit import UnitFitter
 from compression_contexts import opened
+
+
+def test_what_is_fitted_as_in_training_has_a_small_share_only_beside_others() -> None:
+    """Of 25 s three were for `--technique smaller_model`, and the others went by unused."""
+    plain, other = Configuration("linear, direct", "linear"), Candidate("", lambda _: None)  # type: ignore[arg-type, return-value]
+    assert fitted_share({"smaller_model": [plain], "distill": [other]}) == FITTED_SHARE
+    assert fitted_share({"smaller_model": [plain], "distill": []}) > 0.5
 
 
 def test_what_time_cut_on_one_fold_is_no_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
