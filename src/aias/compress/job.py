@@ -247,8 +247,9 @@ class Job:
         missing = {name: self._skipped.get(name, (NO_TIME, 0.0)) for name in technique.keys() - {m.name for m in found}}
         spent, over = time.monotonic() - began, self.deadline.seconds - self.deadline.left
         late = [seconds for reason, seconds in missing.values() if reason.startswith(LATE)]
+        whole = enough_to_fit(late, before=over - spent, spent=spent, share=share)
         for name, (reason, _) in missing.items():
-            self._fell(name, technique[name], reason, enough_to_fit(late, before=over - spent, spent=spent, share=share))
+            self._fell(name, technique[name], reason, whole)
 
     def _milder(self, name: str) -> Callable[[], list[Candidate]] | None:
         ladder = self._ladders.get(name)

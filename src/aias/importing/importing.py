@@ -266,14 +266,17 @@ class _Job:
         rows = rows.take(labels.kept)
         encoded, answer = encoded_of(rows, trained.runtime.encoder), at_once(trained.runtime.run)
         scores = answer(encoded, np.arange(rows.rows))
-        sound = ~np.isnan(scores).any(axis=1)
+        sound = np.isfinite(scores).all(axis=1)
         if not sound.any():
             raise UserError(
-                f"the model has no answer (NaN) for any of the {rows.rows:,} rows that hold `{task.target}`",
+                f"the model has no answer (NaN, or infinite) for any of the {rows.rows:,} rows that hold "
+                f"`{task.target}`",
                 hint="give others, or leave out the target: then nothing is measured",
             )
         if not sound.all():
             kept = np.flatnonzero(sound)
+            said = f"{rows.rows - len(kept):,} rows are not measured on: the answer to them is NaN, or infinite"
+            self.watch(Event("import.not-measured", said, "warning"))
             rows, encoded, scores = rows.take(kept), encoded.take(kept), scores[kept]
         y = labels.y[sound]
         weights = trained.manifest.label_weights or None
@@ -299,7 +302,7 @@ class _Job:
             self.watch(Event("import.doubt", message, "warning", {"accuracy": right}))
 
     def _metric(self, plan: Plan) -> str:
-        metric = self.asked.metric or DEFAULT_METRIC[plan.task]
+        metric = self.asked.metric or self.description.metric or DEFAULT_METRIC[plan.task]
         if not is_metric(metric) or plan.task not in tasks_of(metric):
             known = choices(metric, (name for name, (_, kinds) in METRICS.items() if plan.task in kinds))
             raise UserError(f"`{metric}` does not judge a {plan.task} model", hint=known)

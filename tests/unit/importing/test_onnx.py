@@ -36,6 +36,26 @@ def test_a_matrix_of_columns_becomes_a_version_that_answers_alike(tmp_path: Path
     assert "Not measured" in (model.folder / "card.md").read_text("utf-8")
 
 
+@pytest.mark.parametrize("none", [True, False])
+def test_rows_of_which_the_answer_is_infinite_measure_nothing(none: bool, tmp_path: Path) -> None:
+    """It was published with numpy's warnings in place of a measurement."""
+    at = helper.make_node("Gather", ["input", "first"], ["one"], axis=1)
+    nodes = [at, helper.make_node("Div", ["big", "one"], ["y"])]
+    path = saved(
+        tmp_path / "net.onnx", nodes, [value("input", ["N", 3])], [value("y", ["N", 1])],
+        [tensor("first", np.array([0])), tensor("big", np.array([1.0], np.float32))],
+    )  # fmt: skip
+    held, told = rows() | {"y": [1.0, 2.0] * 20}, list[Any]()
+    held["a"] = [0.0 if none or i < 5 else 0.5 for i in range(40)]
+    if none:
+        with pytest.raises(UserError, match=r"no answer \(NaN, or infinite\) for any of the 40 rows"):
+            aias.import_model(path, like=held, target="y", home=tmp_path)
+        return
+    model = aias.import_model(path, like=held, target="y", home=tmp_path, watch=told.append)
+    assert model.manifest.measurements[0].n == 35 and np.isfinite(model.manifest.measurements[0].value)
+    assert "5 rows are not measured on" in next(e.message for e in told if e.name == "import.not-measured")
+
+
 def test_labels_and_a_dict_for_each_row_are_probabilities_with_their_classes(tmp_path: Path) -> None:
     foreign = Onnx.read(classifier_model(tmp_path / "zip.onnx"))
     plain = Onnx.read(classifier_model(tmp_path / "plain.onnx", zipped=False))

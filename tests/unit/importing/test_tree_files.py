@@ -48,6 +48,32 @@ def test_answers_in_the_rows_give_measurements_with_intervals(churn: Path, tmp_p
     assert model.explain({"a": 1.0, "b": 2.0, "c": 3}).parts
 
 
+@pytest.mark.parametrize(
+    ("form", "alpha"), [("lightgbm", 0.9), ("xgboost", 0.25), ("catboost", 0.8), ("catboost", 0.5)]
+)
+def test_a_model_of_a_quantile_is_judged_by_that(form: str, alpha: float, tmp_path: Path) -> None:
+    """By the RMSE a model of means is better, and would be published as its smaller form."""
+    library = pytest.importorskip(form)
+    (x, amount), path = rows(), tmp_path / "q.model"
+    if form == "lightgbm":
+        data = lightgbm.Dataset(x, amount, feature_name=["a", "b", "c"], params=QUIET)
+        lightgbm.train(QUIET | {"objective": "quantile", "alpha": alpha}, data, 5).save_model(path)
+    elif form == "xgboost":
+        path = path.with_suffix(".json")
+        one = {"objective": "reg:quantileerror", "quantile_alpha": alpha}
+        library.train(one, library.DMatrix(x, amount), 5).save_model(path)
+    else:
+        loss = "Quantile" if alpha == 0.5 else f"Quantile:alpha={alpha}"
+        one = library.CatBoostRegressor(iterations=5, loss_function=loss, verbose=0, allow_writing_files=False)
+        one.fit(x, amount).save_model(str(path))
+
+    first = imported(path, x, tmp_path, like=like(x, y=amount.tolist()), target="y", name="q")
+    asked = imported(path, x, tmp_path, like=like(x, y=amount.tolist()), target="y", name="q", metric="mae")
+
+    assert first.task.metric == first.manifest.measurements[0].metric == f"quantile_loss:{alpha}"
+    assert asked.task.metric == "mae"
+
+
 def test_a_single_row_with_its_answer_measures_an_amount(tmp_path: Path) -> None:
     x, amount = rows()
     data = lightgbm.Dataset(x, amount, feature_name=["a", "b", "c"], params=QUIET)

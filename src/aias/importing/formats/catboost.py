@@ -34,6 +34,7 @@ from aias.importing.formats.contract import (
     UnreadableModel,
     Values,
     apart,
+    quantile_metric,
     shown_in,
 )
 from aias.importing.links import Link, write_link
@@ -66,7 +67,7 @@ class CatBoost:
         found = description(model)
         features = found["features_info"]
         _check(found, features)
-        loss = str(model.get_all_params().get("loss_function", "")).partition(":")[0]
+        loss, _, how = str(model.get_all_params().get("loss_function", "")).partition(":")
         task, self.link = LINKS.get(loss, ("regression", "identity"))
         outputs = len(found["scale_and_bias"][1])
         if task == "regression" and outputs > 1:
@@ -97,6 +98,7 @@ class CatBoost:
             labels=self.labelled, trees=len(found["oblivious_trees" if even else "trees"]),
             notes=_notes(self.inputs, said, [self.inputs[at] for at in strange]), libraries={"catboost": library},
             label_weights=(threshold, 1 - threshold) if self.labelled else (),
+            metric=quantile_metric(how.partition("alpha=")[2].partition(";")[0] or "0.5") if loss == "Quantile" else "",
         )  # fmt: skip
 
     @classmethod

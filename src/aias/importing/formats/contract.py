@@ -13,7 +13,7 @@ import numpy as np
 
 from aias.core.arrays import Floats
 from aias.core.errors import UserError, shown
-from aias.core.task import TaskType
+from aias.core.task import TaskType, is_metric
 
 Values = Floats | list[str]
 """One input's values, one a row: numbers, or categories as the file spells them."""
@@ -35,6 +35,15 @@ class UnfitModel(UserError):
     """The model is intact, but does not take a table, or does not give a single answer."""
 
     code = "importing.unfit"
+
+
+def quantile_metric(alpha: object) -> str:
+    """By which answers to a quantile of the amounts are judged; empty where that is none."""
+    try:
+        found = f"quantile_loss:{float(str(alpha).strip('[]')):g}"
+    except ValueError:
+        return ""
+    return found if is_metric(found) else ""
 
 
 def apart(text: str, name: str) -> UnfitModel:
@@ -87,6 +96,8 @@ class Description(msgspec.Struct, frozen=True):
     libraries: dict[str, str] = {}
     label_weights: tuple[float, ...] = ()
     """Times which the largest of its probabilities is its label, where not as they are."""
+    metric: str = ""
+    """By which alone its amounts are good, where it was trained for a quantile of them."""
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -15,7 +15,15 @@ from aias.core.task import TaskType
 from aias.encoders.category import text_of
 from aias.forests.lightgbm import forest_of, zeros_are_missing
 from aias.importing.columns import codes_of
-from aias.importing.formats.contract import Description, Input, Plan, UnfitModel, UnreadableModel, Values
+from aias.importing.formats.contract import (
+    Description,
+    Input,
+    Plan,
+    UnfitModel,
+    UnreadableModel,
+    Values,
+    quantile_metric,
+)
 from aias.importing.linear_leaves import LinearLeaves, linear_leaves
 from aias.importing.links import Link
 from aias.importing.trees import check_forest, graph_of
@@ -69,7 +77,7 @@ class LightGBM:
         self.description = Description(
             "LightGBM", self.inputs, not all(map(INVENTED.fullmatch, names)), task,
             2 if task == "binary" else self.outputs, trees=self.forest.trees, notes=_notes(objective[0], task),
-            libraries={"lightgbm": lightgbm.__version__},
+            libraries={"lightgbm": lightgbm.__version__}, metric=_metric(objective[0], text),
         )  # fmt: skip
 
     @classmethod
@@ -131,6 +139,11 @@ def _whole(head: dict[str, str], name: str, least: int, most: int) -> int:
     if not least <= found <= most:
         raise UnreadableModel(f"its `{name}` is {found}", hint="write it again")
     return found
+
+
+def _metric(objective: str, text: str) -> str:
+    alpha = re.search(r"^\[alpha: (\S+)\]$", text, re.MULTILINE)
+    return quantile_metric(alpha[1]) if objective == "quantile" and alpha else ""
 
 
 def _notes(objective: str, task: str) -> tuple[str, ...]:

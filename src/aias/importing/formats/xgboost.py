@@ -24,6 +24,7 @@ from aias.importing.formats.contract import (
     UnfitModel,
     UnreadableModel,
     Values,
+    quantile_metric,
     shown_in,
 )
 from aias.importing.linear import AMOUNT_MAX, Weights, weights_of
@@ -78,6 +79,7 @@ class XGBoost:
             "XGBoost", self.inputs, bool(learner.get("feature_names")), task,
             2 if task == "binary" else len(base), trees=self.forest.trees if self.forest else 0,
             notes=_notes(learner, booster.num_boosted_rounds(), self.objective), libraries={"xgboost": library},
+            metric=quantile_metric(learner["objective"].get("quantile_loss_param", {}).get("quantile_alpha")),
         )  # fmt: skip
 
     @classmethod
