@@ -62,6 +62,8 @@ def show_peak(peak: Peak, workload: Workload) -> None:
         click.echo(f"Peak: {peak.best.plan.rate:,.0f} requests a second with {KEPT:.0%} answered within {within}.")
         if not math.isnan(peak.held):
             click.echo(f"Asked twice as often it still gives {peak.held:.0%} of its good answers.")
+        elif peak.generator_failed:
+            click.echo("The server may do more: beyond that the generator did not keep its own schedule.")
     elif peak.generator_failed:
         click.echo("No rate was found: the generator did not keep its own schedule. Run it on another processor.")
     elif peak.steps:

@@ -37,7 +37,7 @@ class Peak:
 
     @property
     def generator_failed(self) -> bool:
-        """Whether the search ended because the generator could no more, and not the server."""
+        """Whether a rate was too much for the generator, and perhaps not for the server."""
         return any(step.lags for step in self.steps)
 
     def as_dict(self) -> dict[str, object]:
@@ -63,9 +63,10 @@ def find_peak(measure: Callable[[float], Result], *, capacity: float) -> Peak:
             return found
         if keeps(step):
             kept, found.best = rate, step
-        elif step.lags:
+        elif step.lags and kept:
             break
         else:
+            # One that the generator cannot keep may be far beyond what it can: a closed loop asks of it less.
             missed = rate
         rate = kept * growth if missed == math.inf else math.sqrt(kept * missed) if kept else missed / growth
         growth *= _GROWTH

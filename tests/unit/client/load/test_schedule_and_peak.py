@@ -68,6 +68,18 @@ def test_the_search_ends_where_the_generator_can_no_more() -> None:
     assert peak.beyond is None
 
 
+def test_a_generator_that_cannot_keep_the_first_rate_is_given_lower_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    """A closed loop asks less of it than an open one at half that rate, on a processor that it shares."""
+    peak = find_peak(server(5_000, late_from=2_000), capacity=12_000)  # type: ignore[arg-type]
+    show_peak(peak, Workload(Target(socket.AF_INET, ("127.0.0.1", 9), (b"",)), "/predict/churn", "churn@1", 1))
+
+    assert peak.best is not None
+    assert peak.best.plan.rate is not None
+    assert 1_000 < peak.best.plan.rate < 2_000
+    assert peak.beyond is None
+    assert "The server may do more" in capsys.readouterr().out
+
+
 def test_an_objective_that_no_rate_keeps_ends_the_search_too() -> None:
     peak = find_peak(server(0), capacity=1_000)  # type: ignore[arg-type]
 
