@@ -23,13 +23,15 @@ _AMOUNT_BYTES: Final = 3 * len("-1.2345678901234567e-300")
 
 @dataclass(frozen=True, slots=True)
 class AnswerForm:
-    """`template` is the JSON of one answer with a place for the label and one for each class's probability."""
+    """`template` is the JSON of one answer with a place for the label and one for each class's probability; `spans`:
+    whether numbers come with intervals."""
 
     classes: tuple[str, ...]
     labels: dict[str, str]
     template: str
     row_bytes: int
     """Of the JSON of one answer, at most."""
+    spans: bool = False
 
     @classmethod
     def of(cls, manifest: Manifest) -> "AnswerForm":
@@ -38,7 +40,8 @@ class AnswerForm:
         template = f'{{"prediction":%s,"probabilities":{{{shares}}}}}'
         named = sum(len(label.encode()) + _SHARE_BYTES for label in labels.values())
         longest = max((len(label.encode()) for label in labels.values()), default=_AMOUNT_BYTES)
-        return cls(tuple(labels), labels, template, named + longest + _AROUND_BYTES)
+        spans = manifest.intervals is not None
+        return cls(tuple(labels), labels, template, named + longest + _AROUND_BYTES, spans)
 
     def rows(self, answers: Answers) -> bytes:
         """A JSON list with one object for each row."""
@@ -59,11 +62,14 @@ class AnswerForm:
         return next(self._each(answers)).encode()
 
     def columns(self, answers: Answers) -> dict[str, list[object]]:
-        """The same as columns: `prediction`, and `probability_<class>` for each class."""
+        """The same as columns: `prediction`, and `probability_<class>` for each class, or `low` and `high`."""
         columns: dict[str, list[object]] = {"prediction": [plain(value) for value in answers.predictions]}
         if answers.probabilities is not None:
             for name, column in zip(self.classes, answers.probabilities.T, strict=True):
                 columns[f"probability_{name}"] = short(column)
+        if self.spans:
+            spans = answers.intervals or [(math.nan, math.nan)] * len(answers.predictions)
+            columns["low"], columns["high"] = ([plain(span[at]) for span in spans] for at in (0, 1))
         return columns
 
     def kinds(self, columns: Iterable[str]) -> dict[str, str]:

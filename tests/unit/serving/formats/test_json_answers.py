@@ -2,7 +2,9 @@
 
 import csv
 import json
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +36,20 @@ def test_probabilities_are_read_back_as_they_were(shares: list[float]) -> None:
     for each in told[:3]:
         assert np.array(each, np.float32).tobytes() == held.tobytes()
     assert np.array(told[3], np.float32).tobytes() == held[:1].tobytes()
+
+
+@pytest.mark.parametrize("spans", [[(1.0, 3.5), (2.0, math.inf)], None])
+def test_intervals_are_columns_too(spans: list[tuple[float, float]] | None) -> None:
+    """As `aias predict` writes them; of no rows they are there, too, so that all tables of a model are alike."""
+    task = replace(manifest().task, type="regression", classes=())
+    form = AnswerForm.of(replace(manifest(), task=task, intervals={"level": 0.9}))
+
+    found = form.columns(Answers([2.0, 3.0], None, intervals=spans))
+
+    low, high = ([1.0, 2.0], [3.5, None]) if spans else ([None, None], [None, None])
+    assert found == {"prediction": [2.0, 3.0], "low": low, "high": high}
+    assert form.columns(Answers([], None)) == {"prediction": [], "low": [], "high": []}
+    assert AnswerForm.of(replace(manifest(), task=task)).columns(Answers([2.0], None)) == {"prediction": [2.0]}
 
 
 @pytest.fixture(scope="module")
