@@ -167,6 +167,11 @@ class Parent:
         if len(kept) < encoded.rows:
             message = f"{encoded.rows - len(kept):,} rows that {self.ref} has no answer for are left out"
             watch(Event("compress.no-answer", message, "warning"))
+            if not len(kept):
+                raise UserError(
+                    f"{self.ref} has no answer (NaN, or infinite) for any of these rows",
+                    hint="give rows that it can answer: without missing values, if it takes none",
+                )
             dataset, encoded = dataset.take(kept), encoded.take(kept)
         y = labels.y[kept] if labelled else self._own_answers(said[kept])
         task = task if labelled else replace(task, metric=AGREEMENT[bool(task.classes)])

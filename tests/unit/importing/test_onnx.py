@@ -56,6 +56,13 @@ def test_rows_of_which_the_answer_is_infinite_measure_nothing(none: bool, tmp_pa
     assert "5 rows are not measured on" in next(e.message for e in told if e.name == "import.not-measured")
 
 
+def test_rows_that_a_network_answers_none_of_cannot_compress_it(tmp_path: Path) -> None:
+    model = aias.import_model(softmax_model(tmp_path / "net.onnx"), like=rows(), home=tmp_path, classes=LABELS)
+    gaps = rows() | {"a": [None] * 40}
+    with pytest.raises(UserError, match=r"net@1 has no answer \(NaN, or infinite\) for any of these rows"):
+        model.compress(data=gaps, time="5s")
+
+
 def test_labels_and_a_dict_for_each_row_are_probabilities_with_their_classes(tmp_path: Path) -> None:
     foreign = Onnx.read(classifier_model(tmp_path / "zip.onnx"))
     plain = Onnx.read(classifier_model(tmp_path / "plain.onnx", zipped=False))
