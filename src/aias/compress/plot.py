@@ -7,6 +7,7 @@ import numpy as np
 
 from aias.compress.frontier import FELL, PARENT, PUBLISHED, Frontier, Point
 from aias.plots.frame import Axis, Frame, axis, framed
+from aias.plots.svg import Anchor
 from aias.runtimes.latency import Estimate
 
 RADIUS: Final = (3.0, 16.0)
@@ -26,12 +27,13 @@ def frontier_chart(frontier: Frontier) -> bytes:
     losses = [value for each in points for value in np.clip(limits_of(each), -edge, edge)]
     beyond = f"; {BEYOND} loses more" if any(limits_of(each)[1] > edge for each in points) else ""
     most = max((each.size_bytes for each in points), default=1)
-    note = f"loss of {frontier.metric}; area: bytes; hollow: rejected or not tested{beyond}"
+    note = f"area: bytes; hollow: rejected or not tested{beyond}"
     mean = " (means where rows go on)" if any(each.sent for each in points) else ""
     x = axis(f"µs of one row, p50{mean}", times, margin=0.12)
+    y = axis(f"Loss of {frontier.metric}", [*losses, 0.0, frontier.margin])
     return framed(
-        f"Frontier of {frontier.ref}", note, Axis(x.name, x.low, x.high, powers=True),
-        axis("Loss", [*losses, 0.0, frontier.margin]), lambda frame: _draw(frame, frontier, points, most, edge),
+        f"Frontier of {frontier.ref}", note, Axis(x.name, x.low, x.high, powers=True), y,
+        lambda frame: _draw(frame, frontier, points, most, edge),
     )  # fmt: skip
 
 
@@ -57,6 +59,7 @@ def _draw(frame: Frame, frontier: Frontier, points: list[Point], most: int, edge
         y = float(frame.at_y(level))
         frame.drawing.line(frame.left, y, frame.right, y, "guide")
     frame.drawing.text(frame.right, y - 4, "margin", "quiet small", anchor="end")
+    words: list[tuple[float, float, str, Anchor]] = []
     for point in sorted(points, key=lambda each: -each.size_bytes):
         us = us_of(point)
         x = float(frame.at_x(math.log10(us.value)))
@@ -69,5 +72,9 @@ def _draw(frame: Frame, frontier: Frontier, points: list[Point], most: int, edge
         frame.drawing.dot(x, y, style, radius=round(radius, 1))
         if limits_of(point)[1] > edge:
             frame.drawing.text(x, y + radius + 12, BEYOND, "quiet small", anchor="middle")
-        if point.state in (PARENT, PUBLISHED):
-            frame.drawing.text(x, min(y - radius, high) - 5, point.state, "small", anchor="middle")
+        if point.state in (PARENT, PUBLISHED):  # beside the bar: at its end it may stand by another dot
+            turned = x > (frame.left + frame.right) / 2
+            aside = -radius - 4 if turned else radius + 4
+            words.append((x + aside, y - 5, point.state, "end" if turned else "start"))
+    for x, y, word, anchor in words:
+        frame.drawing.text(x, y, word, "small", anchor=anchor)

@@ -161,6 +161,20 @@ def test_who_loses_far_more_than_the_margin_leaves_the_others_room_in_the_chart(
     assert ["↑" in "".join(root.itertext()) for root in roots] == [True, False]
 
 
+def test_the_word_for_what_is_published_stands_by_its_own_dot_and_the_legend_is_whole():
+    """At the end of a long bar it stood by another dot, and of `roc_auc` the legend had no middle."""
+    far = replace(SMALL, certified=Loss("roc_auc", 0.0, -0.004, 0.004, 700))
+    drawn = frontier_chart(replace(FRONTIER, points=(far, PARENT_POINT), metric="agreement with churn@1 in r2"))
+
+    root = ET.fromstring(drawn.decode())
+    texts = {each.text: each for each in root.iter("{http://www.w3.org/2000/svg}text")}
+    dots = root.findall("{http://www.w3.org/2000/svg}circle")
+    for word, dot in zip(("parent", "published"), dots, strict=True):
+        assert abs(float(texts[word].get("y", 0)) - float(dot.get("cy", 0))) < 8
+        assert abs(float(texts[word].get("x", 0)) - float(dot.get("cx", 0))) < 25
+    assert any("hollow: rejected or not tested" in (word or "") for word in texts)
+
+
 def test_the_bars_of_times_that_are_alike_stay_within_the_frame():
     drawn = frontier_chart(replace(FRONTIER, points=(replace(SMALL, pace=pace(250)), PARENT_POINT)))
 
