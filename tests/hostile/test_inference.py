@@ -12,6 +12,8 @@ from live_server import PATIENCE, LiveServer, live_server
 
 TRIALS = 400
 
+WITH_A_HUGE_NUMBER = "a number of more digits than Python writes"
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
@@ -105,3 +107,31 @@ def test_changed_messages_are_answered_or_refused_in_words() -> None:
                 seen.add(refused.code().name)
                 assert refused.code().name in allowed, (sent, refused.details())
     assert seen >= {"OK", "INVALID_ARGUMENT", "NOT_FOUND"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"data": ["x"]},
+        {"shape": [2], "data": [1]},
+        {"shape": [10**4000, 2, 3], "data": [1]},
+        {"data": [10**4000]},
+        {"data": [1], "shape": [WITH_A_HUGE_NUMBER, 1, 1]},
+        {"parameters": {"binary_data_size": WITH_A_HUGE_NUMBER}},
+        {},
+        {"datatype": "FP16", "data": [1]},
+        {"parameters": {"binary_data_size": -1}},
+        {"parameters": {"binary_data_size": 10**4000}},
+        {"parameters": {"shared_memory_region": "a"}},
+    ],
+)
+def test_what_is_said_of_a_tensor_is_short_whatever_it_is_called(server: LiveServer, more: dict[str, object]) -> None:
+    """Over gRPC a long message never arrives: its client is told of headers that are too large instead."""
+    tensor = {"name": "a" * 100_000, "datatype": "FP64", "shape": [1]} | more
+
+    body = json.dumps({"inputs": [tensor]}).replace(f'"{WITH_A_HUGE_NUMBER}"', "9" * 9_000)
+
+    refused = server.call("POST", "/v2/models/churn/infer", body)
+
+    assert refused.status in (400, 413, 501)
+    assert len(refused.body) < 1_000

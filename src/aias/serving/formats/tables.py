@@ -217,7 +217,7 @@ class Tables:
             if len(line) != len(names):
                 raise BadBody(
                     f"row {at} has {len(line)} values; there are {len(names)} columns",
-                    hint="in this order: " + ", ".join(names[:20]),
+                    hint="in this order: " + ", ".join(name[:100] for name in names[:20]),
                 )
         if not lines:
             return {}

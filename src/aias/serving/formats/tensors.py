@@ -58,13 +58,18 @@ class Tensor(msgspec.Struct):
     data: Data | None = None
 
     @property
+    def called(self) -> str:
+        """Its name as messages have it."""
+        return self.name[:100]
+
+    @property
     def binary_bytes(self) -> int | None:
         """How many bytes it has behind the JSON; None when its data is in the JSON."""
         size = (self.parameters or {}).get("binary_data_size")
         if size is None:
             return None
         if type(size) is not int or size < 0:
-            raise BadBody(f"input `{self.name}`: binary_data_size must be a number of bytes")
+            raise BadBody(f"input `{self.called}`: binary_data_size must be a number of bytes")
         return size
 
 
@@ -72,7 +77,8 @@ def rows_of(tensor: Tensor, *, rows_max: int) -> int:
     """How many rows it has: its shape is [n] or [n, 1]. Raises `BadBody`, `TooManyRows`."""
     shape = tensor.shape
     if len(shape) not in (1, 2) or shape[0] < 0 or shape[1:] not in ([], [1]):
-        raise BadBody(f"input `{tensor.name}`: the shape must be [n] or [n, 1], not {shape[:8]}", hint=_SHAPE)
+        came = ", ".join(map(shown, shape[:8]))
+        raise BadBody(f"input `{tensor.called}`: the shape must be [n] or [n, 1], not [{came}]", hint=_SHAPE)
     if shape[0] > rows_max:
         raise too_many_rows(rows_max)
     return shape[0]
@@ -90,10 +96,10 @@ def read_tensor(tensor: Tensor, raw: memoryview | None, *, rows_max: int) -> lis
     check_datatype(tensor.name, tensor.datatype)
     if raw is not None:
         if tensor.data is not None:
-            raise BadBody(f"input `{tensor.name}` has data both in the JSON and behind it")
+            raise BadBody(f"input `{tensor.called}` has data both in the JSON and behind it")
         return _from_bytes(tensor, raw, rows)
     if tensor.data is None:
-        raise BadBody(f"input `{tensor.name}` has no data")
+        raise BadBody(f"input `{tensor.called}` has no data")
     return _from_json(tensor, rows)
 
 
@@ -115,16 +121,16 @@ def _from_json(tensor: Tensor, rows: int) -> list[object]:
         else:
             values.append(item)
     if len(values) != rows:
-        raise BadBody(f"input `{tensor.name}` has {len(values)} values; its shape says {rows}")
+        raise BadBody(f"input `{tensor.called}` has {len(values)} values; its shape says {rows}")
     allowed, bounds = _allowed(tensor), _RANGES.get(tensor.datatype)
     for row, value in enumerate(values):
         if value is None:
             continue
         if type(value) not in allowed:
-            raise BadBody(f"input `{tensor.name}`, row {row}: {type(value).__name__} is no {tensor.datatype}")
+            raise BadBody(f"input `{tensor.called}`, row {row}: {type(value).__name__} is no {tensor.datatype}")
         if bounds is not None and not bounds[0] <= value <= bounds[1]:  # type: ignore[operator]
             raise BadBody(
-                f"input `{tensor.name}`, row {row}: {shown(value)} is out of the range of {tensor.datatype}",
+                f"input `{tensor.called}`, row {row}: {shown(value)} is out of the range of {tensor.datatype}",
                 hint=f"it holds {bounds[0]} to {bounds[1]}",
             )
     return values
@@ -132,7 +138,7 @@ def _from_json(tensor: Tensor, rows: int) -> list[object]:
 
 def _allowed(tensor: Tensor) -> tuple[type, ...]:
     if tensor.datatype in ("FP16", "BF16"):
-        raise BadBody(f"input `{tensor.name}`: {tensor.datatype} comes as binary data only", hint="or send FP32")
+        raise BadBody(f"input `{tensor.called}`: {tensor.datatype} comes as binary data only", hint="or send FP32")
     if tensor.datatype == "BYTES":
         return (str,)
     if tensor.datatype == "BOOL":
@@ -142,10 +148,10 @@ def _allowed(tensor: Tensor) -> tuple[type, ...]:
 
 def _from_bytes(tensor: Tensor, raw: memoryview, rows: int) -> list[object]:
     if tensor.datatype == "BYTES":
-        return _strings(tensor.name, raw, rows)
+        return _strings(tensor.called, raw, rows)
     width = 2 if tensor.datatype == "BF16" else np.dtype(_DTYPES[tensor.datatype]).itemsize
     if len(raw) != rows * width:
-        raise BadBody(f"input `{tensor.name}` has {len(raw)} bytes; its shape and datatype say {rows * width}")
+        raise BadBody(f"input `{tensor.called}` has {len(raw)} bytes; its shape and datatype say {rows * width}")
     if tensor.datatype == "BF16":
         # The upper half of a float32.
         return (np.frombuffer(raw, "<u2").astype("<u4") << 16).view("<f4").tolist()  # type: ignore[no-any-return]

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from aias.core.errors import shown
 from aias.core.json_faults import Faults, in_words
 from aias.core.limits import BODY_ROWS_MAX, COLUMNS_MAX
 from aias.serving.formats.tensors import Data, Parameters, Tensor, read_tensor
@@ -118,7 +119,7 @@ def columns_of(inference: Inference, tail: memoryview, *, rows_max: int) -> tupl
         raise BadBody(f"more than {COLUMNS_MAX:,} inputs", hint="send the model's fields only")
     for tensor in inference.inputs:
         if tensor.name in columns:
-            raise BadBody(f"input `{tensor.name}` came twice", hint="send each input once")
+            raise BadBody(f"input `{tensor.called}` came twice", hint="send each input once")
         if any(name.startswith("shared_memory") for name in tensor.parameters or ()):
             raise NotSupported("shared memory is not supported", hint="send the data in the request")
         raw, tail = _split(tensor, tail)
@@ -175,7 +176,7 @@ def _split(tensor: Tensor, tail: memoryview) -> tuple[memoryview | None, memoryv
     if size is None:
         return None, tail
     if size > len(tail):
-        raise BadBody(f"input `{tensor.name}` has {len(tail)} bytes behind the JSON; it says {size}")
+        raise BadBody(f"input `{tensor.called}` has {len(tail)} bytes behind the JSON; it says {shown(size)}")
     return tail[:size], tail[size:]
 
 
