@@ -130,9 +130,9 @@ def _with_interval(
     """`around`: the value on the rows that the interval is of; `few`: there are too few of a class to be drawn again.
 
     Where every row is right no resample has one that is wrong, nor one that is right where all are wrong: then, and of
-    few, as a share of the smallest class.
+    few, as a share of the smallest class. A single row is drawn again and again: it says nothing of other errors.
     """
-    if interval is None or not np.isfinite(value):
+    if interval is None or not np.isfinite(value) or (len(case.y) < 2 and not is_share(case)):
         return Measurement(case.metric, value, len(case.y))
     down, up = ((end - around) * narrower for end in interval)
     if case.metric in BIASED:

@@ -140,6 +140,13 @@ def test_what_is_right_on_every_row_is_not_certain_to_stay_so(metric: str, low: 
     assert one.low == pytest.approx(low, abs=1e-4)  # 0.025 ** (1 / 50), and of 200 rows
 
 
+@pytest.mark.parametrize("metric", ["rmse", "mae", "log_loss", "brier"])
+def test_a_single_row_says_nothing_of_other_errors(metric: str) -> None:
+    y, scores = (np.ones(1), np.zeros((1, 1))) if metric in {"rmse", "mae"} else (np.ones(1, int), np.full((1, 2), 0.5))
+    assert measure_with_interval(y, scores, metric=metric, seed=0).low is None
+    assert measure_with_interval(np.ones(1, int), np.full((1, 2), 0.5), metric="accuracy", seed=0).low == 0
+
+
 def test_an_interval_narrows_with_rows() -> None:
     def width(rows: int) -> float:
         y = RNG.integers(0, 2, rows)
