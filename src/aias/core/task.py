@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from aias.core.suggestions import choices
+
 TaskType = Literal["binary", "multiclass", "regression", "embedding"]
 
 Direction = Literal["higher", "lower"]
@@ -56,6 +58,13 @@ def is_metric(metric: str) -> bool:
     if not colon:
         return name in METRICS
     return name == "quantile_loss" and quantile_of(metric) is not None
+
+
+def instead_of(metric: str) -> str:
+    """A hint for whoever named a metric that there is not."""
+    if metric.startswith("quantile_loss:"):
+        return "a quantile lies between 0 and 1, as in quantile_loss:0.9"
+    return choices(metric, METRICS)
 
 
 def direction_of(metric: str) -> Direction:

@@ -17,7 +17,7 @@ from aias.core.events import Event
 from aias.core.limits import CLASSES_MAX
 from aias.core.schema import Field
 from aias.core.suggestions import choices
-from aias.core.task import DEFAULT_METRIC, METRICS, Task, TaskType, is_metric, tasks_of
+from aias.core.task import DEFAULT_METRIC, METRICS, Task, TaskType, instead_of, is_metric, tasks_of
 from aias.data.dataset import Dataset
 from aias.data.errors import BadTarget, NoInputs
 from aias.encoders.category import text_of
@@ -75,7 +75,7 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
     Rows without a target are left out with a note. Raises `BadTarget` when there is nothing to learn.
     """
     if metric is not None and not is_metric(metric):
-        raise BadTarget(f"there is no metric `{metric}`", hint=choices(metric, METRICS))
+        raise BadTarget(f"there is no metric `{metric}`", hint=instead_of(metric))
     field = dataset.schema[target]
     if field.kind == "time":
         hint = (

@@ -26,8 +26,7 @@ from aias.core.load import Load, family
 from aias.core.locks import locked
 from aias.core.names import listed
 from aias.core.schema import Field
-from aias.core.suggestions import choices
-from aias.core.task import MEDIAN, METRICS, is_metric, quantile_of
+from aias.core.task import MEDIAN, instead_of, is_metric, quantile_of
 from aias.data.dataset import Dataset
 from aias.data.teacher_labels import TeacherLabels
 from aias.learners.contract import SettingRefused, check_settings
@@ -359,7 +358,7 @@ def check(recipe: Recipe) -> None:
         if not isinstance(said, str):
             raise UserError(f"`{what}` is a text, not {shown(said)}", hint=f"for example {what}={_TEXTS[what]!r}")
     if recipe.metric is not None and not is_metric(recipe.metric):
-        raise UserError(f"there is no metric `{recipe.metric}`", hint=choices(recipe.metric, METRICS))
+        raise UserError(f"there is no metric `{recipe.metric}`", hint=instead_of(recipe.metric))
     check_seconds(recipe.seconds)
     if not isinstance(recipe.seed, Integral) or not 0 <= recipe.seed < 2**31:
         raise UserError(f"{recipe.seed} cannot be a seed", hint="any whole number from 0 to 2147483647")

@@ -3,7 +3,7 @@
 import pytest
 
 from aias.artifact.card import _number
-from aias.core.task import Measurement, written
+from aias.core.task import Measurement, instead_of, is_metric, written
 
 
 @pytest.mark.parametrize(("value", "said"), [
@@ -29,3 +29,10 @@ def test_of_what_is_measured_in_tiny_units_digits_are_left() -> None:
 def test_measurements_are_shown_as_they_are_read() -> None:
     shown = repr((Measurement("rmse", 13_925.58, 1200, low=12_430.54, high=15_621.12), Measurement("r2", 0.98, 2)))
     assert shown == "(<rmse 13,925.6 (12,430.5 to 15,621.1), 1,200 rows>, <r2 0.9800, 2 rows>)"
+
+
+@pytest.mark.parametrize("metric", ["quantile_loss:1.5", "quantile_loss:90", "quantile_loss:", "quantile_loss:high"])
+def test_of_a_quantile_that_there_is_not_it_is_said_where_they_lie(metric: str) -> None:
+    assert not is_metric(metric)
+    assert instead_of(metric) == "a quantile lies between 0 and 1, as in quantile_loss:0.9"
+    assert instead_of("acuracy").startswith("did you mean `accuracy`?")
