@@ -34,6 +34,9 @@ WHOLE_MAX: Final = 2**53
 AMOUNT_MAX: Final = 1e100
 """The squares of larger errors, and their sums, come near what a float64 can hold."""
 
+SPREAD_MIN: Final = 1e-100
+"""The squares of smaller errors come near what it cannot tell from 0."""
+
 ONE_SIDED: Final = {"f1": "f1_macro", "precision": "f1_macro", "recall": "balanced_accuracy", "pr_auc": "roc_auc"}
 """Metrics that judge how one of two labels is found, and one that judges both."""
 
@@ -234,6 +237,8 @@ def _amounts(present: pl.Series, field: Field) -> Floats:
         raise BadTarget(
             f"`{field.name}` is {y[0]:g} in every row", hint="there is nothing to learn; is it the right column?"
         )
+    if (spread := float(np.ptp(y))) < SPREAD_MIN:
+        raise BadTarget(f"`{field.name}` spreads over no more than {spread:.3g}", hint="predict it in a smaller unit")
     return y
 
 

@@ -169,6 +169,7 @@ def test_a_rare_label_is_told():
         (["a", "b"] * 9, "rmse", "judges numbers"),
         ([1.5, float("inf"), 3.25] * 9, None, "infinite in 9 rows"),
         ([1.5, 1e200, 3.25] * 9, None, "beyond 1e\\+100"),
+        ([1.5e-200, 2.5e-200, -3.5e-200] * 9, None, "spreads over no more than 6e-200"),
         (["a", "b"] * 9, "beauty", "no metric"),
     ],
 )
