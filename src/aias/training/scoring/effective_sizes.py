@@ -77,6 +77,16 @@ def certain_share(metric: str, value: float, rows: float) -> tuple[float, float]
     return least + span * low, least + span * high
 
 
+def certain_recalls(case: Case, sizes: Sizes) -> tuple[float, float]:
+    """What the mean of the classes' recalls may be, where each of them is 0 or 1 on these rows."""
+    classes = zip(np.unique(case.y), sizes.each, strict=True)
+    ends = [
+        certain_share("recall", float((case.labels[case.y == label] == label).mean()), rows) for label, rows in classes
+    ]
+    low, high = np.mean(ends, axis=0)
+    return float(low), float(high)
+
+
 def _judged(case: Case) -> list[Any]:
     """Which rows each size is of."""
     if case.metric in PER_CLASS:

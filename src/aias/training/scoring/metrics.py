@@ -12,7 +12,15 @@ import numpy as np
 from aias.core.arrays import Floats, Ints
 from aias.core.events import Event, Watch
 from aias.core.task import LABEL_METRICS, MEDIAN, Measurement, Task, TaskType, quantile_of
-from aias.training.scoring.effective_sizes import FEW, Sizes, certain_share, ends_of, is_share, sizes_of
+from aias.training.scoring.effective_sizes import (
+    FEW,
+    Sizes,
+    certain_recalls,
+    certain_share,
+    ends_of,
+    is_share,
+    sizes_of,
+)
 from aias.training.scoring.formulas import FORMULAS, Case
 from aias.training.scoring.intervals import Interval, intervals, sampled
 
@@ -130,7 +138,8 @@ def _with_interval(
     """`around`: the value on the rows that the interval is of; `few`: there are too few of a class to be drawn again.
 
     Where every row is right no resample has one that is wrong, nor one that is right where all are wrong: then, and of
-    few, as a share of the smallest class. A single row is drawn again and again: it says nothing of other errors.
+    few, as a share of the smallest class. Where all rows are answered alike, no resample has another answer either. A
+    single row, drawn again and again, says nothing of other errors.
     """
     if interval is None or not np.isfinite(value) or (len(case.y) < 2 and not is_share(case)):
         return Measurement(case.metric, value, len(case.y))
@@ -141,6 +150,10 @@ def _with_interval(
     if is_share(case) and (few or (down == up and value in ends_of(case.metric))):
         least, most = certain_share(case.metric, value, sizes.rows if few else sizes.fewest)
         low, high = min(low, least), max(high, most)
+    elif down == up and case.metric == "balanced_accuracy":
+        low, high = certain_recalls(case, sizes)
+    elif down == up and case.metric == "mcc":
+        low, high = certain_share(case.metric, value, sizes.fewest)
     return Measurement(case.metric, value, len(case.y), low, high)
 
 

@@ -140,6 +140,17 @@ def test_what_is_right_on_every_row_is_not_certain_to_stay_so(metric: str, low: 
     assert one.low == pytest.approx(low, abs=1e-4)  # 0.025 ** (1 / 50), and of 200 rows
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "low", "high"), [("balanced_accuracy", 0.5, 0.4939, 0.5356), ("mcc", 0.0, -0.2889, 0.2889)]
+)
+def test_where_all_rows_are_answered_alike_others_may_not_be(metric, value, low, high) -> None:
+    """As where a class is rare: of 300 rows some may be answered so, and of 50 of the class some found."""
+    y = np.repeat([0, 1], [300, 50])
+    one = measure_with_interval(y, np.tile([0.9, 0.1], (350, 1)), metric=metric, seed=0)
+    assert one.value == value
+    assert (one.low, one.high) == pytest.approx((low, high), abs=1e-3)
+
+
 @pytest.mark.parametrize("metric", ["rmse", "mae", "log_loss", "brier"])
 def test_a_single_row_says_nothing_of_other_errors(metric: str) -> None:
     y, scores = (np.ones(1), np.zeros((1, 1))) if metric in {"rmse", "mae"} else (np.ones(1, int), np.full((1, 2), 0.5))
