@@ -75,6 +75,24 @@ def test_ranks_are_exact_with_ties() -> None:
     assert measure(task, y, mix(coarse, weights)).value == pytest.approx(best)
 
 
+@pytest.mark.parametrize("metric", ["roc_auc", "roc_auc_ovr"])
+def test_a_timid_member_that_ranks_best_is_not_drowned_by_a_bolder_one(metric) -> None:
+    """As trees that time cut after some rounds: all of their probabilities are nearly those of the labels."""
+    classes, rng = 2 if metric == "roc_auc" else 3, np.random.default_rng(0)
+    y, task = rng.integers(0, classes, 1_500), task_of(metric, classes)
+    raw = rng.normal(size=(2, 1_500, classes))
+    raw[0, np.arange(1_500), y] += 1.3
+    raw[1, np.arange(1_500), y] += 1.0
+    scores = np.exp(raw * np.array([0.02, 1.0])[:, None, None])
+    members = scores / scores.sum(axis=2, keepdims=True)
+
+    weights = greedy(y, members, task=task, seed=0)
+
+    alone = [measure(task, y, each).value for each in members]
+    assert alone[0] > alone[1] + 0.02
+    assert measure(task, y, mix(members, weights)).value >= alone[0]
+
+
 def test_a_member_with_a_hole_is_never_chosen() -> None:
     y, members = classified()
     members[0, 5] = np.nan
