@@ -116,6 +116,15 @@ def test_a_bad_value_names_its_row_and_field(server: LiveServer) -> None:
     assert "shoe" in refused(ask(server, tensor("shoe")))
 
 
+@pytest.mark.parametrize(
+    ("datatype", "value", "shown"), [("INT32", 1.0, "1.0"), ("FP64", "50", "'50'"), ("BOOL", 1, "1"), ("BYTES", 1, "1")]
+)
+def test_a_value_of_another_type_is_shown(server: LiveServer, datatype: str, value: object, shown: str) -> None:
+    said = refused(ask(server, tensor(datatype=datatype, data=[value])))
+
+    assert f"input `age`, row 0: {shown} is no {datatype}" in said
+
+
 def test_every_health_answer_has_a_body_that_says_so(server: LiveServer) -> None:
     assert server.call("GET", "/v2/health/live", key=None).json == {"live": True}
     assert server.call("GET", "/v2/health/ready", key=None).json == {"ready": True}

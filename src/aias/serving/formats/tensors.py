@@ -127,7 +127,7 @@ def _from_json(tensor: Tensor, rows: int) -> list[object]:
         if value is None:
             continue
         if type(value) not in allowed:
-            raise BadBody(f"input `{tensor.called}`, row {row}: {type(value).__name__} is no {tensor.datatype}")
+            raise BadBody(f"input `{tensor.called}`, row {row}: {shown(value)} is no {tensor.datatype}")
         if bounds is not None and not bounds[0] <= value <= bounds[1]:  # type: ignore[operator]
             raise BadBody(
                 f"input `{tensor.called}`, row {row}: {shown(value)} is out of the range of {tensor.datatype}",
