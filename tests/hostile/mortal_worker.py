@@ -31,6 +31,9 @@ GREEDY, NUMBERS = "MORTAL_GREEDY", 4_000_000
 NEVER_LOADED = "MORTAL_NEVER_LOADED"
 """In the environment: there is a model whose loading does not end."""
 
+ASLEEP = "MORTAL_ASLEEP"
+"""In the environment: a file; while there is one, no run of the model `asleep` ends, also where it is loaded."""
+
 AT_START = "MORTAL_AT_START"
 """In the environment: a file, where there is one, says what the next worker does instead of becoming ready."""
 
@@ -86,6 +89,14 @@ def models() -> dict[str, object]:
             time.sleep(1_000)
             return super().predict(rows)
 
+    class Asleep(Rule):
+        def predict(self, rows: Sequence[Row]) -> Answers:
+            if Path(os.environ[ASLEEP]).exists():
+                time.sleep(1_000)
+            return super().predict(rows)
+
+    if ASLEEP in os.environ:
+        return {"asleep": Asleep(), "good": Rule()}
     if NEVER_LOADED in os.environ:
         return {"never": NeverLoaded(), "good": Rule()}
     if GREEDY in os.environ:

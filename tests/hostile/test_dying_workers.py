@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from mortal_server import PATIENCE, Server, load, more, serving
-from mortal_worker import AT_ACCEPT, AT_START, DEADLY, ENDLESS, GREEDY, NEVER_LOADED
+from mortal_worker import ASLEEP, AT_ACCEPT, AT_START, DEADLY, ENDLESS, GREEDY, NEVER_LOADED
 
 from aias.serving.survival import heartbeat
 from aias.serving.survival.adoption import Transfer, send
@@ -322,3 +322,15 @@ def test_a_version_whose_loading_does_not_end_is_quarantined_and_its_neighbours_
     assert good[0] == 200
     assert (never[0], never[1]["error"]["code"]) == (503, "serving.not-ready")
     assert server.told("serve.run-stuck") == 2
+
+
+def test_nobody_waits_for_a_version_in_whose_run_the_worker_has_ended_to_be_loaded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ASLEEP, str(tmp_path / "told"))
+    with serving(workers=1, loop_seconds=1.0, loading_seconds=PATIENCE) as server:
+        (tmp_path / "told").touch()
+        assert server.call("asleep", 50)[0] == 504
+        assert server.call("good", 50)[0] == 200
+        assert server.told("serve.worker-died") == 1
+        (tmp_path / "told").unlink()

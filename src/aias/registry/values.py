@@ -49,6 +49,11 @@ class Endpoint:
     def ref(self) -> Ref:
         return Ref(self.model, self.number)
 
+    @property
+    def versions(self) -> list[str]:
+        """The one that answers, and those beside it."""
+        return [str(self.ref), *(str(each.ref) for each in self.trials)]
+
 
 @dataclass(frozen=True, slots=True)
 class Move:

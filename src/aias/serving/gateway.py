@@ -113,7 +113,7 @@ class Gateway:
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
             rollouts=rollouts, shadow=shadow, residency=Residency(self.bounds.memory_bytes, frozenset(pinned)),
             asked_before=read_cached(asked, list[str]) or (), width=width,
-            attended=attended,
+            attended=attended, suspects=frozenset() if kept is None else kept.suspects,
         )  # fmt: skip
         self._asked, self._noted_at = asked, time.monotonic()
         self._growth, self._sampled_at = Growth(), 0.0
@@ -141,6 +141,7 @@ class Gateway:
         try:
             self.router.refresh()
             following.start()
+            following.settle()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._server.serve(sockets=[*listeners]))
         finally:

@@ -8,7 +8,7 @@ from aias.serving.bounds import SecondPort
 @dataclass(frozen=True, slots=True)
 class Orders:
     """`places`: runs at a time; `folder`: where counts are kept, and by which name its own; `descriptors`: the sockets
-    that it listens on."""
+    that it listens on; `suspects`: versions in whose runs a process has ended, for which nothing else must wait."""
 
     home: str
     hosts: list[str]
@@ -25,4 +25,5 @@ class Orders:
     channel: int = -1
     counts: str = ""
     isolated: tuple[list[str], list[str]] = ([], [])
+    suspects: list[str] = field(default_factory=list)
     pinned: list[str] = field(default_factory=list)

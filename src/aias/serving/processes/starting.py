@@ -23,13 +23,14 @@ Bury = Callable[[WorkerProcess], None]
 
 class Starter:
     """`program`: what is started, as arguments of the interpreter; `name` gives each process one under which it counts,
-    `isolated` the versions that must not run, and those that must run apart."""
+    `isolated` the versions that must not run, and those that must run apart; `suspects`: see `Orders`."""
 
     def __init__(
         self, orders: Orders, program: Sequence[str], *, name: Callable[[], str],
-        isolated: Callable[[], tuple[list[str], list[str]]],
+        isolated: Callable[[], tuple[list[str], list[str]]], suspects: Callable[[], list[str]],
     ) -> None:  # fmt: skip
-        self._orders, self._program, self._name, self._isolated = orders, program, name, isolated
+        self._orders, self._program, self._name = orders, program, name
+        self._isolated, self._suspects = isolated, suspects
         self._layout = Layout(threads=orders.places, slots=int(orders.bounds["connections"]) + SPARE_SLOTS)
 
     def start(self, index: int, sockets: Sequence[socket.socket], *, hear: Hear, bury: Bury) -> WorkerProcess:
@@ -51,7 +52,7 @@ class Starter:
         orders = replace(self._orders, index=index, counts=counts, descriptors=(*passed,), slots=self._layout.slots)
         if channel is not None:
             orders = replace(orders, journal=channel.pages.descriptor, channel=channel.theirs.fileno())
-            orders = replace(orders, isolated=self._isolated())
+            orders = replace(orders, isolated=self._isolated(), suspects=self._suspects())
             passed += [orders.journal, orders.channel]
         popen = subprocess.Popen(  # noqa: S603  this very program
             [sys.executable, *self._program, msgspec.json.encode(orders).decode()],

@@ -91,7 +91,10 @@ class Supervisor:
         self._told = self._is_to_stop = False
         self._looked_at = 0
         self._counts = Counts(orders.folder)
-        self._starter = Starter(orders, program, name=self._counts.name, isolated=self._policy.crashes.lists)
+        crashes = self._policy.crashes
+        self._starter = Starter(
+            orders, program, name=self._counts.name, isolated=crashes.lists, suspects=crashes.suspects
+        )  # fmt: skip
         # What is to be done, in this thread, by whoever has news. Reentrant: a signal's handler puts into it too.
         self._news: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 

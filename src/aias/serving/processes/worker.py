@@ -23,7 +23,7 @@ def keep(orders: Orders) -> tuple[Kept | None, int | None]:
     pages = Pages(orders.journal, Layout(threads=orders.places, slots=orders.slots))
     channel = socket.socket(fileno=orders.channel)
     keeper = start_keeper(pages, channel, [_port(each) for each in orders.descriptors])
-    return Kept(Journal(pages), channel, *map(frozenset, orders.isolated)), keeper
+    return Kept(Journal(pages), channel, *map(frozenset, (*orders.isolated, orders.suspects))), keeper
 
 
 def _port(descriptor: int) -> int:

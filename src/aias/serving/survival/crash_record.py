@@ -80,6 +80,10 @@ class CrashRecord:
         """The versions that must not run, and those that must run apart, as they are told to workers."""
         return sorted(self.quarantined), sorted(self.apart)
 
+    def suspects(self) -> list[str]:
+        """The versions in whose runs a process has ended, were it one."""
+        return sorted(self._deaths)
+
     def forgive(self) -> None:
         """Begin anew, with all versions."""
         self._deaths.clear()

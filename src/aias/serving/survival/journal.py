@@ -336,3 +336,5 @@ class Kept(NamedTuple):
     """The versions that must not run."""
     apart: frozenset[str] = frozenset()
     """Those that must run in a process of their own."""
+    suspects: frozenset[str] = frozenset()
+    """Those in whose runs a process has ended."""

@@ -5,12 +5,18 @@ One thread follows, and tells how trials fare: it waits for no load. Others load
 
 import contextlib
 import threading
+import time
 from pathlib import Path
+from typing import Final
 
 from aias.core.events import Event, Watch
 from aias.core.limits import LOADS_MAX
 from aias.database.followers import ChangeListener, Waiter
 from aias.serving.versions.router import Router
+
+SETTLE_SECONDS: Final = 1.0
+"""Small models are in memory by then. For a larger one, in whose run a worker has died, those wait that ask it, and
+not by its neighbours' callers."""
 
 
 class Following:
@@ -40,6 +46,12 @@ class Following:
     def start(self) -> None:
         for each in self._threads:
             each.start()
+
+    def settle(self) -> None:
+        """Wait a moment for what the first look has left to be loaded, and no longer: that may never end."""
+        end = time.monotonic() + SETTLE_SECONDS
+        while self._router.due and time.monotonic() < end:
+            time.sleep(0.005)
 
     def stop(self) -> None:
         self._is_to_stop = True

@@ -51,17 +51,17 @@ class Router:
 
     `_wanted`: where endpoints point; `_endpoints`: what each answers with, in memory or not. What needs no load is gone
     by at once (`follow`), the rest when it is there (`load_next`). `asked_before`: the endpoints to load first at the
-    start; `width`: of a version's vectors, found without loading it.
+    start, `suspects`: the versions to load behind it; `width`: of a version's vectors, found without loading it.
     """
 
     def __init__(
         self, directory: Directory, load: Callable[[Endpoint], Answering], *, metrics: Metrics, watch: Watch,
-        bounds: Bounds | None = None, also: Callable[[], None] = lambda: None,
+        bounds: Bounds | None = None, also: Callable[[], None] = lambda: None, suspects: frozenset[str] = frozenset(),
         clock: Callable[[], float] = time.monotonic, rollouts: RolloutStore | None = None,
         shadow: Shadows | None = None, residency: Residency | None = None, asked_before: Sequence[str] = (),
         width: Callable[[Endpoint], int] | None = None, attended: Attended = alone,
     ) -> None:  # fmt: skip
-        self._directory, self._also = directory, also
+        self._directory, self._also, self._suspects = directory, also, suspects
         self._metrics, self._watch, self._clock = metrics, watch, clock
         self._warming = Warming(
             load, held=self._held, attended=attended, bounds=bounds or Bounds(), metrics=metrics, watch=watch
@@ -173,7 +173,7 @@ class Router:
         for name in due:
             if first and not self._stays_put(name) and not self._room(began, name):
                 self.due -= {name}
-            else:
+            elif not (first and self._suspects.intersection(self._wanted[name].versions)):
                 self._load_due(name)
 
     def retry(self, name: str) -> None:

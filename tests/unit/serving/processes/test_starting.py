@@ -23,7 +23,7 @@ SAYS = 'import sys; print(\'{"name": "said", "message": "it is here"}\')'
 
 def starter(program: str) -> Starter:
     orders = Orders("", [], access_log=0.0, bounds=asdict(Bounds(connections=4)), places=1)
-    return Starter(orders, ("-c", program), name=lambda: "counts", isolated=lambda: ([], []))
+    return Starter(orders, ("-c", program), name=lambda: "counts", isolated=lambda: ([], []), suspects=list)
 
 
 def nobody(*_: object) -> None:
