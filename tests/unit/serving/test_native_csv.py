@@ -69,8 +69,11 @@ def test_what_is_wrong_with_csv_is_said_in_our_words(server: LiveServer, body: s
     assert why in response.json["error"]["message"]  # type: ignore[index]
 
 
-@pytest.mark.parametrize("body", ["age;plan\n50;pro\n20;\n", '\r\n"age";"plan"\r\n"50";"a,b"\r\n20;\r\n'])
-def test_csv_of_semicolons_is_told_by_its_header(server: LiveServer, body: str) -> None:
+@pytest.mark.parametrize(
+    "body",
+    ["age;plan\n50;pro\n20;\n", "age\tplan\n50\ta,b\n20\t\n", '\r\n"age";"plan"\r\n"50";"a,b"\r\n20;\r\n'],
+)
+def test_csv_of_semicolons_or_tabs_is_told_by_its_header(server: LiveServer, body: str) -> None:
     response = server.call("POST", "/predict/churn", body, headers={"Content-Type": "text/csv"})
 
     assert response.body.splitlines()[1:] == [b"yes,0.25,0.75", b"no,0.75,0.25"]

@@ -22,9 +22,10 @@ _QUOTED: Final = re.compile(r'"[^"]*"')
 
 
 def separator_of(text: str) -> str:
-    """What stands between the names of its header: a comma, or the semicolon of those who write decimals with one."""
+    """What stands between the names of its header: a comma, or the semicolon of those who write decimals with one, or
+    the tab of who calls anything CSV."""
     head = _QUOTED.sub("", _HEADER.match(text)[1])  # type: ignore[index]  # it matches nothing too
-    return ";" if ";" in head and "," not in head else ","
+    return "," if "," in head else next((each for each in ";\t" if each in head), ",")
 
 
 def text_of(body: bytes, charset: str | None) -> str:
@@ -107,8 +108,7 @@ def _add(values: list[list[object]], line: list[str], row: int) -> None:
     if len(line) != len(values):
         raise BadBody(
             f"row {row} has {len(line):,} values, and the header {len(values):,} columns",
-            hint="values are separated by `,` or by `;`, as in the header (in text/tab-separated-values by tabs); what "
-            "holds one stands in quotes",
+            hint="values are separated by `,`, `;` or tabs, as in the header; what holds one stands in quotes",
         )
     for column, value in zip(values, line, strict=True):
         column.append(value)
