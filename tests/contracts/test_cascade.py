@@ -173,6 +173,9 @@ def test_it_needs_classes_a_search_and_a_small_model(context):
     technique = member("compress.techniques", "cascade")
     with pytest.raises(NotApplicable, match="by its loss alone"):
         list(technique(context))
+    alone = SimpleNamespace(task=context.task, search=SimpleNamespace(students=(), large=()))
+    with pytest.raises(NotApplicable, match="name other techniques beside it"):
+        list(technique(alone))
     amounts = SimpleNamespace(task=Task("y", "regression", "rmse"), search=None)
     with pytest.raises(NotApplicable, match="how sure"):
         list(technique(amounts))

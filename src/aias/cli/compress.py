@@ -157,7 +157,7 @@ def _short(point: "Point") -> list[str]:
     from aias.compress.frontier import times
     from aias.compress.gate.evidence import signed
 
-    loss, pace, speed, held = point.loss, point.pace, point.speed, point.footprint
+    loss, pace, speed, held = point.loss, point.pace, point.average or point.speed, point.footprint
     together = point.together.speed if point.together else None
     return [
         point.name, signed(loss.value) if loss else "", f"{pace.p50.value:,.0f}" if pace else "",

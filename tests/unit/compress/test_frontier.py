@@ -97,6 +97,16 @@ def test_in_80_columns_what_was_never_tried_takes_two_lines(
     ]
 
 
+def test_in_80_columns_a_cascade_is_as_fast_as_it_is_on_average(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the median row, which never goes on, it seemed to be three times as fast as it was chosen for."""
+    monkeypatch.setenv("COLUMNS", "80")
+    draw(replace(FRONTIER, points=(replace(SMALL, sent=0.2, average=Estimate(2.66, 2.5, 2.8)), PARENT_POINT)))
+    out = capsys.readouterr().out
+    assert "2.66×" in out and "15×" not in out
+
+
 def test_large_numbers_are_written_as_people_write_them():
     fast = replace(SMALL, speed=Estimate(1_234.5, 1_000.0, 1_500.0), smaller=12_345.6)
 

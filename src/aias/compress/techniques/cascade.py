@@ -90,7 +90,9 @@ def cascade(context: Context) -> Iterator[Candidate]:
     if not context.task.classes:
         raise NotApplicable("an amount does not say how sure it is of itself")
     search = context.search
-    if search is None or not search.students or not search.large:
+    if search is not None and not search.large:
+        raise NotApplicable("it goes on from what others come to, and none was timed: name other techniques beside it")
+    if search is None or not search.students:
         raise NotApplicable(
             "nothing that reads the same and is twice as fast has fallen by its loss alone: who would answer first?"
         )
