@@ -145,6 +145,8 @@ class MissingScope(Refusal):
     code = "serving.missing-scope"
     status = 403
     headers = ((b"www-authenticate", b'Bearer realm="aias", error="insufficient_scope"'),)
+    key = ""
+    """Its name, for the access log."""
 
 
 class ForeignOrigin(Refusal):

@@ -71,7 +71,9 @@ class AccessControl:
             key = self._verified(given)
         if route.scope not in key.scopes:
             hint = f"`aias keys create NAME --scope {route.scope}` makes one that has it"
-            raise MissingScope(f"this key has no scope `{route.scope}`", hint=hint)
+            missing = MissingScope(f"this key has no scope `{route.scope}`", hint=hint)
+            missing.key = key.name
+            raise missing
         return key
 
     def let_in(
@@ -84,7 +86,11 @@ class AccessControl:
         Raises as `check_key`, and `QuotaSpent`, `Busy`, `StorageFailed`, `Damaged`.
         """
         request.route = route.path
-        key = self.check_key(route, request.headers)
+        try:
+            key = self.check_key(route, request.headers)
+        except MissingScope as fault:
+            request.key = fault.key
+            raise
         if key is not None:
             request.tenant, request.payer, request.key, request.model = key.id, key.payer, key.name, model
             if key.quotas or key.shared:

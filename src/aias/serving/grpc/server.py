@@ -1,7 +1,6 @@
 """The second port: gRPC on the loop of the first. A call that no key opens is refused before its message is read."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,7 +25,7 @@ from aias.serving.grpc.readings import Readings
 from aias.serving.grpc.stalls import Stalls, cut, received
 from aias.serving.grpc.wire import Asgi, Declined, Wire, carried
 from aias.serving.http.routes import Route
-from aias.serving.refusals import BadBody, BadKey, BodyTooSlow, status_of
+from aias.serving.refusals import BadBody, BadKey, BodyTooSlow, MissingScope, status_of
 
 log = logging.getLogger("aias.serving")
 
@@ -147,9 +146,13 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         details, began = _running.get()
         headers = dict(carried(details.invocation_metadata))
         request = self._last_words.request(b"POST", details.method.encode(), headers)
-        with contextlib.suppress(AiasError):
-            if (key := self._key(self._calls[details.method][0], headers)) is not None:
-                request.key = key.name
+        try:
+            key = self._key(self._calls[details.method][0], headers)
+            request.key = "" if key is None else key.name
+        except MissingScope as missing:
+            request.key = missing.key
+        except AiasError:
+            pass
         self._last_words.count(request, fault, time.perf_counter() - began)
         return _declined(fault)
 

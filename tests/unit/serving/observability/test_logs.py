@@ -43,9 +43,10 @@ def test_a_line_says_who_asked_what_and_how_long_each_part_took() -> None:
         server.call("POST", "/predict/churn", [{"age": "x"}])
         server.call("POST", "/predict/churn", [], key=None)
         server.call("GET", "/none")
+        server.call("GET", "/metrics", key="predict-key")
 
     told: list[tuple[int, int]] = []
-    good, bad, shut, lost = logged(calls)
+    good, bad, shut, lost, short = logged(calls)
 
     assert (good["request"], good["key"], good["endpoint"], good["version"]) == ("mine", "test", "churn", "churn@1")
     assert (good["method"], good["path"], good["status"], good["rows"]) == ("POST", "/predict/churn", 200, 2)
@@ -57,7 +58,8 @@ def test_a_line_says_who_asked_what_and_how_long_each_part_took() -> None:
     assert (shut["status"], shut["code"]) == (401, "serving.no-key")
     assert "key" not in shut
     assert (lost["status"], lost["code"]) == (404, "serving.unknown-path")
-    assert "predict-key" not in json.dumps([good, bad, shut, lost])
+    assert (short["status"], short["code"], short["key"]) == (403, "serving.missing-scope", "test")
+    assert "predict-key" not in json.dumps([good, bad, shut, lost, short])
 
 
 def test_a_line_is_as_it_was_written_down() -> None:
