@@ -7,13 +7,16 @@ import numpy as np
 
 from aias.core.arrays import Floats, Ints
 from aias.core.task import METRICS
-from aias.training.scoring.formulas import Case
+from aias.training.scoring.formulas import ROW_LOSSES, ROW_SQUARES, Case
 
 AVERAGED: Final = frozenset({"roc_auc_ovr", "balanced_accuracy", "f1_macro"})
 """Means over the classes."""
 
 PER_CLASS: Final = AVERAGED | {"roc_auc", "pr_auc", "mcc"}
 POSITIVE: Final = frozenset({"recall", "f1"})
+
+TAILED: Final = {name: name for name in ("rmse", "mae", "mape", "rmsle", "quantile_loss")} | {"r2": "rmse"}
+"""Metrics of amounts that are means over rows, by the losses of these."""
 
 FEW: Final = 5
 """Of fewer, all lie on one side of their median in one of eight times and more (2 / 2^n): no resample of them then
@@ -51,8 +54,23 @@ class Sizes:
 
 
 def sizes_of(case: Case, groups: Ints | None) -> Sizes:
+    losses = {**ROW_LOSSES, **ROW_SQUARES}.get(TAILED.get(case.metric.partition(":")[0], ""))
+    if losses is not None:
+        return Sizes(np.array([1 + _freedom(losses(case), groups)]), averaged=False)
     found = [_size(rows, groups) for rows in _judged(case)]
     return Sizes(np.array([size for size in found if size] or [1.0]), case.metric in AVERAGED)
+
+
+def _freedom(losses: Floats, groups: Ints | None) -> float:
+    """Degrees of freedom of the variance of their mean: 2 n / (kurtosis - 1), by what a sample's variance varies
+    (Satterthwaite 1946); where a few rows lose nearly all, hardly any."""
+    apart = losses - losses.mean()
+    apart = apart if groups is None else np.bincount(groups, apart)
+    apart = apart[apart != 0] / max(float(np.abs(apart).max()), np.finfo(float).tiny)
+    most = max(len(apart) - 1.0, 1.0)
+    spread = float((apart**2).mean()) if len(apart) else 0.0
+    beyond = float((apart**4).mean()) / spread**2 - 1 if spread else 0.0
+    return min(max(2 * len(apart) / beyond, 1.0), most) if beyond > 0 else most
 
 
 def is_share(case: Case) -> bool:
