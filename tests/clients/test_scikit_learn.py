@@ -120,6 +120,19 @@ def test_a_table_with_another_column_is_refused() -> None:
         fitted.predict(pd.DataFrame(X).rename(columns={"age": "years"}))
 
 
+@pytest.mark.parametrize(("kind", "metric"), [(Regressor, "accuracy"), (Regressor, "f1"), (Classifier, "rmse")])
+def test_a_metric_of_the_other_kind_is_refused(kind: Any, metric: str) -> None:
+    """A regressor that was judged by accuracy gave a matrix of probabilities."""
+    x, y = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2
+    with pytest.raises(ValueError, match=f"`{metric}` does not judge a {kind.__name__}"):
+        kind(time_limit=UNHURRIED, metric=metric).fit(x, y)
+
+
+def test_a_fault_of_the_target_speaks_of_y() -> None:
+    with pytest.raises(ValueError, match="`y` is 0 in every row"):
+        Regressor(time_limit=UNHURRIED).fit(np.random.default_rng(0).normal(size=(40, 2)), np.zeros(40))
+
+
 def test_the_same_seed_gives_the_same_answers() -> None:
     X, y = load_diabetes(return_X_y=True)
 

@@ -21,6 +21,7 @@ from aias.artifact.manifest import read_manifest
 from aias.core.errors import UserError
 from aias.core.names import listed
 from aias.core.schema import Field, Schema
+from aias.core.task import is_metric, tasks_of
 from aias.data.dataset import Dataset
 from aias.data.read import read
 from aias.runtimes.onnxruntime import OnnxRuntime
@@ -67,6 +68,9 @@ class _Estimator(BaseEstimator):
             self._runtime = OnnxRuntime.from_files(self._files, read_manifest(manifest))
 
     def _fit(self, x: Any, y: npt.NDArray[Any], *, target: Field, metric: str) -> None:
+        kinds = ("regression",) if target.kind == "number" else ("binary", "multiclass")
+        if is_metric(metric) and not set(kinds) & set(tasks_of(metric)):
+            raise ValueError(f"`{metric}` does not judge a {type(self).__name__}")
         dataset = self._dataset(x)
         import polars as pl
 
@@ -80,7 +84,8 @@ class _Estimator(BaseEstimator):
         try:
             trained = fit_model(Dataset(frame, schema, ()), recipe, inline=True).quality
         except UserError as fault:
-            raise ValueError(f"{fault.message} ({fault.hint})") from fault
+            said = f"{fault.message} ({fault.hint})" if fault.hint else fault.message
+            raise ValueError(said.replace(TARGET, "y")) from fault
         self._files = trained.files
         self._runtime = trained.runtime
 
