@@ -37,8 +37,10 @@ class Peak:
 
     @property
     def generator_failed(self) -> bool:
-        """Whether a rate was too much for the generator, and perhaps not for the server."""
-        return any(step.lags for step in self.steps)
+        """Whether a rate was too much for the generator, and perhaps not for the server; where none was found, whether
+        all were."""
+        lags = [step.lags for step in self.steps]
+        return any(lags) if self.best is not None else bool(lags) and all(lags)
 
     def as_dict(self) -> dict[str, object]:
         best = self.best

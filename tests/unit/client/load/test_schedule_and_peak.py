@@ -87,7 +87,9 @@ def test_an_objective_that_no_rate_keeps_ends_the_search_too() -> None:
     assert len(peak.steps) == 12
 
 
-@pytest.mark.parametrize(("late_from", "said"), [(0.0, "the generator did not keep"), (1e9, "try a longer one")])
+@pytest.mark.parametrize(
+    ("late_from", "said"), [(0.0, "the generator did not keep"), (400.0, "try a longer one"), (1e9, "try a longer one")]
+)
 def test_whose_fault_it_is_that_no_rate_was_found_is_told(
     late_from: float, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
