@@ -23,6 +23,7 @@ from aias.database.engine import Database, Transaction
 from aias.registry.high_water_mark import HighWaterMark
 from aias.registry.lookup import EndpointMoved, VersionInUse, endpoint_in, quoted, version_in
 from aias.registry.rollout.rollouts import Rollouts, active_in, end_all, with_trials
+from aias.registry.rollout.trial import Trial
 from aias.registry.stores.contract import Store
 from aias.registry.stores.disk import DiskStore
 from aias.registry.values import Ancestor, Endpoint, Move, Version
@@ -125,10 +126,7 @@ class Registry:
         with self.database.writing() as transaction:
             version = version_in(transaction, ref)
             if users := endpoints.pointing_at(transaction, version.name, version.number):
-                raise VersionInUse(
-                    f"{version} answers for {quoted(users)}",
-                    hint=f"point {quoted(users)} at another version, or undeploy, first",
-                )
+                raise _in_use(version, users, [each for each in active_in(transaction) if each.ref == version.ref])
             versions.remove(transaction, version.name, version.number)
             failpoint("remove.before_commit")
         failpoint("remove.after_commit")
@@ -225,6 +223,16 @@ class Registry:
                     hint="somebody was faster: look where it points now, and decide again",
                 )
             yield transaction
+
+
+def _in_use(version: Version, users: list[str], trials: list[Trial]) -> VersionInUse:
+    """By endpoints, or beside what answers for them."""
+    beside = sorted({each.endpoint for each in trials})
+    if live := [each for each in users if each not in beside]:
+        hint = f"point {quoted(live)} at another version, or undeploy, first"
+        return VersionInUse(f"{version} answers for {quoted(live)}", hint=hint)
+    said = f"{version} is on trial beside the version that answers for {quoted(beside)}"
+    return VersionInUse(said, hint=f"`aias rollback {beside[0]}` ends the trials there")
 
 
 def _kept(home: Path, published: int, marked: int) -> Event:

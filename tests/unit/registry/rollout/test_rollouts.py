@@ -53,7 +53,12 @@ def test_a_canary_stands_beside_the_live_version_and_others_hear_of_it(registry:
 def test_a_version_on_trial_is_in_use(registry: Registry) -> None:
     registry.rollouts.start("churn", Ref("churn", 2), role="shadow", share=1.0)
 
-    with pytest.raises(VersionInUse, match="churn"):
+    with pytest.raises(VersionInUse, match="churn@2 is on trial beside") as refused:
+        registry.remove(Ref("churn", 2))
+
+    assert "aias rollback churn" in refused.value.hint
+    registry.deploy("other", Ref("churn", 2))
+    with pytest.raises(VersionInUse, match="churn@2 answers for `other`"):
         registry.remove(Ref("churn", 2))
 
 
