@@ -366,4 +366,6 @@ def for_caller(fault: Exception) -> AiasError | None:
         return fault
     if isinstance(fault, DatabaseBusy):
         return Busy("another program has held the database for too long", hint="try again in a moment")
+    if isinstance(fault, StorageFailed):
+        return StorageFailed("the server's disk is full or failing, so this was not done", hint="its log has more")
     return None

@@ -2,7 +2,11 @@
 
 import pytest
 
+from aias.access.ledger import Ledger
+from aias.access.quotas import parse_quota
+from aias.core.errors import StorageFailed
 from aias.serving.refusals import without_folders
+from live_server import live_server
 
 
 @pytest.mark.parametrize(
@@ -19,3 +23,16 @@ from aias.serving.refusals import without_folders
 )
 def test_files_are_named_and_folders_are_not(said: str, told: str) -> None:
     assert without_folders(said) == told
+
+
+def test_of_a_full_disk_a_caller_is_told_that_and_not_which_file() -> None:
+    def full() -> Ledger:
+        raise StorageFailed("cannot keep quotas in /secret/place/quotas.ledger: No space left on device")
+
+    with live_server(quotas={"limited": (parse_quota("5/day"),)}, ledger=full) as server:
+        refused = server.call("POST", "/predict/churn", [{"age": 50}], key="limited")
+
+    assert refused.status == 507
+    assert refused.json["error"]["code"] == "aias.storage-failed"  # type: ignore[index, call-overload]
+    assert b"disk" in refused.body
+    assert b"secret" not in refused.body
