@@ -31,16 +31,18 @@ def leaves_over(accept: bytes) -> bool:
     return b"*" in accept and not all(weight > 0 for _, weight in map(_preference, accept.split(b",")))
 
 
-def wants_gzip(accept: bytes | None, *, pays: bool) -> bool:
-    """Whether an answer is to be packed: where that `pays`, unless it is wanted less than not packed; else only for who
-    takes nothing that is not (RFC 9110, 12.5.3)."""
+def packing(accept: bytes | None, *, pays: bool) -> bytes | None:
+    """How an answer is to be packed, gzip or deflate: where that `pays`, unless it is wanted less than not packed; else
+    only for who takes nothing that is not (RFC 9110, 12.5.3). None: not at all."""
     if not accept or not (pays or b"=0" in accept):
-        return False
+        return None
     weights = dict(map(_preference, accept.lower().split(b",")))
     anything = weights.get(b"*")
     gzip = weights.get(b"gzip", weights.get(b"x-gzip", anything or 0.0))
-    plain = weights.get(b"identity", gzip if anything is None else anything)
-    return gzip > 0 and (plain <= 0 or (pays and gzip >= plain))
+    deflate = weights.get(b"deflate", 0.0)
+    name, weight = (b"gzip", gzip) if gzip >= deflate else (b"deflate", deflate)
+    plain = weights.get(b"identity", weight if anything is None else anything)
+    return name if weight > 0 and (plain <= 0 or (pays and weight >= plain)) else None
 
 
 def _preference(part: bytes) -> tuple[bytes, float]:

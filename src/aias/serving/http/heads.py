@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aias.serving.http.bodies import encoding_of
-from aias.serving.http.content_negotiation import wants_gzip
+from aias.serving.http.content_negotiation import packing
 from aias.serving.http.headers import given_id
 from aias.serving.http.lengths import Length
 from aias.serving.http.messages import is_by_lines
@@ -84,7 +84,7 @@ class Heads:
         length = None if chunked else headers.get(b"content-length")
         keeps = version == "1.1" and headers.get(b"connection", _KEEPS).lower() == _KEEPS
         plain = keeps and length is not None and not (packed or _NO_HASTE & headers.keys() or self._is_table(headers))
-        plain = plain and self._may_call(headers) and not wants_gzip(headers.get(b"accept-encoding"), pays=False)
+        plain = plain and self._may_call(headers) and packing(headers.get(b"accept-encoding"), pays=False) is None
         size, by_lines = None if chunked else int(length or b"0"), is_by_lines(headers)
         ends, expects = not keeps, b"expect" in headers
         return Head(path, headers, route, found.places, size, plain, ends, expects, given_id(headers), by_lines)

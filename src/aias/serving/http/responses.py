@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aias.serving.connections.transport import NO_SNIFFING, Headers, Repeated, written
 from aias.serving.http.bodies import Receive, pack
-from aias.serving.http.content_negotiation import wants_gzip
+from aias.serving.http.content_negotiation import packing
 from aias.serving.http.messages import Reply, Request
 from aias.serving.http.streams import send_pieces
 from aias.serving.observability.recording import trace_headers
@@ -16,7 +16,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 PACK_BYTES_MIN: Final = 16 << 10
 """Below it, packing costs more than it saves on the line."""
 
-_PACKED: Final = (b"content-encoding", b"gzip")
+_PACKED: Final = b"content-encoding"
 _VARIES: Final = (b"vary", b"accept-encoding")
 
 
@@ -67,15 +67,15 @@ async def _begin(send: Send, status: int, headers: list[tuple[bytes, bytes]]) ->
 
 
 def packed_reply(reply: Reply, request: Request, *, pays: bool = True) -> Reply:
-    """As gzip, where its caller wants that and it is large, so that it `pays`; or takes nothing else. Where it could
-    be, that others may get it otherwise is said to all (RFC 9110, 12.5.5)."""
-    if not reply.body or _PACKED in reply.headers:
+    """As gzip or deflate, where its caller wants that and it is large, so that it `pays`; or takes nothing else. Where
+    it could be, that others may get it otherwise is said to all (RFC 9110, 12.5.5)."""
+    if not reply.body or any(name == _PACKED for name, _ in reply.headers):
         return reply
     pays = pays and len(reply.body) >= PACK_BYTES_MIN
-    is_wanted = wants_gzip(request.headers.get(b"accept-encoding"), pays=pays)
-    if is_wanted:
-        reply.body = pack(reply.body)
-        reply.headers += (_PACKED,)
-    if (is_wanted or pays) and _VARIES not in reply.headers:
+    encoding = packing(request.headers.get(b"accept-encoding"), pays=pays)
+    if encoding is not None:
+        reply.body = pack(reply.body, encoding)
+        reply.headers += ((_PACKED, encoding),)
+    if (encoding is not None or pays) and _VARIES not in reply.headers:
         reply.headers += (_VARIES,)
     return reply
