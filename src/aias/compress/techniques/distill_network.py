@@ -1,5 +1,6 @@
 """The whole parent taught to one small network (`compress.distillation`): trees follow what is smooth by steps only."""
 
+import importlib
 import importlib.util
 from collections.abc import Iterator
 from dataclasses import replace
@@ -51,6 +52,7 @@ def distill_network(context: Context) -> Iterator[Candidate]:
 
 
 def _make(context: Context, width: int, fold: int) -> Made:
+    importlib.import_module("torch")  # takes seconds, and is no part of a fit
     told, layout, deadline = transfer_set(context, fold), context.encoder.layout, context.fit_deadline()
     epochs = _epochs(told, width, deadline.seconds * context.threads / 2)
     settings = {**SETTINGS, "width": width, "epochs": epochs}
