@@ -44,6 +44,7 @@ AT_ACCEPT = "MORTAL_AT_ACCEPT"
 
 def models() -> dict[str, object]:
     """By endpoint."""
+    from aias.encoders.rows import Encoded
     from aias.runtimes.contract import Answers, Row
     from live_server import Joined, Rule
 
@@ -69,6 +70,10 @@ def models() -> dict[str, object]:
             time.sleep(0.002)
             live_dangerously([row.get("age") for row in rows])
             return super().predict(rows)
+
+        def answer(self, encoded: Encoded) -> Answers:
+            live_dangerously(encoded.columns[:, 0].tolist())
+            return super().answer(encoded)
 
     class Greedy(Rule):
         """Adds up numbers without letting anybody else have the interpreter."""

@@ -138,6 +138,14 @@ def test_a_run_that_does_not_end_is_ended_with_its_process(server: Server) -> No
     assert server.told("serve.run-stuck") == 1
 
 
+def test_a_run_in_a_thread_that_does_not_end_is_ended_long_before_the_last_moment_of_its_answer() -> None:
+    """Its place is one of few: meanwhile all other models in threads would have to wait."""
+    with serving(workers=1, loop_seconds=1.0, answer_seconds=PATIENCE) as server:
+        assert server.call("slow", ENDLESS)[0] == 504
+        assert server.call("slow", 50)[0] == 200
+        assert server.told("serve.run-stuck") == 1
+
+
 def test_a_worker_that_is_told_to_end_by_anybody_leaves_its_connections_to_others(server: Server) -> None:
     eventually(server.whole, PATIENCE)
     died = server.told("serve.worker-died")

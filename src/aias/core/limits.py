@@ -119,7 +119,8 @@ ANSWER_SECONDS_MAX: Final = 300.0
 """From the last byte of a request to its answer; proxies and clients have given up by then."""
 
 LOOP_SECONDS_MAX: Final = 10.0
-"""A run on the event loop takes milliseconds; one that takes this long is ended with its worker, as all others wait."""
+"""A run on the event loop takes milliseconds; one that takes this long is ended with its worker, as all others wait.
+So is one in a thread that takes as long, and a hundred times as long as its like."""
 
 LOADING_SECONDS_MAX: Final = 240.0
 """For loading and trying out one version, not counting time without a processor: the largest take a few seconds. A load

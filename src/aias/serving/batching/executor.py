@@ -34,6 +34,10 @@ T = TypeVar("T")
 CHANGES: Final = 4
 """Changes of endpoints and keys at a time: each may wait long, for a model to be loaded or other workers to follow."""
 
+STUCK: Final = 100.0
+"""Times what its like take, a run in a thread is taken not to end: it would keep all others from its place. It has as
+long as one on the loop at least."""
+
 READING: Final = {"json": 1.0, "csv": 8.0, "arrow": 8.0}
 """Times what as many bytes of JSON take, of a body of each form, until its like have been read here. Rather too long:
 of a crowd that comes at once after a start, all that is let in is waited for. On five tables CSV took 1.3 to 5.7 times,
@@ -79,7 +83,7 @@ class BatchRunner:
     tell."""
 
     def __init__(self, *, places: int, bounds: Bounds, metrics: Metrics, runs: Runs | None = None) -> None:
-        self._metrics, self._told = metrics, runs
+        self._metrics, self._told, self._most_seconds = metrics, runs, bounds.loop_seconds
         self._runs = ThreadPoolExecutor(places, "aias-run")
         self.batcher = Batcher(self._start, places=places, clock=time.monotonic, waiting_max=bounds.waiting_requests)
 
@@ -102,13 +106,14 @@ class BatchRunner:
 
     def _run(self, batch: Batch, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread, which then goes on with what is booked; one has as many places in the journal as there are."""
-        told, place = self._told, 0
+        told, place, expected = self._told, 0, batch.flow.cost.safely(batch.units)
         if told is not None:
             # Whose caller has gone meanwhile may have left its slot to another.
-            place = told.begin(batch.flow.name, [part.ticket.slot for part in batch.parts if not part.ticket.over])
+            slots = [part.ticket.slot for part in batch.parts if not part.ticket.over]
+            place = told.begin(batch.flow.name, slots, most_seconds=max(self._most_seconds, STUCK * expected))
         began_at = time.monotonic()
         # What is apart runs one by one.
-        with allowed(batch.parts[0].ticket.deadline, batch.flow.cost.safely(batch.units)):
+        with allowed(batch.parts[0].ticket.deadline, expected):
             results = run(batch.parts)
         ended_at = time.monotonic()
         if told is not None:

@@ -8,6 +8,7 @@ Bytes are read from the socket straight into a text; how many there are, the ker
 stored one at a time, in an order in which a death between any two of them is understood (`verdicts.py`).
 """
 
+import math
 import mmap
 import os
 import socket
@@ -30,12 +31,14 @@ CHUNK_BYTES: Final = 1 << 16
 SPARE_SLOTS: Final = 64
 """Connections beyond the bound exist for a moment, until they are refused."""
 
-VERSION_BYTES: Final = 112
+VERSION_BYTES: Final = 104
 """A name has 63, a number behind it fewer."""
 
 RUN_WORDS: Final = 16
 SLOT_WORDS: Final = 9
 SINCE, BEAT, NAME_BYTES_AT = 0, 1, 16
+MOST: Final = RUN_WORDS - 1
+"""Behind its name: after so many nanoseconds a run in a thread is taken not to end; 0 where nobody has said."""
 ENDS: Final = RUN_WORDS + 1
 """Words that no run needs: how often the loop has come round, and whether the worker is to end for good."""
 DESCRIPTOR, START, BEFORE, TOTAL, COMPLETED, RUN, TRIES, STREAMS, PAID = range(9)
@@ -98,6 +101,10 @@ class Pages:
                 name = bytes(self.view[at : at + VERSION_BYTES]).rstrip(b"\0").decode("utf-8", "replace")
                 found[place] = (name, since)
         return found
+
+    def most_seconds(self, place: int) -> float:
+        """What the run in a thread at that place may take; infinite where nobody has said."""
+        return self.words[place * RUN_WORDS + MOST] / 1e9 or math.inf
 
     @property
     def beat(self) -> int:
@@ -265,9 +272,10 @@ class Runs:
             if slot is not None:
                 slot.runs_at(None)
 
-    def begin(self, version: str, slots: Iterable[Slot | None]) -> int:
-        """A run in a thread; its place, for `end`."""
+    def begin(self, version: str, slots: Iterable[Slot | None], *, most_seconds: float = 0.0) -> int:
+        """A run in a thread, which may take so long; its place, for `end`."""
         place = self._free.pop()
+        self._pages.words[place * RUN_WORDS + MOST] = int(most_seconds * 1e9)
         self._mark(place, version)
         self._slots[place] = [slot for slot in slots if slot is not None]
         for slot in self._slots[place]:

@@ -143,7 +143,8 @@ class WorkerProcess:
         could = self._could_go_on(every) if again else 1.0
         loading = self.channel.pages.layout.loading
         for place, (version, since) in running.items():
-            seconds = most.loading if place in loading else most.in_thread if place else most.on_loop
+            in_thread = min(most.in_thread, self.channel.pages.most_seconds(place)) if place else most.on_loop
+            seconds = most.loading if place in loading else in_thread
             seen[place, since] = self._seen.get((place, since), 0.0) + could
             if now - since > seconds * 1e9 and seen[place, since] >= seconds / every:
                 self.stuck[place] = version

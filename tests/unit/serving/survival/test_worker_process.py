@@ -119,6 +119,17 @@ def test_a_run_is_stuck_when_it_has_lasted_and_has_been_seen_for_too_long(one: W
     assert one.suspects() == {"loop@1": 1.0}
 
 
+def test_a_run_in_a_thread_is_stuck_when_it_takes_far_longer_than_its_like(one: WorkerProcess) -> None:
+    runs = journal(one).runs
+    runs.begin("usual@1", [], most_seconds=0.0)
+    runs.begin("stuck@1", [], most_seconds=3.0)
+
+    found = [one.find_stuck(2**62, RunSeconds(2.0, 10.0, LOADING), every=1.0) for _ in range(3)]
+
+    assert found == [False, False, True]
+    assert [*one.stuck.values()] == ["stuck@1"]
+
+
 @pytest.mark.parametrize(("used_of_each_look", "looks"), [(1.0, 4), (0.5, 6), (0.01, None)])
 def test_who_waits_for_a_processor_has_only_had_the_time_that_it_got(
     one: WorkerProcess, used_of_each_look: float, looks: int | None
