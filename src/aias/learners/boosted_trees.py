@@ -20,7 +20,7 @@ from aias.core.graph import GraphWriter
 from aias.core.links import write_answers
 from aias.core.task import LINKS, Task
 from aias.forests.lightgbm import forest_of
-from aias.learners.boosting import CODES_MAX, Rounds, bare, boost, sets_of
+from aias.learners.boosting import CODES_MAX, Rounds, bare, boost, by_shares, least_of, sets_of
 from aias.learners.contract import COUNT, Examples, Fit, Fitted, Kind, State, halves, joined, state_text, text_state
 
 __all__ = ["BoostedTrees"]
@@ -38,7 +38,8 @@ OURS: Final = ("rounds", "codes_max")
 
 
 OBJECTIVES: Final = {
-    "mae": "regression_l1", "median_absolute_error": "regression_l1", "mape": "mape", "quantile_loss": "quantile"
+    "mae": "regression_l1", "median_absolute_error": "regression_l1", "mape": "regression_l1",
+    "quantile_loss": "quantile",
 }  # fmt: skip
 """Of LightGBM, for metrics that the mean does not answer best."""
 
@@ -90,6 +91,9 @@ class BoostedTrees:
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Fitted:
         lightgbm, rows = _lightgbm(), len(train.y)
+        if how.task.metric == "mape":  # LightGBM's own takes amounts below 1 for 1
+            least = least_of(train.y)
+            train, valid = by_shares(train, least), valid and by_shares(valid, least)
         settings = _settings(how, rows)
         data = lightgbm.Dataset(
             np.ascontiguousarray(train.x), train.y, weight=train.weight,

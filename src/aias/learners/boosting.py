@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from aias.core.arrays import Floats
+from aias.core.arrays import Floats, Ints
 from aias.learners.contract import Examples, Fit, Fitted, halves, joined
 
 CODES_MAX: Final = 64
@@ -31,6 +31,9 @@ TELL_SECONDS: Final = 0.5
 
 NEAR: Final = 1.5
 
+SHARES_MAX: Final = 1e9
+"""Times as much as the median amount's that an error of a small one counts."""
+
 HIDDEN: Final = ("sklearn", "pandas", "pyarrow", "matplotlib", "graphviz", "dask", "joblib", "psutil", "polars")
 """What boosters import when it is there, which takes a second or more, and do not need here."""
 
@@ -45,6 +48,18 @@ def bare() -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+def least_of(y: Floats | Ints) -> float:
+    """The amount, without its sign, up to which a share of it counts: below, MAPE would be of these few rows alone."""
+    sizes = np.abs(y)
+    return max(float(sizes.min()), float(np.median(sizes)) / SHARES_MAX)
+
+
+def by_shares(part: Examples, least: float) -> Examples:
+    """The same, whose absolute errors add up to their shares of the amounts, which is what MAPE judges."""
+    weight = (1.0 if part.weight is None else part.weight) * (least / np.maximum(np.abs(part.y), least))
+    return Examples(part.x, part.y, weight / weight.mean())
 
 
 class Booster(Protocol):

@@ -22,7 +22,7 @@ from aias.core.links import answers, write_answers
 from aias.core.symmetric import SymmetricTrees
 from aias.core.task import LINKS, Task
 from aias.forests.catboost import description, splits_of, tables_of, trees_of
-from aias.learners.boosting import Rounds
+from aias.learners.boosting import Rounds, least_of
 from aias.learners.contract import Examples, Fit, SettingRefused, State, joined
 from aias.networks.answers import span_of
 
@@ -99,8 +99,10 @@ class CatBoost:
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Trees:
         import catboost
 
-        rows, unit = _Rows(train.x.shape[1], how.categories, how.category_sizes), np.array([0.0, 1.0])
-        if how.task.metric != "mape":  # a share of the value is one of the value itself; float32 holds what is left
+        rows = _Rows(train.x.shape[1], how.categories, how.category_sizes)
+        if how.task.metric == "mape":  # a share of the value is one of the value itself; of less than 1, one of 1
+            unit = np.array([0.0, least_of(train.y)])
+        else:  # float32 holds what is left
             unit = span_of(train.y, train.weight, how.task)[:2]
         settings = _settings(how, train.x.shape[1])
         rounds = Rounds(

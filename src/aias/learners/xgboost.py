@@ -23,7 +23,7 @@ from aias.core.graph import GraphWriter
 from aias.core.links import answers, write_answers
 from aias.core.task import LINKS, Task
 from aias.forests.xgboost import Nodes, forest_of
-from aias.learners.boosting import Rounds, bare, boost, sets_of
+from aias.learners.boosting import Rounds, bare, boost, by_shares, least_of, sets_of
 from aias.learners.contract import Examples, Fit, Fitted, SettingRefused, State, joined
 from aias.networks.answers import span_of
 
@@ -114,6 +114,7 @@ class _Growing:
     def __init__(self, train: Examples, rounds: Rounds) -> None:
         self.how = how = rounds.how
         self.sizes, self.unit = np.zeros(train.x.shape[1], np.int64), span_of(train.y, train.weight, how.task)[:2]
+        self.least = least_of(train.y)
         sizes = dict(zip(how.categories, how.category_sizes, strict=True))
         for place in sets_of(how):
             self.sizes[place] = sizes[place]
@@ -148,7 +149,7 @@ class _Growing:
         shift, scale = self.unit
         weight = examples.weight
         if self.how.task.metric == "mape":  # an error counts by its share of the value
-            weight = (1.0 if weight is None else weight) / np.maximum(1.0, np.abs(examples.y))
+            weight = by_shares(examples, self.least).weight
         labels = {"label": (examples.y - shift) / scale, "weight": weight}
         return _matrix(examples.x, self.sizes, threads=self.how.threads, max_bin=max_bin, **labels)
 

@@ -4,11 +4,11 @@
     answered   smear exp(z) - shift                   z kept within what was seen, `ROOM` beyond on either side
 
 The exponential of a mean logarithm is a median, too low for a mean; `smear` is the factor by which the judging rows'
-amounts are nearest to it in squares (a least squares form of Duan 1983, JASA 78, 605-610).
+amounts are nearest to it in squares (a least squares form of Duan 1983, JASA 78, 605-610) or, by MAPE, in shares.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +26,7 @@ ROOM: Final = float(np.log(1.5))
 SMEARED: Final = frozenset({"rmse", "r2"})
 """Metrics that are best at the mean."""
 
-JUDGED_BY: Final = SMEARED | {"mae", "median_absolute_error", "rmsle"}
+JUDGED_BY: Final = SMEARED | {"mae", "median_absolute_error", "mape", "rmsle"}
 
 SKEWED_MIN: Final = 0.75
 """Below, logarithms learn nothing that the amounts do not; normal amounts have 0, exponential ones 2."""
@@ -40,13 +40,15 @@ class Logarithms:
     low: float
     high: float
     smears: bool
+    shares: bool = False
+    """Whether errors are judged as shares of the amounts."""
 
     @classmethod
     def of(cls, task: Task, y: Floats) -> "Logarithms":
         """Of all amounts that are learned from, (rows,), none below 0."""
         shift = 0.0 if y.min() > 0 else 1.0
         z = np.log(y + shift)
-        return cls(shift, float(z.min()) - ROOM, float(z.max()) + ROOM, task.metric in SMEARED)
+        return cls(shift, float(z.min()) - ROOM, float(z.max()) + ROOM, task.metric in SMEARED, task.metric == "mape")
 
     def to(self, y: Any) -> Floats:
         return np.asarray(np.log(y + self.shift))
@@ -57,6 +59,8 @@ class Logarithms:
     def smear(self, y: Floats, z: Floats) -> float:
         """`y`: amounts; `z`: what was answered for their logarithms, both (rows,)."""
         said = self.back(z) + self.shift
+        if self.shares and len(y):
+            return _median(y / said, said / y)
         return float((y + self.shift) @ said / (said @ said)) if self.smears and len(y) else 1.0
 
     def judged(self, y: Floats, z: Floats) -> Floats:
@@ -91,6 +95,18 @@ class LogPipeline:
         held = graph.op("Clip", z, graph.constant(np.float64(logs.low)), graph.constant(np.float64(logs.high)))
         amounts = graph.op("Mul", graph.op("Exp", held), graph.constant(np.float64(self.smear)))
         return graph.op("Sub", amounts, graph.constant(np.float64(logs.shift))) if logs.shift else amounts
+
+
+def learned_as(task: Task) -> Task:
+    """What is learned of logarithms: a share of an amount is a difference of them."""
+    return replace(task, metric="mae") if task.metric == "mape" else task
+
+
+def _median(values: Floats, weights: Floats) -> float:
+    """The value by which Σ weight |value - it| is least."""
+    order = np.argsort(values)
+    up_to = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(up_to, up_to[-1] / 2)])
 
 
 def is_skewed(task: Task, y: Any) -> bool:

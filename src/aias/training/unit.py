@@ -15,7 +15,7 @@ from aias.core.events import Watch
 from aias.learners.contract import Fit, Fitted, State
 from aias.training.blocks import fit_block, load_block
 from aias.training.ledger import Entry, Ledger
-from aias.training.logarithms import Logarithms, LogPipeline
+from aias.training.logarithms import Logarithms, LogPipeline, learned_as
 from aias.training.outliers import Fences
 from aias.training.pipeline import Block, ColumnsPipeline, Features, LinearPipeline, Pipeline, load_pipeline, read_by
 from aias.training.scoring import metrics
@@ -84,7 +84,7 @@ class UnitFitter:
             told = (y, scores) if logs is None else (logs.back(y), logs.back(scores))
             return metrics.measure(table.task, *told).value
 
-        how = Fit(table.task, seed, deadline, threads, watch, settings, score=score)
+        how = Fit(learned_as(table.task) if logs else table.task, seed, deadline, threads, watch, settings, score=score)
         if "start" in ours:
             how = replace(how, start=self._start(unit, how))
         learner = member("learners", configuration.learner)

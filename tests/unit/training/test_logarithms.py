@@ -8,7 +8,7 @@ from aias.core.events import nobody
 from aias.core.task import Task
 from aias.data.read import read
 from aias.training.ledger import Ledger
-from aias.training.logarithms import Logarithms, is_skewed
+from aias.training.logarithms import Logarithms, is_skewed, learned_as
 from aias.training.prepare import prepare
 from aias.training.selection.configuration import Configuration, Unit
 from aias.training.train import Recipe, train
@@ -86,3 +86,21 @@ def test_what_words_say_is_learned_of_logarithms_too(tmp_path):
 
     found = np.log(entry.scores[:, 0])
     assert np.corrcoef(found, true[np.sort(table.judging(0))])[0, 1] > 0.9
+
+
+def test_by_shares_of_the_amounts_logarithms_are_learned_by_their_median_and_brought_to_where_shares_are_least() -> (
+    None
+):
+    rng, task = np.random.default_rng(0), Task("y", "regression", "mape")
+    y = np.exp(rng.normal(size=2_000)) * 1e-3
+    logs = Logarithms.of(task, y)
+
+    factor = logs.smear(y, np.full(2_000, np.log(1e-3)))
+
+    def loss(each: float) -> float:
+        return float(np.abs(1 - each * 1e-3 / y).mean())
+
+    assert is_skewed(task, y)
+    assert learned_as(task).metric == "mae" and learned_as(RMSE) == RMSE
+    assert loss(factor) <= min(loss(0.99 * factor), loss(1.01 * factor))
+    assert factor < 0.6  # shares of small amounts count for more: the median would be 1
