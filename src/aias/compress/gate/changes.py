@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import betaincinv, ndtri, stdtrit
 
-from aias.compress.gate.evidence import RISK
+from aias.compress.gate.evidence import RISK, of_rows
 from aias.compress.gate.groups import group_sums, mean_group_size
 from aias.core.arrays import Ints
 
@@ -46,8 +46,10 @@ def share(found: Any, groups: Ints | None = None) -> Share:
 
 
 def flips(y: Any, before: Any, after: Any, groups: Ints | None = None) -> Flips:
-    """Of labels, (rows,) each."""
+    """Of labels, (rows,) each. Raises `ValueError` where they are not of the same rows."""
     y, before, after = map(np.asarray, (y, before, after))
+    if not y.shape == before.shape == after.shape:
+        raise ValueError(f"both models answer the same rows: {y.shape}, {before.shape} and {after.shape} were given")
     other = before != after
     return Flips(share(other, groups), share(other & (before == y), groups))
 
@@ -57,16 +59,18 @@ def _design_effect(found: Any, groups: Ints | None) -> float:
     rows of a group may all go together."""
     if groups is None:
         return 1.0
-    p, rows = found.mean(), len(found)
-    if not p:
+    p, rows, sums = found.mean(), len(found), group_sums(found - found.mean(), groups)
+    if not p or len(sums) < 2:
         return mean_group_size(groups)
-    sums = group_sums(found - p, groups)
-    alone, freedom = rows * p * (1 - p), max(len(sums) - 1, 1)
+    alone, freedom = rows * p * (1 - p), len(sums) - 1
     few = (stdtrit(freedom, RISK) / ndtri(RISK)) ** 2
     return max(1.0, float(few * (sums**2).sum() * len(sums) / freedom / alone))
 
 
 def calibration_gap(said: Any, came: Any) -> float:
     """Between what was said and what came, the mean over 15 bins of equally many rows (Nguyen and O'Connor 2015)."""
-    off = (np.asarray(said) - np.asarray(came))[np.argsort(said, kind="stable")]
+    said, came = of_rows(said, came)
+    if not len(said):
+        return float("nan")
+    off = (said - came)[np.argsort(said, kind="stable")]
     return float(sum(abs(part.sum()) for part in np.array_split(off, min(BINS, len(off)))) / len(off))

@@ -302,6 +302,21 @@ def test_what_comes_true_as_often_as_said_has_no_gap():
     assert calibration_gap(said, 1 - came) > 0.7
 
 
+def test_of_a_single_group_as_little_is_known_as_of_one_row() -> None:
+    y = np.arange(200) % 2
+    one = flips(y, y, np.where(np.arange(200) < 26, 1 - y, y), np.zeros(200, np.int64))
+    assert one.all.high > 0.9
+
+
+def test_changes_are_of_the_same_rows() -> None:
+    """Two rows beside one were taken for two alike, and gave a gap."""
+    with pytest.raises(ValueError, match="both models answer the same rows"):
+        calibration_gap([0.1, 0.2], [0])
+    with pytest.raises(ValueError, match="both models answer the same rows"):
+        flips([0, 1], [0, 1], [0])
+    assert np.isnan(calibration_gap([], []))
+
+
 def test_sums_in_another_order_lose_nothing_and_a_small_unit_is_no_rounding():
     rng = np.random.default_rng(0)
     before = rng.exponential(size=1_000)
