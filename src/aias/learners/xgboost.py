@@ -99,8 +99,14 @@ class XGBoost:
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Fitted:
         most = int(how.settings.get("rounds", ROUNDS_MAX))
-        rounds = Rounds(XGBoost.name, how, len(train.y), valid, most, finish_seconds=FINISH_SECONDS)
-        return boost(_Growing(train, rounds), rounds)
+        first = None if how.start is None else XGBoost.load(how.start, how.task, {})
+        done = 0 if first is None else first.booster.num_boosted_rounds()
+        rounds = Rounds(XGBoost.name, how, len(train.y), valid, most, finish_seconds=FINISH_SECONDS, done=done)
+        growing = _Growing(train, rounds, first)
+        if done:  # the first is always made
+            growing.grow()
+            rounds.over(growing.losses() if rounds.halves else [], growing.scores)
+        return boost(growing, rounds)
 
     @staticmethod
     def load(state: State, task: Task, settings: dict[str, Any]) -> Trees:
@@ -109,9 +115,9 @@ class XGBoost:
 
 
 class _Growing:
-    """A booster on its way."""
+    """A booster on its way, from nothing or from the rounds of `first`, whose target has the same unit."""
 
-    def __init__(self, train: Examples, rounds: Rounds) -> None:
+    def __init__(self, train: Examples, rounds: Rounds, first: Trees | None) -> None:
         self.how = how = rounds.how
         self.sizes, self.unit = np.zeros(train.x.shape[1], np.int64), span_of(train.y, train.weight, how.task)[:2]
         self.least = least_of(train.y)
@@ -122,8 +128,10 @@ class _Growing:
         _check_known(how.settings)
         self.data = self._matrix(train, max_bin=settings["max_bin"])
         self.judging = [(self._matrix(half), f"half {i}") for i, half in enumerate(rounds.halves)]
-        self.booster = _xgboost().Booster(settings, [self.data, *(each for each, _ in self.judging)])
-        self.done = 0
+        held = [self.data, *(each for each, _ in self.judging)]
+        begun = None if first is None else first.booster.save_raw("ubj")
+        self.booster = _xgboost().Booster(settings, held, model_file=begun)
+        self.done = rounds.done
 
     def grow(self) -> bool:
         self.booster.update(self.data, self.done)

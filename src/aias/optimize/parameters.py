@@ -5,7 +5,17 @@ from typing import Final
 
 import numpy as np
 
-from aias.optimize.context import BOOSTED, RULES, TREES, SearchContext, around_best, changed, setting
+from aias.optimize.context import (
+    BOOSTED,
+    BOOSTING_RATES,
+    CONTINUED,
+    RULES,
+    TREES,
+    SearchContext,
+    around_best,
+    changed,
+    setting,
+)
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
 
@@ -35,10 +45,11 @@ def _warm(member: Member) -> Iterator[Configuration]:
     start = {"asked": asked, "refit": dict(member.refit.configuration.settings)}
     if "start" in asked:  # once is enough: each step back would have to be fitted again on all rows
         return
-    if member.configuration.learner == "boosted_trees":
-        rate = SLOWER * setting(member, "learning_rate", 0.05)
-        yield changed(member.configuration, "continued", learning_rate=rate, start=start)
-    if member.configuration.learner in RULES:
+    learner = member.configuration.learner
+    if learner in CONTINUED:  # as many rounds as help: how many there were to be was said of the first ones
+        rate = SLOWER * setting(member, "learning_rate", BOOSTING_RATES[learner])
+        yield changed(member.configuration, "continued", learning_rate=rate, rounds=None, start=start)
+    if learner in RULES:
         rate = SLOWER * setting(member, "learning_rate", 5e-3)
         yield changed(member.configuration, "continued", learning_rate=rate, schedule="cosine", start=start)
 

@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 from typing import Final
 
-from aias.optimize.context import BOOSTED, RULES, SearchContext, around_best, around_used, changed, in_turns, setting
+from aias.optimize.context import (
+    BOOSTED,
+    BOOSTING_RATES,
+    RULES,
+    SearchContext,
+    around_best,
+    around_used,
+    changed,
+    in_turns,
+    setting,
+)
 from aias.optimize.structure import DIMENSIONS
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
@@ -44,7 +54,7 @@ def _seeds(member: Member, shift: int) -> Iterator[Configuration]:
 def _rates(member: Member) -> Iterator[Configuration]:
     learner = member.configuration.learner
     if learner in BOOSTED:
-        rate = setting(member, "learning_rate", 0.05)
+        rate = setting(member, "learning_rate", BOOSTING_RATES[learner])
         yield changed(member.configuration, "half the rate", learning_rate=rate / 2)
     if learner in RULES:
         other = "cosine" if setting(member, "schedule", "") != "cosine" else "coslog4"

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -48,6 +49,30 @@ def test_every_category_goes_where_xgboost_sends_it() -> None:
         np.testing.assert_array_equal(run(trees, 0, x), trees.scores(x)[:, 0])
         assert len(np.unique(trees.scores(x))) > 3
         assert np.diff(trees.forest().set_ends, prepend=0).max() <= 15
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_a_fit_goes_on_from_the_rounds_of_another(classes: int) -> None:
+    first, valid = fit(classes, rounds=20), examples(classes, 300, seed=1)
+    how = Fit(
+        TASKS[classes], 0, Deadline.after(600), 1, nobody, {"learning_rate": 1e-6}, categories=(4,),
+        category_sizes=(30,), start=first.state(),
+    )  # fmt: skip
+    more = XGBoost.fit(examples(classes), valid, how)
+    assert more.settings["rounds"] > 20
+    size = max(1.0, first.unit[1])
+    np.testing.assert_allclose(more.scores(valid.x) / size, first.scores(valid.x) / size, atol=1e-3, rtol=0)
+    np.testing.assert_allclose(run(more, classes, valid.x).reshape(300, -1), more.scores(valid.x), atol=1e-6)
+    again = XGBoost.fit(examples(classes), None, replace(how, settings={"rounds": 30}))
+    assert again.booster.num_boosted_rounds() == 30
+    whole = fit(classes, rounds=30)
+    assert np.corrcoef(again.scores(valid.x)[:, -1], whole.scores(valid.x)[:, -1])[0, 1] > 0.98
+
+
+def test_where_time_is_over_what_was_gone_on_from_is_kept() -> None:
+    first, valid = fit(2, rounds=20), examples(2, 300, seed=1)
+    how = Fit(TASKS[2], 0, Deadline.after(0), 1, nobody, {}, categories=(4,), category_sizes=(30,), start=first.state())
+    assert XGBoost.fit(examples(2), valid, how).settings["rounds"] == 21
 
 
 def test_the_widest_number_below_a_threshold_is_exact() -> None:

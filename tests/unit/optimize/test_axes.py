@@ -65,6 +65,17 @@ def test_parameters_start_from_the_parent_move_otherwise_and_prune(context):
     assert not any(name.startswith("linear") for name in found)
 
 
+@pytest.mark.parametrize("learner", ["boosted_trees", "xgboost"])
+def test_boosters_that_can_go_on_do_so_until_nothing_helps(context, learner):
+    board = Board()
+    board.add(Configuration("a", learner, {"rounds": 50, "max_depth": 3}), 0.9, rounds=50)
+    found = {each.name: each.settings for each in parameters(replace(context, board=board))}["a, continued"]
+    assert "rounds" not in found
+    assert found["start"]["asked"]["rounds"] == 50
+    usual = {"boosted_trees": 0.05, "xgboost": 0.04}[learner]
+    assert found["learning_rate"] == pytest.approx(0.3 * usual)
+
+
 def test_structure_grows_prunes_and_takes_in_new_families(context):
     names = [each.name for each in islice(structure(context), 12)]
     assert names[0] not in {"boosted_trees", "mlp", "linear"}
