@@ -61,6 +61,7 @@ def test_who_has_few_rounds_is_not_left_out_for_what_hundreds_of_them_take():
     assert cost["20 trees of 8 leaves, direct"] == pytest.approx(0.125)
     assert cost["100 trees of 8 leaves, direct"] == pytest.approx(0.225)
     assert max(cost.values()) < 1
+    assert next(name for name in cost if "trees" in name) == "20 trees of 8 leaves, direct"
 
 
 def test_terms_that_tell_answers_apart_best_are_those_that_stay():

@@ -62,4 +62,4 @@ class FitSeconds:
         learner = configuration.learner
         own = ("log",) if configuration.settings.get("log_target") else configuration.derived
         pace = self._known.get((learner, *own), self._known.get((learner,), self._plain))
-        return UNIT_SECONDS_MIN if pace is None else pace * configuration.cost
+        return UNIT_SECONDS_MIN * min(configuration.cost, 1.0) if pace is None else pace * configuration.cost

@@ -1,4 +1,5 @@
 from collections import deque
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,8 @@ MLP = Configuration("mlp", "mlp", cost=4.0)
 
 def test_nothing_is_known_before_anything_was_fitted() -> None:
     assert not FitSeconds() and FitSeconds().estimate(PLAIN) == UNIT_SECONDS_MIN
+    few = replace(PLAIN, cost=0.15)  # twenty trees, of a parent that has none
+    assert FitSeconds().estimate(few) == pytest.approx(0.15) and FitSeconds().estimate(replace(PLAIN, cost=4.0)) == 1
 
 
 def test_a_learner_goes_by_its_own_pace_and_one_not_met_by_that_of_the_first_trees() -> None:
