@@ -97,11 +97,15 @@ def _some(
     """So many rows that what all of them take, `needed`, is for these a `share` of what is left `after` the start."""
     rows, time = dataset.rows, share * max(seconds - after, seconds * 2 / 3)
     count = rows if needed <= time else min(rows, max(int(time / needed * rows), ROWS_MIN))
-    if count < rows:
+    takes = needed * count / max(rows, 1)
+    if count < rows or takes > seconds:
+        which = f"{count:,} of {rows:,} rows" if count < rows else f"{rows:,} rows"
         said = (
-            f"{count:,} of {rows:,} rows are {use}: to read the texts of all takes some {needed:,.0f} s; a "
+            f"{which} are {use}: to read the texts of all takes some {needed:,.0f} s; a "
             f"training of {after + needed / share:,.0f} s reads them"
         )
+        if takes > seconds:  # there are no fewer rows to be had
+            said += f"; this one will be late, since even these take some {takes:,.0f} s"
         facts: dict[str, object] = {"rows": count, "of": rows, "seconds": needed}
         watch(Event("train.texts", said, "warning", facts))
     return np.arange(rows) if count == rows else sample(y, task, count, seed=seed)

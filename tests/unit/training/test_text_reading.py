@@ -99,6 +99,21 @@ def test_a_few_rows_are_learned_from_in_any_case(task: Task) -> None:
     assert task is AMOUNTS or np.bincount(y[kept]).tolist() == [50, 50]
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"), [(60, "60 rows are learned from"), (300, "100 of 300 rows are learned from")]
+)
+def test_where_even_the_fewest_rows_cannot_be_read_in_the_time_it_is_told(rows: int, said: str) -> None:
+    """Sixty texts of 750 kB took a training of 8 s half a minute to read, without a word."""
+    dataset, told = texts(rows, words=50), list[Event]()
+    y = np.arange(rows) % 2
+
+    kept = readable(dataset, y, LABELS, seconds=reading_seconds(dataset) / rows, seed=0, watch=told.append)
+
+    assert len(kept) == min(rows, ROWS_MIN)
+    assert told[0].level == "warning"
+    assert told[0].message.startswith(said) and "this one will be late" in told[0].message
+
+
 def test_a_version_that_was_made_of_fewer_rows_says_so_on_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = texts(600, words=4)
     monkeypatch.setattr("aias.training.text_reading.CHAR_SECONDS", 600 / dataset.text_size("note")[0])
