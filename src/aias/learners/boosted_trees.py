@@ -83,6 +83,7 @@ class BoostedTrees:
     needs: ClassVar[tuple[str, ...]] = ()
     rows_min: ClassVar[int] = ROWS_MIN
     loads: ClassVar[tuple[str, ...]] = ("lightgbm",)
+    rounds_max: ClassVar[tuple[int, int]] = (ROUNDS_MAX, ROUNDS_MAX)
 
     @staticmethod
     def takes() -> dict[str, Kind | None]:

@@ -92,6 +92,7 @@ class CatBoost:
     sparse: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("catboost",)
     shared: ClassVar[tuple[str, ...]] = ()
+    rounds_max: ClassVar[tuple[int, int]] = ROUNDS_MAX
     classes_max: ClassVar[int] = 20
     """A tree stands in the graph once for each class."""
 

@@ -198,6 +198,8 @@ class Learner(Protocol):
     `means`, where it is True: the answer to a regression is the mean of what can happen, whatever the metric.
     `thins`, where it is True: what it fits is a mean of parts fitted independently, and `thinned(n)` gives every nth of
     them; n fits of n folds, each thinned, are as good as one and no larger.
+    `rounds_max`, where it boosts: how many rounds it makes where the settings name none, with a single tree each, and
+    with one for each of several classes.
     `merges`, where it is True: the mean of the weights of several fits is one that answers as their mean would.
     `takes`, where it is there: a function that gives the settings that there are, each with what it may be, or with
     None where only a library knows. `asked_only`, where it is True: it takes part only where

@@ -95,6 +95,7 @@ class XGBoost:
     sparse: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("xgboost",)
     shared: ClassVar[tuple[str, ...]] = ()
+    rounds_max: ClassVar[tuple[int, int]] = (ROUNDS_MAX, ROUNDS_MAX)
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Fitted:

@@ -25,6 +25,9 @@ STEPS_MAX: Final = 3
 STEP: Final = ", "
 """Between the name of a configuration and what was changed in it."""
 
+FEWER_TREES: Final = "fewer trees"
+"""What the last trees were taken from."""
+
 TREES: Final = ("boosted_trees", "xgboost", "catboost", "extra_trees")
 BOOSTED: Final = TREES[:3]
 

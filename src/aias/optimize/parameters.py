@@ -9,6 +9,7 @@ from aias.optimize.context import (
     BOOSTED,
     BOOSTING_RATES,
     CONTINUED,
+    FEWER_TREES,
     RULES,
     TREES,
     SearchContext,
@@ -75,4 +76,4 @@ def _pruned(context: SearchContext, member: Member) -> Iterator[Configuration]:
             yield changed(member.configuration, f"without {len(rare)} column{'s' * (len(rare) > 1)}", hidden=rare)
     rounds = setting(member, "rounds", 0)
     if member.configuration.learner in BOOSTED and rounds > 1:
-        yield changed(member.configuration, "fewer trees", rounds=max(1, round(FEWER_ROUNDS * rounds)))
+        yield changed(member.configuration, FEWER_TREES, rounds=max(1, round(FEWER_ROUNDS * rounds)))

@@ -5,7 +5,10 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations, islice
 from typing import Any, Final
 
+from aias.core.catalog import member as learner_of
 from aias.optimize.context import (
+    BOOSTED,
+    FEWER_TREES,
     RULES,
     STEP,
     STEPS_MAX,
@@ -41,6 +44,9 @@ SIZES: Final[Mapping[str, tuple[tuple[str, int, int, int], ...]]] = {
 }
 """What grows with each learner: the setting, its usual value, its least and its largest."""
 
+LIMIT_SHARE: Final = 0.9
+"""Of the rounds that there were to be: where the best one came later, more might have been better."""
+
 
 def structure(context: SearchContext) -> Iterator[Configuration]:
     new = _new_members(context)
@@ -51,6 +57,7 @@ def structure(context: SearchContext) -> Iterator[Configuration]:
 
 
 def _variations(context: SearchContext, member: Member) -> Iterator[Configuration]:
+    yield from _more_rounds(context, member)
     yield from _sized(member, 2.0, "grown")
     yield from _sized(member, 0.5, "pruned")
     yield from _merged(context)
@@ -78,6 +85,16 @@ def _sized(member: Member, times: float, what: str) -> Iterator[Configuration]:
             continue
         afresh = {"start": None, "learning_rate": None} if started else {}  # what it went on from has another shape
         yield changed(member.configuration, f"{what} to {name} {wanted}", **{name: wanted}, **afresh)
+
+
+def _more_rounds(context: SearchContext, member: Member) -> Iterator[Configuration]:
+    """Where training ended though more rounds would have helped. Where trees were pruned they are few on purpose."""
+    configuration = member.configuration
+    if configuration.learner in BOOSTED and FEWER_TREES not in configuration.name.split(STEP):
+        usual = learner_of("learners", configuration.learner).rounds_max[context.board.task.type == "multiclass"]
+        most = int(configuration.settings.get("rounds", usual))
+        if setting(member, "rounds", 0) >= LIMIT_SHARE * most:
+            yield changed(configuration, f"grown to rounds {2 * most}", rounds=2 * most)
 
 
 def _merged(context: SearchContext) -> Iterator[Configuration]:

@@ -84,6 +84,31 @@ def test_structure_grows_prunes_and_takes_in_new_families(context):
     assert "boosted_trees structure #1" in names
 
 
+@pytest.mark.parametrize(
+    ("learner", "asked", "came_to", "grown"),
+    [
+        ("boosted_trees", {"rounds": 50}, 48, 100),
+        ("boosted_trees", {"rounds": 50}, 40, None),
+        ("boosted_trees", {}, 2_990, 6_000),
+        ("boosted_trees", {}, 400, None),
+        ("xgboost", {}, 3_000, 6_000),
+        ("catboost", {}, 5_000, 10_000),
+        ("catboost", {}, 2_000, None),
+    ],
+)
+def test_rounds_grow_where_training_ended_at_its_limit_of_them(context, learner, asked, came_to, grown):
+    board = Board()
+    board.add(Configuration("a", learner, asked), 0.9, rounds=came_to)
+    found = [each for each in islice(structure(replace(context, board=board)), 60) if "grown to rounds" in each.name]
+    assert [each.settings["rounds"] for each in found] == ([] if grown is None else [grown])
+
+
+def test_rounds_that_were_taken_away_are_not_grown_again(context):
+    board = Board()
+    board.add(Configuration("a, fewer trees", "boosted_trees", {"rounds": 70}), 0.9, rounds=70)
+    assert not [each for each in islice(structure(replace(context, board=board)), 60) if "to rounds" in each.name]
+
+
 def test_strategy_changes_rates_samples_seeds_and_averages(context):
     found = {each.name: each.settings for each in islice(strategy(context), 30)}
     assert found["boosted_trees, seed 1"]["seed_shift"] == 1

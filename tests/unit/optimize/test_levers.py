@@ -11,6 +11,7 @@ from aias.core.events import nobody
 from aias.data.read import read
 from aias.optimize.context import SearchContext
 from aias.optimize.parameters import parameters
+from aias.optimize.structure import structure
 from aias.training.ledger import Ledger
 from aias.training.prepare import prepare
 from aias.training.selection.configuration import ALL, Configuration, Unit
@@ -19,7 +20,9 @@ from aias.training.selection.portfolio import Shape
 from aias.training.unit import UnitFitter
 from trainings import table
 
-BOOSTED = {"rounds": 15}
+BOOSTED = {"rounds": 15, "learning_rate": 0.02}
+BOOSTERS = ("boosted_trees", "xgboost", "catboost")
+NEEDS = {"xgboost": "xgboost", "catboost": "catboost", "mlp": "torch"}
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +61,20 @@ def context(fitter, *members):
     [
         (parameters, "boosted_trees", BOOSTED, "continued"),
         (parameters, "xgboost", BOOSTED, "continued"),
+        (structure, "boosted_trees", BOOSTED, "grown to rounds 30"),
+        (structure, "xgboost", BOOSTED, "grown to rounds 30"),
+        (structure, "catboost", BOOSTED, "grown to rounds 30"),
     ],
 )
 def test_a_lever_is_proposed_and_can_be_fitted(fitter, axis, learner, settings, what):
-    if learner in {"xgboost", "mlp"}:
-        pytest.importorskip({"mlp": "torch"}.get(learner, learner), reason=f"what `{learner}` needs is not installed")
+    if learner in NEEDS:
+        pytest.importorskip(NEEDS[learner], reason=f"what `{learner}` needs is not installed")
     parent = member(fitter, Configuration("m", learner, settings))
-    proposed = {each.name: each for each in axis(context(fitter, parent))}[f"m, {what}"]
+    proposed = next(each for each in axis(context(fitter, parent)) if each.name == f"m, {what}")
 
     child = member(fitter, proposed)
 
     assert np.isfinite(child.scores).all()
     assert np.abs(child.scores - parent.scores).max() > 0
-    if what == "continued":
+    if learner in BOOSTERS:
         assert child.refit.configuration.settings["rounds"] > BOOSTED["rounds"]
