@@ -95,3 +95,34 @@ def test_channels_that_repeat_others_go_and_rows_without_labels_show_that_it_agr
     published = next(point for point in found.frontier.points if point.state == "published")
     same = found.model.predict(bare) == model.predict(bare)
     assert published.certified is not None and same.mean() > 0.8
+
+
+def test_norms_of_an_imported_network_are_folded_into_its_layers(tmp_path: Path) -> None:
+    rng, parts = np.random.default_rng(6), ("gain", "shift", "mean")
+    nodes, tensors, at = [], [tensor("spread", np.abs(rng.normal(size=24)).astype(np.float32) + 0.5)], "x"
+    for layer in range(8):
+        nodes += [
+            helper.make_node("Gemm", [at, f"w{layer}"], [f"h{layer}"]),
+            helper.make_node(
+                "BatchNormalization", [f"h{layer}", *(f"{each}{layer}" for each in parts), "spread"], [f"n{layer}"]
+            ),
+            helper.make_node("Tanh", [f"n{layer}"], [at := f"r{layer}"]),
+        ]  # fmt: skip
+        tensors.append(tensor(f"w{layer}", rng.normal(size=(24, 24)).astype(np.float32) * 0.3))
+        drawn = {each: rng.normal(size=24).astype(np.float32) / 9 for each in parts}
+        tensors += [tensor(f"{each}{layer}", drawn[each] + (each == "gain")) for each in parts]
+    nodes += [helper.make_node("MatMul", [at, "w"], ["z"]), helper.make_node("Softmax", ["z"], ["p"], axis=1)]
+    tensors.append(tensor("w", rng.normal(size=(24, 3)).astype(np.float32)))
+    path = saved(tmp_path / "norms.onnx", nodes, [value("x", ["N", 24])], [value("p", ["N", 3])], tensors)
+    x = rng.normal(size=(300, 24)).round(3)
+    bare = {f"n{j:02}": x[:, j].tolist() for j in range(24)}
+    model = aias.import_model(
+        path, like=bare | {"y": rng.choice(LABELS, 300).tolist()}, target="y", classes=LABELS, columns=list(bare),
+        metric="accuracy", home=tmp_path,
+    )  # fmt: skip
+
+    found = model.compress(data=bare, max_loss="20%", time="600s", techniques=("fold_graph",), inline=True)
+
+    point = {point.name: point for point in found.frontier.points}["the graph folded"]
+    assert point.searched is not None and abs(point.searched.value) < 0.01
+    assert point.smaller > 1 and point.speed is not None

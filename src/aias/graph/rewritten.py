@@ -44,7 +44,7 @@ class Rewritten:
         self.ir_version = model.ir_version
         self.opsets = {each.domain: each.version for each in model.opset_import}
         output = _output(classes)
-        self._nodes, self._scores = _up_to(model.graph, output)
+        self._nodes, self._scores = up_to(model.graph, output)
         self._inputs = [each.name for each in model.graph.input]
         self._gaps, self._without = gaps is not None, gaps
         self._unpadded = any(each.key == UNPADDED for each in model.metadata_props)
@@ -115,16 +115,23 @@ def _output(classes: tuple[str, ...]) -> str:
     return "probabilities" if classes else "prediction"
 
 
-def _up_to(graph: onnx.GraphProto, output: str) -> tuple[onnx.GraphProto, str]:
+def up_to(graph: onnx.GraphProto, output: str) -> tuple[onnx.GraphProto, str]:
     """What the scores need, before they become the output of that name."""
     makes = {name: node for node in graph.node for name in node.output}
     scores = makes[output].input[0]
     needed, nodes = {scores}, list[onnx.NodeProto]()
     for node in reversed(graph.node):
         if needed & set(node.output):
-            needed |= set(node.input)
+            needed |= set(read_by(node))
             nodes.append(node)
     kept = onnx.GraphProto()
     kept.node.extend(reversed(nodes))
     kept.initializer.extend(each for each in graph.initializer if each.name in needed)
     return kept, scores
+
+
+def read_by(node: onnx.NodeProto) -> list[str]:
+    """The tensors that a node reads, or a graph within it."""
+    within = [each.g for each in node.attribute if each.HasField("g")]
+    own = [*node.input, *(each.name for graph in within for each in graph.output)]
+    return [*own, *(name for graph in within for each in graph.node for name in read_by(each))]
