@@ -1,15 +1,12 @@
 """The search context of the axes: the members of the parent, how good each is, and the shape of the data."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Final
 
-import numpy as np
-
 from aias.core.arrays import Floats
-from aias.training.pipeline import Pipeline
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.leaderboard import Leaderboard
 from aias.training.selection.members import Member
@@ -51,8 +48,8 @@ class SearchContext:
     searcher: str
     learners: tuple[str, ...]
     """Learners that may join; all, if none is named."""
-    asked: Callable[[Member], Floats]
-    """The share of all splits of a member of trees that use each encoded column, (width,)."""
+    asked: Callable[[], Floats]
+    """The share of all splits of trees that use each encoded column, (width,): `columns.asked_of`."""
 
     @property
     def ranked(self) -> list[Member]:
@@ -132,16 +129,5 @@ def changed(configuration: Configuration, what: str, **settings: Any) -> Configu
 
 
 def setting(member: Member, name: str, usual: Any) -> Any:
-    """What a member came to, was begun with, or has as usual."""
-    held: Mapping[str, Any] = member.refit.configuration.settings
-    return held.get(name, usual)
-
-
-def asked_of(pipelines: list[Pipeline], width: int) -> Floats:
-    """`SearchContext.asked` of the fitted pipelines of a member's folds."""
-    counts = np.zeros(width)
-    for pipeline in pipelines:
-        fitted: Any = getattr(pipeline, "fitted", None)
-        feature = fitted.forest().feature
-        counts += np.bincount(feature[feature < width], minlength=width)[:width]
-    return np.asarray(counts / max(counts.sum(), 1.0))
+    """What a member came to where the search looks, was begun with, or has as usual."""
+    return member.came_to.get(name, usual)

@@ -29,7 +29,8 @@ from aias.core.load import Load, family
 from aias.core.task import Task
 from aias.data.dataset import Dataset
 from aias.optimize.certify import certify
-from aias.optimize.context import Axis, SearchContext, asked_of
+from aias.optimize.columns import asked_of
+from aias.optimize.context import Axis, SearchContext
 from aias.optimize.outcome import AxisReport, Outcome, reports
 from aias.optimize.parameters import parameters
 from aias.optimize.strategy import strategy
@@ -152,10 +153,11 @@ class _Job:
 
     def _proposals(self) -> Iterator[Configuration]:
         """Of each axis in turn; never one name twice."""
-        shape = Shape.of(self.table, sentences=self.held.prepared.embedding is not None)
+        sentences = self.held.prepared.embedding is not None
+        shape = Shape.of(self.table, sentences=sentences, known=self.held.apart)
         context = SearchContext(
             self.board, shape, self.recipe.seed + self.number, self.searcher, self.learners,
-            cache(lambda member: asked_of([self.fitter.pipeline(unit) for unit in member.units], shape.layout.width)),
+            cache(lambda: asked_of(self.held, deadline=self.deadline, seed=self.recipe.seed)),
         )  # fmt: skip
         axes = {name: AXES[name] for name in self.axes}
         waiting = {name: axis(context) for name, axis in axes.items()}

@@ -65,12 +65,12 @@ def _updates(member: Member) -> Iterator[Configuration]:
 
 
 def _pruned(context: SearchContext, member: Member) -> Iterator[Configuration]:
-    """Without the columns that trees hardly ask for; and without the last trees. What goes on from a fit has that one's
-    trees, which ask for them all the same."""
+    """Without the columns that trees hardly ask for, once; and without the last trees. What goes on from a fit has that
+    one's trees, which ask for them all the same."""
     if "start" in member.configuration.settings:
         return
-    if member.configuration.learner in TREES:
-        share = context.asked(member)
+    if member.configuration.learner in TREES and "hidden" not in member.configuration.settings:
+        share = context.asked()
         rare = np.flatnonzero(share < RARE / max(len(share), 1)).tolist()
         if rare and len(rare) < len(share):
             yield changed(member.configuration, f"without {len(rare)} column{'s' * (len(rare) > 1)}", hidden=rare)

@@ -1,7 +1,8 @@
 """Rows that the search never looks at, so that they can say in the end whether anything was gained.
 
 With a test part these are its rows. Without, they are some folds: members are fitted on all folds as ever, but the
-search and the weights see only the out-of-fold scores of the others.
+search and the weights see only the out-of-fold scores of the others. The fits that these are of have learned from the
+reserved rows, as from all that they do not judge; what is not to know even that much learns from `HeldOut.apart`.
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from aias.core.errors import UserError
 from aias.core.events import Event, Watch
 from aias.core.quantities import are, counted
 from aias.data.copies import strangers
+from aias.data.straddling import LEFT_OUT, beside
 from aias.training.prepare import Prepared
 from aias.training.selection.members import Member
 
@@ -40,9 +42,26 @@ class HeldOut:
         folds[table.judged[self.held]] = -1
         return replace(self.prepared, table=replace(table, folds=folds))
 
+    @property
+    def apart(self) -> Ints:
+        """The rows that may be learned from by what is to know nothing of those reserved, nor of their groups."""
+        folds = self.prepared.table.folds
+        known = ~np.isin(folds, [LEFT_OUT, *beside(self._reserved)])
+        known[self.prepared.table.judged[self.held]] = False
+        return np.flatnonzero(known)
+
     def seen(self, member: Member) -> Member:
-        """The member with the scores that the search may look at."""
-        return replace(member, scores=member.scores[~self.held])
+        """The member with what the search may look at: its scores, and what its fits came to, which hangs on the rows
+        that judged them. Of a holdout there is one fit, which the reserved rows judged, too."""
+        reserved = self._reserved if self.prepared.table.fold_count > 1 else ()
+        found = tuple(each for fold, each in enumerate(member.found) if fold not in reserved)
+        return replace(member, scores=member.scores[~self.held], found=found)
+
+    @property
+    def _reserved(self) -> Ints:
+        """The folds that reserved rows judge in."""
+        table = self.prepared.table
+        return np.unique(table.folds[table.judged[self.held]]).astype(np.int64)
 
 
 def hold_out(

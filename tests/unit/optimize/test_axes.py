@@ -33,8 +33,10 @@ class Board:
         return SimpleNamespace(encoder=SimpleNamespace(layout=SimpleNamespace(categories=())))
 
     def add(self, configuration, value, **came_to):
-        refit = SimpleNamespace(configuration=Configuration("", "", {**configuration.settings, **came_to}))
-        self.members.append(SimpleNamespace(configuration=configuration, name=configuration.name, refit=refit))
+        settings = {**configuration.settings, **came_to}
+        refit = SimpleNamespace(configuration=Configuration("", "", settings))
+        told = {"name": configuration.name, "refit": refit, "came_to": settings}
+        self.members.append(SimpleNamespace(configuration=configuration, **told))
         self.aucs.append(value)
 
     def worths(self):
@@ -47,7 +49,7 @@ def context():
     board.add(Configuration("boosted_trees", "boosted_trees", {"learning_rate": 0.06}), 0.9, rounds=100)
     board.add(Configuration("mlp", "mlp"), 0.8, batch_rows=64, average_epochs=1.0)
     board.add(Configuration("linear", "linear"), 0.7, C=1.0)
-    return SearchContext(board, Shape(TASK, 1_000, _layout(3)), 0, "random", (), lambda _: np.array([0.6, 0.39, 0.01]))
+    return SearchContext(board, Shape(TASK, 1_000, _layout(3)), 0, "random", (), lambda: np.array([0.6, 0.39, 0.01]))
 
 
 def _layout(width):
@@ -74,6 +76,11 @@ def test_boosters_that_can_go_on_do_so_until_nothing_helps(context, learner):
     assert found["start"]["asked"]["rounds"] == 50
     usual = {"boosted_trees": 0.05, "xgboost": 0.04}[learner]
     assert found["learning_rate"] == pytest.approx(0.3 * usual)
+
+
+def test_columns_are_left_out_once(context):
+    context.board.add(Configuration("boosted_trees, without 1 column", "boosted_trees", {"hidden": [2]}), 0.99)
+    assert not any(each.name.count("without") > 1 for each in parameters(context))
 
 
 def test_structure_grows_prunes_and_takes_in_new_families(context):

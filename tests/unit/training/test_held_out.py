@@ -1,6 +1,6 @@
 """`training/held_out.py`: rows that the search never looks at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from aias.core.errors import UserError
 from aias.core.events import nobody
 from aias.data.read import read
+from aias.data.straddling import LEFT_OUT, beside
 from aias.training.held_out import hold_out
 from aias.training.prepare import prepare
 
@@ -18,6 +19,7 @@ from aias.training.prepare import prepare
 @dataclass(frozen=True)
 class Member:
     scores: np.ndarray
+    found: tuple = ()
 
 
 def prepared(rows=200, folds=4, test=0.0, groups=0, copied=1):
@@ -40,6 +42,29 @@ def test_a_quarter_of_the_folds_is_reserved_and_their_count_stays():
     assert len(held.searched.table.judged) == 180
     assert set(held.searched.table.judged).isdisjoint(whole.table.judged[held.held])
     assert held.seen(Member(np.arange(240))).scores.tolist() == np.flatnonzero(~held.held).tolist()
+
+
+def test_what_fits_of_reserved_folds_came_to_is_not_seen():
+    held = hold_out(prepared(folds=4), seed=0)
+    (reserved,) = np.unique(held.prepared.table.folds[held.held])
+    found = tuple({"rounds": fold} for fold in range(4))
+    seen = held.seen(Member(np.arange(200), found))
+    assert [each["rounds"] for each in seen.found] == [fold for fold in range(4) if fold != reserved]
+    of_one = hold_out(prepared(folds=1, rows=600), seed=0)
+    assert of_one.seen(Member(np.arange(len(of_one.held)), found[:1])).found == found[:1]
+
+
+def test_what_is_to_know_nothing_of_reserved_rows_learns_from_all_others_but_those_of_their_groups():
+    held = hold_out(prepared(folds=4), seed=0)
+    assert held.apart.tolist() == np.flatnonzero(~held.held).tolist()
+    assert hold_out(prepared(test=0.2), seed=0).apart.tolist() == list(range(160))
+    (reserved,) = np.unique(held.prepared.table.folds[held.held])
+    folds = held.prepared.table.folds.copy()
+    first, second, third = held.apart[:3]  # in no fold any more: of a group that is reserved, of another, of copies
+    folds[[first, second, third]] = beside(reserved), beside((reserved + 1) % 4), LEFT_OUT
+    table = replace(held.prepared.table, folds=folds)
+    grouped = replace(held, prepared=replace(held.prepared, table=table), held=folds[folds >= 0] == reserved)
+    assert grouped.apart.tolist() == [row for row in held.apart if row not in {first, third}]
 
 
 def test_another_version_is_judged_on_other_folds():

@@ -30,6 +30,11 @@ class Member:
     found: tuple[dict[str, Any], ...] = ()
     """The settings that each fold came to."""
 
+    @property
+    def came_to(self) -> dict[str, Any]:
+        """The settings that its folds came to, in the mean."""
+        return _mean_settings(self.found) if self.found else self.refit.configuration.settings
+
     def narrowed(self, count: int, kept: Flags) -> "Member":
         """Where only the first `count` folds judge, whose rows are `kept` of those before: as if there were no others,
         so that what is fitted again does not hang on when it was found."""

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from aias.core.arrays import Ints
 from aias.core.catalog import member, members
 from aias.core.task import MEDIAN, Task
 from aias.encoders.rows import Layout
@@ -77,8 +78,10 @@ class Shape:
     """Whether a few amounts lie so far off that others are hardly learned beside them."""
 
     @classmethod
-    def of(cls, table: Table, *, sentences: bool) -> "Shape":
-        skewed, outliers = is_skewed(table.task, table.whole.y), has_outliers(table.task, table.whole.y)
+    def of(cls, table: Table, *, sentences: bool, known: Ints | None = None) -> "Shape":
+        """`known`: the rows whose amounts may be looked at, where these are not all."""
+        y = table.whole.y if known is None else table.whole.y[known]
+        skewed, outliers = is_skewed(table.task, y), has_outliers(table.task, y)
         return cls(table.task, table.rows, table.encoder.layout, sentences, skewed, outliers and not skewed)
 
     @property
