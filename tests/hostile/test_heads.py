@@ -39,6 +39,18 @@ def test_a_head_that_two_parsers_could_read_differently_is_refused(server: LiveS
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        (b"Content-Length: 13\r\nContent-Length: 13\r\n", b"Duplicate Content-Length"),
+        (b"Content-Length: 13\r\nTransfer-Encoding: chunked\r\n", b"Transfer-Encoding"),
+        (b"no colon\r\n", b"Invalid header token"),
+    ],
+)
+def test_what_is_wrong_with_a_head_is_said(server: LiveServer, head: bytes, why: bytes) -> None:
+    assert why in server.raw(POST + head + b"\r\n" + BODY)
+
+
 @pytest.mark.parametrize("between", [b", ", b"\r\nTransfer-Encoding: "])
 def test_a_coding_that_only_a_proxy_would_undo_is_refused(server: LiveServer, between: bytes) -> None:
     packed, codings = gzip.compress(BODY), b"Transfer-Encoding: gzip" + between + b"chunked\r\n"

@@ -173,14 +173,14 @@ class Connection(FastPath):
             self._feed(data)
             if self._held is not None and not self._may_wait(data):
                 self._begin()
-        except httptools.HttpParserError:
+        except httptools.HttpParserError as fault:
             if self.transport.is_closing():
                 return
             if self.skip:
                 # It has its answer; another would be taken for that to the next request.
                 self._linger()
                 return
-            self._refuse(self._fault or not_http("this is not HTTP/1.1"))
+            self._refuse(self._fault or not_http(f"this is not HTTP/1.1: {fault}"))
             return
         if self._phase is HEAD and self._head_bytes > self._bounds.header_bytes:
             self._refuse(headers_too_large(self._bounds.header_bytes, _HEADERS_MAX))
