@@ -1,7 +1,7 @@
 """A small neural network on words and whatever else is sparse: its first layer reads the features that `linear` reads.
 
-It is trained by stochastic gradient descent in NumPy (`networks/descent.py`): plainly (`update="sgd"`), with momentum
-or with Adam. It takes part only where it is asked for by name.
+It is trained by stochastic gradient descent in NumPy (`networks/descent.py`): plainly (`update="sgd"`), with momentum,
+with Adam or schedule-free. It takes part only where it is asked for by name.
 """
 
 from typing import Any, ClassVar, Final

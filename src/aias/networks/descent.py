@@ -20,20 +20,24 @@ from aias.networks.losses import ABSOLUTE
 from aias.networks.network import linked
 from aias.networks.optimizers import BETAS, EPSILON, GRADIENT_MAX, MOMENTUM
 
-RATES: Final = {"sgd": 1.0, "momentum": 0.2, "adam": 5e-3}
+RATES: Final = {"sgd": 1.0, "momentum": 0.2, "adam": 5e-3, "schedule_free": 1e-2}
 """The highest learning rate of each rule, where the settings name none."""
+
+ADAPTIVE: Final = ("adam", "schedule_free")
+"""Rules whose steps are as long whatever the size of the gradient."""
 
 
 class Descent:
     """The weights as they move, and their running average."""
 
     def __init__(self, chain: Chain, task: Task, settings: dict[str, Any]) -> None:
-        self.task, self.settings, self.steps = task, settings, 0
+        self.task, self.settings, self.steps, self.total = task, settings, 0, 0.0
+        self.free = settings["update"] == "schedule_free"
         self._chain = chain
         self.weights = [each.copy() for layer in chain.dense for each in (layer.weight, layer.bias)]
         self._average = [each.copy() for each in self.weights]
-        self._first = [np.zeros_like(each) for each in self.weights]
-        self._second = [np.zeros_like(each) for each in self.weights] if settings["update"] == "adam" else []
+        self._first = [each.copy() if self.free else np.zeros_like(each) for each in self.weights]
+        self._second = [np.zeros_like(each) for each in self.weights] if settings["update"] in ADAPTIVE else []
 
     def step(self, x: Any, y: Any, weight: Floats32, rate: float) -> None:
         """`x`: a batch, CSR float32; `y`: classes or standardised values; `weight`: of its rows, (rows,)."""
@@ -43,7 +47,10 @@ class Descent:
         self.steps += 1
         if not isfinite(norm):  # a step to nowhere is not made
             return
-        rate *= min(1.0, GRADIENT_MAX / max(norm, 1e-12)) if self.settings["update"] != "adam" else 1.0
+        if self.free:
+            self._step_freely(gradients, rate)
+            return
+        rate *= min(1.0, GRADIENT_MAX / max(norm, 1e-12)) if self.settings["update"] not in ADAPTIVE else 1.0
         decay = rate * self.settings["weight_decay"]
         for place, (held, gradient) in enumerate(zip(self.weights, gradients, strict=True)):
             if decay and held.ndim == 2:
@@ -51,19 +58,36 @@ class Descent:
             np.subtract(held, np.float32(rate) * self._moved(place, gradient), out=held)
 
     def average(self, horizon: float) -> None:
-        """Take the weights into the running average, over about so many steps."""
+        """Take the weights into the running average, over about so many steps; without a schedule they are there."""
+        if self.free:
+            return
         share = np.float32(max(1 / horizon, 1 / self.steps))
         for held, new in zip(self._average, self.weights, strict=True):
             np.add(held, share * (new - held), out=held)
 
     def chain(self) -> Chain:
         """As it is to answer: averaged, where the settings say so."""
-        held = self._average if self.settings["average_epochs"] else self.weights
+        held = self._average if self.free or self.settings["average_epochs"] else self.weights
         dense = tuple(
             replace(layer, weight=held[2 * i].copy(), bias=held[2 * i + 1].copy())
             for i, layer in enumerate(self._chain.dense)
         )
         return replace(self._chain, dense=dense)
+
+    def _step_freely(self, gradients: list[Floats32], rate: float) -> None:
+        """As `optimizers.ScheduleFree`: what moves is held in `_first`, and the answer is its average."""
+        self.total += rate * rate
+        share = np.float32(rate * rate / self.total if self.total else 1.0)
+        unbiased, decay = np.float32(1 - BETAS[1] ** self.steps), np.float32(rate * self.settings["weight_decay"])
+        for place, (held, gradient) in enumerate(zip(self.weights, gradients, strict=True)):
+            moving, second, average = self._first[place], self._second[place], self._average[place]
+            np.add(second, np.float32(1 - BETAS[1]) * (gradient * gradient - second), out=second)
+            if decay and held.ndim == 2:
+                np.subtract(moving, decay * held, out=moving)
+            size = np.sqrt(second / unbiased) + np.float32(EPSILON)
+            np.subtract(moving, np.float32(rate) * gradient / size, out=moving)
+            np.add(average, share * (moving - average), out=average)
+            np.add(moving, np.float32(BETAS[0]) * (average - moving), out=held)
 
     def _moved(self, place: int, gradient: Floats32) -> Floats32:
         """Where the rule goes, for a rate of one."""

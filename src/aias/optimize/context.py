@@ -34,7 +34,10 @@ BOOSTING_RATES: Final = {"boosted_trees": 0.05, "xgboost": 0.04, "catboost": 0.0
 CONTINUED: Final = BOOSTED[:2]
 """Of them, those that go on from rounds that are there; of CatBoost its arrays are kept, and not what it could read."""
 
-RULES: Final = {"mlp": ("adamw", "schedule_free", "momentum"), "text_mlp": ("adam", "momentum", "sgd")}
+RULES: Final = {
+    "mlp": ("adamw", "schedule_free", "momentum", "sgd"),
+    "text_mlp": ("adam", "schedule_free", "momentum", "sgd"),
+}
 """The update rules of each network, the default first."""
 
 

@@ -75,7 +75,7 @@ def _samples(member: Member) -> Iterator[Configuration]:
 
 
 def _averages(member: Member) -> Iterator[Configuration]:
-    """Weights averaged over more steps."""
-    if member.configuration.learner in RULES:
+    """Weights averaged over more steps; without a schedule they are averaged over all."""
+    if member.configuration.learner in RULES and setting(member, "update", "") != "schedule_free":
         epochs = 4 * setting(member, "average_epochs", 1.0) or 1.0
         yield changed(member.configuration, f"averaged over {epochs:g} epochs", average_epochs=epochs)

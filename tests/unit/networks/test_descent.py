@@ -69,7 +69,7 @@ def test_gradients_are_the_slopes_of_the_loss(name):
             assert gradient[spot] == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-4)
 
 
-@pytest.mark.parametrize(("rule", "rate"), [("sgd", 0.2), ("momentum", 0.02), ("adam", 0.01)])
+@pytest.mark.parametrize(("rule", "rate"), [("sgd", 0.2), ("momentum", 0.02), ("adam", 0.01), ("schedule_free", 0.01)])
 def test_every_rule_goes_downhill(rule, rate):
     x, y = examples("three")
     found = descent("three", update=rule)
@@ -79,6 +79,30 @@ def test_every_rule_goes_downhill(rule, rate):
         found.step(x, y, WEIGHT, rate)
 
     assert loss(found.weights, "three", x, y) < 0.9 * before
+
+
+def test_without_a_schedule_the_answer_is_the_average_of_all_that_moved():
+    """Step by step as the paper has it: arXiv 2405.15682, algorithm 1, with Adam's sizes and a constant rate."""
+    x, y = examples("two")
+    found = descent("two", update="schedule_free", weight_decay=0.1)
+    moving = [each.astype(np.float64) for each in found.weights]
+    average, second = [each.copy() for each in moving], [np.zeros_like(each) for each in moving]
+    for step in range(1, 6):
+        between = [0.1 * z + 0.9 * mean for z, mean in zip(moving, average, strict=True)]
+        for held, expected in zip(found.weights, between, strict=True):
+            np.testing.assert_allclose(held, expected, atol=1e-5)
+        for place, gradient in enumerate(found._gradients(x, y, WEIGHT)):
+            second[place] = 0.99 * second[place] + 0.01 * gradient**2
+            size = np.sqrt(second[place] / (1 - 0.99**step)) + 1e-8
+            decay = 0.1 * between[place] if gradient.ndim == 2 else 0.0
+            moving[place] = moving[place] - 0.02 * (gradient / size + decay)
+            average[place] = average[place] + (moving[place] - average[place]) / step
+        found.step(x, y, WEIGHT, 0.02)
+        found.average(3.0)  # changes nothing
+
+    for layer, weight, bias in zip(found.chain().dense, average[::2], average[1::2], strict=True):
+        np.testing.assert_allclose(layer.weight, weight, atol=1e-5)
+        np.testing.assert_allclose(layer.bias, bias, atol=1e-5)
 
 
 def test_a_plain_step_is_the_rate_times_the_gradient():

@@ -127,6 +127,13 @@ def test_strategy_changes_rates_samples_seeds_and_averages(context):
     assert "learning_rate" in searched
 
 
+def test_what_averages_all_steps_is_not_averaged_over_more(context):
+    context.board.add(Configuration("mlp free", "mlp", {"update": "schedule_free"}), 0.99)
+    names = [each.name for each in islice(strategy(context), 40)]
+    assert any(name.startswith("mlp free, schedule") for name in names)
+    assert not any(name.startswith("mlp free, averaged") for name in names)
+
+
 def test_what_became_best_is_varied_next(context):
     varied = parameters(context)
     first = next(varied)

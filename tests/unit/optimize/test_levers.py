@@ -21,6 +21,7 @@ from aias.training.unit import UnitFitter
 from trainings import table
 
 BOOSTED = {"rounds": 15, "learning_rate": 0.02}
+NETWORK = {"width": 8, "epochs": 4}
 BOOSTERS = ("boosted_trees", "xgboost", "catboost")
 NEEDS = {"xgboost": "xgboost", "catboost": "catboost", "mlp": "torch"}
 
@@ -61,6 +62,14 @@ def context(fitter, *members):
     [
         (parameters, "boosted_trees", BOOSTED, "continued"),
         (parameters, "xgboost", BOOSTED, "continued"),
+        (parameters, "mlp", NETWORK, "schedule free"),
+        (parameters, "mlp", NETWORK, "momentum"),
+        (parameters, "mlp", NETWORK, "sgd"),
+        (parameters, "mlp", NETWORK, "continued"),
+        (parameters, "text_mlp", NETWORK, "schedule free"),
+        (parameters, "text_mlp", NETWORK, "momentum"),
+        (parameters, "text_mlp", NETWORK, "sgd"),
+        (parameters, "text_mlp", NETWORK, "continued"),
         (structure, "boosted_trees", BOOSTED, "grown to rounds 30"),
         (structure, "xgboost", BOOSTED, "grown to rounds 30"),
         (structure, "catboost", BOOSTED, "grown to rounds 30"),
