@@ -1,23 +1,17 @@
-"""Clients whose dependencies do not go with ours, each asking from an environment of its own.
-
-`OTHER_CLIENTS_PYTHON` is the Python of one in which `kserve` and `open-inference-openapi` are installed; CI makes it.
-"""
+"""Clients of the Open Inference Protocol whose dependencies do not go with ours, asking from an environment of their
+own (`interpreter.py`)."""
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from interpreter import answers_of
 
 from live_server import LiveServer, Rule, Shelf, live_server
 
 ELSEWHERE = Path(__file__).parent / "elsewhere"
-PYTHON = os.environ.get("OTHER_CLIENTS_PYTHON")
-
-pytestmark = pytest.mark.skipif(not PYTHON, reason="needs OTHER_CLIENTS_PYTHON, a Python that has kserve")
 
 LABELS, SHARES = ["yes", "no", "yes"], [[0.25, 0.75], [0.75, 0.25], [0.25, 0.75]]
 FLAT = [share for row in SHARES for share in row]
@@ -32,24 +26,13 @@ def server() -> Iterator[LiveServer]:
         yield running
 
 
-def told(script: str, *arguments: str) -> Any:
+def told(script: str, *arguments: str, client: str) -> Any:
     """What a script of the other environment writes."""
-    assert PYTHON is not None
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [PYTHON, str(ELSEWHERE / script), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return answers_of((ELSEWHERE / script).read_text(), *arguments, client=client)
 
 
 def test_kserves_clients_get_their_answers_over_both_ports(server: LiveServer) -> None:
-    found = told("ask_with_kserve.py", server.address, server.grpc)
+    found = told("ask_with_kserve.py", server.address, server.grpc, client="kserve")
 
     answer = [LABELS, SHARES, "r-1"]
     refused = found["rest"].pop("refused")
@@ -61,7 +44,7 @@ def test_kserves_clients_get_their_answers_over_both_ports(server: LiveServer) -
 
 
 def test_the_generated_client_can_read_all_that_we_say(server: LiveServer) -> None:
-    found = told("ask_with_open_inference.py", server.address)
+    found = told("ask_with_open_inference.py", server.address, client="open_inference")
 
     assert (found["server"], found["version"], found["model"]["name"]) == ("aias", ["7"], "churn")
     assert "there is no endpoint `chum`" in json.dumps(found["missing"])
