@@ -54,6 +54,34 @@ def test_an_imported_network_is_made_smaller_by_fewer_bits(tmp_path: Path) -> No
     assert found.frontier.verdict
 
 
+def test_where_zeros_pay_half_of_the_weights_go_and_the_others_are_healed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aias.compress.techniques.prune_weights.gain", lambda: 2.0)
+    rng = np.random.default_rng(7)
+    first, second = rng.normal(size=(48, 128)).astype(np.float32) / 7, rng.normal(size=(128, 3)).astype(np.float32) / 4
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["h"]), helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("MatMul", ["r", "w2"], ["z"]), helper.make_node("Softmax", ["z"], ["p"], axis=1),
+    ]  # fmt: skip
+    path = saved(
+        tmp_path / "net.onnx", nodes, [value("x", ["N", 48])], [value("p", ["N", 3])],
+        [tensor("w1", first), tensor("w2", second)],
+    )  # fmt: skip
+    x = (rng.normal(size=(600, 8)) @ rng.normal(size=(8, 48))).round(3)
+    bare = {f"n{j:02}": x[:, j].tolist() for j in range(48)}
+    model = aias.import_model(
+        path, like=bare | {"y": rng.choice(LABELS, 600).tolist()}, target="y", classes=LABELS, columns=list(bare),
+        metric="accuracy", home=tmp_path,
+    )  # fmt: skip
+
+    found = model.compress(data=bare, max_loss="20%", time="600s", techniques=("prune_weights",), inline=True)
+
+    (point,) = [each for each in found.frontier.points if each.technique == "prune_weights"]
+    assert point.name == "half of the weights at zero"
+    assert point.searched is not None and point.searched.value < 0.05
+
+
 def test_channels_that_repeat_others_go_and_rows_without_labels_show_that_it_agrees(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     kernels, more = rng.normal(size=(24, 1, 3, 3)).astype(np.float32), rng.normal(size=(24, 24, 3, 3)) / 9

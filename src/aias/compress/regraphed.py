@@ -10,11 +10,17 @@ import numpy as np
 
 from aias.compress.context import Context
 from aias.compress.techniques.contract import Candidate, Made, NotApplicable
+from aias.core.evenly import evenly
+from aias.encoders.rows import Encoded
 from aias.graph.rewritten import NothingToRewrite, Rewriting, Rewritten, rewritten
 from aias.runtimes.onnxruntime import sealed_graph
 
 SHOWN_ROWS_MAX: Final = 200
 """That show which values a tensor takes; of their answers nothing is looked at."""
+
+HEALING_ROWS_MAX: Final = 400
+HEALING_NUMBERS_MAX: Final = 400_000
+"""Of all rows to heal by: a network of images holds some hundred times as many while it reads them."""
 
 
 def regraphed(context: Context, name: str, how: Rewriting) -> Candidate:
@@ -53,3 +59,10 @@ def written(context: Context, how: Rewriting) -> Rewritten:
 def shown(context: Context) -> list[Mapping[str, Any]]:
     """Some rows that certify nothing, as the graph is fed."""
     return [{"columns": context.encoded(np.array([row])).columns} for row in context.some(SHOWN_ROWS_MAX)]
+
+
+def healing_rows(context: Context, fold: int) -> Encoded:
+    """That may be fitted on, spread over all of them."""
+    inside = context.inside(fold)
+    count = min(HEALING_ROWS_MAX, max(8, HEALING_NUMBERS_MAX // max(1, context.encoder.layout.width)))
+    return context.encoded(inside[evenly(len(inside), count)])

@@ -95,7 +95,7 @@ def pairs_of(model: onnx.ModelProto) -> list[Pair]:
         return known and len(readers[node.input[1]]) == 1
 
     def plain(node: onnx.NodeProto) -> bool:
-        known = _settings(node)
+        known = settings(node)
         return node.op_type == "Conv" and own(node, dims=4) and known.get("group", 1) == 1
 
     found = []
@@ -108,7 +108,7 @@ def pairs_of(model: onnx.ModelProto) -> list[Pair]:
             reader = each[0]
             flattens = not flat and _flattens(reader, held)
             if not flattens and (flat or reader.op_type not in BY_CHANNEL):
-                fits = _dense(reader) and own(reader, dims=2) if flat else plain(reader) and _simple(reader)
+                fits = is_dense(reader) and own(reader, dims=2) if flat else plain(reader) and is_simple(reader)
                 found += [Pair(node, tuple(between), reader)] * fits
                 break
             between.append(reader)
@@ -120,14 +120,14 @@ def _count(channels: int, share: float) -> int:
     return max(CHANNELS_MIN, CHANNELS_STEP * round(share * channels / CHANNELS_STEP))
 
 
-def _simple(node: onnx.NodeProto) -> bool:
+def is_simple(node: onnx.NodeProto) -> bool:
     """A convolution whose patches are cut out here."""
-    known = _settings(node)
+    known = settings(node)
     return known.get("auto_pad", b"NOTSET") == b"NOTSET" and set(known.get("dilations", [1])) == {1}
 
 
-def _dense(node: onnx.NodeProto) -> bool:
-    known = _settings(node)
+def is_dense(node: onnx.NodeProto) -> bool:
+    known = settings(node)
     usual = known.get("alpha", 1.0) == 1 and known.get("beta", 1.0) == 1 and not known.get("transA")
     return node.op_type == "MatMul" or (node.op_type == "Gemm" and usual)
 
@@ -135,14 +135,14 @@ def _dense(node: onnx.NodeProto) -> bool:
 def _flattens(node: onnx.NodeProto, held: dict[str, onnx.TensorProto]) -> bool:
     """To a line for each row."""
     if node.op_type == "Flatten":
-        return bool(_settings(node).get("axis", 1) == 1)
+        return bool(settings(node).get("axis", 1) == 1)
     if node.op_type != "Reshape" or node.input[1] not in held:
         return False
     shape = numpy_helper.to_array(held[node.input[1]]).tolist()
     return len(shape) == 2 and shape[0] in (0, -1)
 
 
-def _settings(node: onnx.NodeProto) -> dict[str, Any]:
+def settings(node: onnx.NodeProto) -> dict[str, Any]:
     return {each.name: helper.get_attribute_value(each) for each in node.attribute}
 
 
@@ -153,26 +153,19 @@ class _Pruning:
         self.whole, self.model, self.pair, self.encoded = whole, model, pair, encoded
         self.held = {each.name: each for each in model.graph.initializer}
         self.is_conv = pair.reader.op_type == "Conv"
-        self.turned = bool(_settings(pair.reader).get("transB"))
+        self.turned = bool(settings(pair.reader).get("transB"))
 
     def run(self, share: float) -> None:
         conv, reader = self.pair.conv, self.pair.reader
         channels = int(self.held[conv.input[1]].dims[0])
-        read, wanted = self._values(self.model, reader.input[0]), self._values(self.whole, reader.output[0])
+        read = values_of(self.model, reader.input[0], self.encoded)
+        wanted = values_of(self.whole, reader.output[0], self.encoded)
         weights = self._weights()  # (channels, numbers of a channel, outputs)
         values = read.reshape(len(read), channels, -1)  # (rows, channels, positions)
         kept = _chosen(values, weights, _count(channels, share), by_position=not self.is_conv)
         self._cut(kept, channels)
         less = read[:, kept] if self.is_conv else values[:, kept].reshape(len(read), -1)
         self._heal(less, wanted, weights[kept])
-
-    def _values(self, model: onnx.ModelProto, name: str) -> Floats:
-        """What the rows make of a tensor."""
-        shown = onnx.ModelProto()
-        shown.CopyFrom(model)
-        del shown.graph.output[:]
-        shown.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
-        return np.asarray(Session(shown.SerializeToString(), output=name).run(self.encoded), np.float64)
 
     def _weights(self) -> Floats:
         held = numpy_helper.to_array(self.held[self.pair.reader.input[1]]).astype(np.float64)
@@ -212,7 +205,7 @@ class _Pruning:
         outputs = weights.shape[2]
         start = weights.reshape(-1, outputs)
         if self.is_conv:
-            x, z = _patches(read, wanted, self.held[reader.input[1]].dims, _settings(reader))
+            x, z = patches(read, wanted, self.held[reader.input[1]].dims, settings(reader))
         else:
             x, z = read[:POSITIONS_MAX], wanted[:POSITIONS_MAX]
         bias = numpy_helper.to_array(self.held[reader.input[2]]) if len(reader.input) > 2 else None
@@ -231,6 +224,15 @@ class _Pruning:
         return weights.reshape(channels, *sides, -1).transpose(3, 0, 1, 2)
 
 
+def values_of(model: onnx.ModelProto, name: str, encoded: Encoded) -> Floats:
+    """What the rows make of a tensor."""
+    shown = onnx.ModelProto()
+    shown.CopyFrom(model)
+    del shown.graph.output[:]
+    shown.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    return np.asarray(Session(shown.SerializeToString(), output=name).run(encoded), np.float64)
+
+
 def _chosen(values: Floats, weights: Floats, count: int, *, by_position: bool) -> Any:
     """The channels that say most of what the others do not, each by how far it moves the reader: the first pivots of a
     QR decomposition. `values`: (rows, channels, positions); `weights`: (channels, numbers, outputs)."""
@@ -243,11 +245,11 @@ def _chosen(values: Floats, weights: Floats, count: int, *, by_position: bool) -
     return np.sort(qr(moved[some], mode="r", pivoting=True)[1][:count])
 
 
-def _patches(x: Floats, z: Floats, dims: Any, settings: dict[str, Any]) -> tuple[Floats, Floats]:
+def patches(x: Floats, z: Floats, dims: Any, known: dict[str, Any]) -> tuple[Floats, Floats]:
     """What a convolution reads for some of its outputs, (positions, channels * sides), and these, (positions,
     outputs)."""
-    top, left, bottom, right = settings.get("pads", [0, 0, 0, 0])
-    down, across = settings.get("strides", [1, 1])
+    top, left, bottom, right = known.get("pads", [0, 0, 0, 0])
+    down, across = known.get("strides", [1, 1])
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, tuple(dims[2:]), axis=(2, 3))[:, :, ::down, ::across]
     rows, _, high, wide = z.shape

@@ -77,21 +77,6 @@ def halves(model: onnx.ModelProto) -> onnx.ModelProto:
     return found
 
 
-def with_zeros(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The smaller half of every large matrix and kernel at zero. Raises `NothingToRewrite`."""
-    found, count = onnx.ModelProto(), 0
-    found.CopyFrom(model)
-    for tensor in found.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1 and np.prod(tensor.dims) >= NUMBERS_MIN:
-            held = numpy_helper.to_array(tensor)
-            kept = np.where(np.abs(held) < np.median(np.abs(held)), np.float32(0), held)
-            tensor.CopyFrom(numpy_helper.from_array(kept, tensor.name))
-            count += 1
-    if not count:
-        raise NothingToRewrite(f"it has no matrix of {NUMBERS_MIN:,} numbers or more")
-    return found
-
-
 def halves_too(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same where there is any, else the graph as it is."""
     try:

@@ -10,10 +10,8 @@ from functools import partial
 from typing import Any, Final
 
 from aias.compress.context import Context
-from aias.compress.regraphed import shown, written
+from aias.compress.regraphed import healing_rows, shown, written
 from aias.compress.techniques.contract import Candidate, Made, NotApplicable
-from aias.core.evenly import evenly
-from aias.encoders.rows import Encoded
 from aias.graph.channels import can_have_fewer, fewer_channels
 from aias.graph.rewriting import with_fixed_scales
 from aias.runtimes.onnxruntime import sealed_graph
@@ -23,10 +21,6 @@ __all__ = ["prune_channels"]
 SHARES: Final = (0.5, 0.75)
 MILDER: Final = (0.625, 0.75, 0.875)
 """Tried where fewer are fast and lose too much."""
-
-ROWS_MAX: Final = 400
-NUMBERS_MAX: Final = 400_000
-"""Of all rows to heal by: a network of images holds some hundred times as many while it reads them."""
 
 
 def prune_channels(context: Context) -> Iterator[Candidate]:
@@ -58,11 +52,4 @@ def _make(context: Context, share: float, whole_numbers: bool, fold: int) -> Mad
 
 
 def _pruned(context: Context, model: Any, share: float, fold: int) -> Any:
-    return context.once(("channels", share, fold), lambda: fewer_channels(model, _rows(context, fold), share))
-
-
-def _rows(context: Context, fold: int) -> Encoded:
-    """That may be fitted on, spread over all of them."""
-    inside = context.inside(fold)
-    count = min(ROWS_MAX, max(8, NUMBERS_MAX // max(1, context.encoder.layout.width)))
-    return context.encoded(inside[evenly(len(inside), count)])
+    return context.once(("channels", share, fold), lambda: fewer_channels(model, healing_rows(context, fold), share))
