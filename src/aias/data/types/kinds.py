@@ -36,7 +36,8 @@ _SHARED_SHARE: Final = 0.02
 """Of the values that hold a word: letters that stand together in hexadecimal codes come to less."""
 _NAMED_SHARE: Final = 0.25
 
-_WIDE: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}]"
+_WIDE: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Extended_Pictographic}]"
+"""Of scripts without spaces, and emoji: two are about a word."""
 
 
 def guess(column: pl.Series, spellings: frozenset[str] = SPELLINGS) -> Guess:

@@ -353,3 +353,12 @@ def test_of_many_ignored_columns_the_rest_is_counted():
     dataset = read({"x": [1.5, 2, 4, 3, 9] * 4, **{f"same{i}": [1] * 20 for i in range(60)}})
     told = [note.message for note in dataset.notes if note.name == "data.ignored"]
     assert (len(told), told[-1]) == (51, "10 more columns are ignored; `aias data check` shows why")
+
+
+def test_emoji_are_words_and_few_reactions_are_categories() -> None:
+    rng = np.random.default_rng(0)
+    several = ["".join(rng.choice(list("😀😍👍🎉❤😡👎💩😭😢"), 5)) for _ in range(200)]
+    one = rng.choice(["👍", "👎", "❤️"], 200).tolist()
+    schema = read({"several": several, "one": one, "y": [0, 1] * 100}, target="y").schema
+    assert (schema["several"].kind, schema["several"].role) == ("text", "input")
+    assert schema["one"].kind == "category"
