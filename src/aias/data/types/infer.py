@@ -11,10 +11,11 @@ import numpy as np
 import polars as pl
 
 from aias.core.arrays import Floats
+from aias.core.errors import shown
 from aias.core.events import Event
 from aias.core.schema import Field, Schema
 from aias.data.dataset import column_content
-from aias.data.types.conform import conform
+from aias.data.types.conform import conform, is_plain
 from aias.data.types.guesses import Guess, odd_note
 from aias.data.types.kinds import guess
 from aias.data.types.numbers_in_texts import units_of
@@ -36,6 +37,13 @@ _EXAMPLE_ROWS: Final = 1_000
 _AMOUNTS_MIN: Final = 20
 """Fewer different amounts are sizes, which stay categories."""
 
+_MIXED_SHARE: Final = 0.3
+_DIFFERENT_SHARE: Final = 0.5
+"""Of the values that are numbers, and of these that differ, among words: of codes each comes again and again."""
+
+_MIXED_WORDS_MAX: Final = 20
+"""Different ones: numbers of tickets have many forms."""
+
 
 def infer(frame: pl.DataFrame, *, target: str | None = None) -> tuple[Schema, pl.DataFrame, tuple[Event, ...]]:
     """The schema of a raw table, the table under it, and notes on what is odd.
@@ -51,6 +59,7 @@ def infer(frame: pl.DataFrame, *, target: str | None = None) -> tuple[Schema, pl
             notes.append(Event("data.odd-values", odd_note(column.name, found), "warning", {"column": column.name}))
         elif column.name != target and found.kind in {"category", "text"}:
             notes += _units_note(column)
+            notes += _mixed_note(column) if found.kind == "category" else []
     schema = Schema(tuple(fields))
     typed = conform(frame, schema)
     settled = [_settled(field, typed[field.name], is_target=field.name == target) for field in schema]
@@ -76,6 +85,26 @@ def _units_note(column: pl.Series) -> list[Event]:
         return []
     message = f"`{column.name}` holds amounts in several units ({', '.join(units)}), read as words: bring them to one"
     return [Event("data.units", message, "warning", {"column": column.name, "units": units})]
+
+
+def _mixed_note(column: pl.Series) -> list[Event]:
+    """That many amounts stand among a few words, and are as good as lost: hardly two rows have the same."""
+    texts = column.alias("").drop_nulls()
+    if texts.dtype != pl.String:
+        return []
+    texts = texts.str.strip_chars()
+    is_amount = is_plain(texts)
+    amounts, words = texts.filter(is_amount), texts.filter(~is_amount)
+    few = len(amounts) < max(_AMOUNTS_MIN, _MIXED_SHARE * len(texts))
+    alike = amounts.n_unique() < _DIFFERENT_SHARE * len(amounts) or bool(amounts.str.contains(r"^-?0[0-9]").any())
+    if few or alike or not 0 < words.n_unique() <= _MIXED_WORDS_MAX:
+        return []
+    said = shown(str(words.mode().sort()[0]))
+    message = (
+        f"`{column.name}` holds {len(amounts) / len(texts):.0%} numbers among words such as {said}, and all are read "
+        "as words: leave those cells empty, or give the words a column of their own"
+    )
+    return [Event("data.mixed", message, "warning", {"column": column.name, "numbers": len(amounts)})]
 
 
 def _guess(column: pl.Series, spellings: frozenset[str]) -> Guess:

@@ -362,3 +362,20 @@ def test_emoji_are_words_and_few_reactions_are_categories() -> None:
     schema = read({"several": several, "one": one, "y": [0, 1] * 100}, target="y").schema
     assert (schema["several"].kind, schema["several"].role) == ("text", "input")
     assert schema["one"].kind == "category"
+
+
+@pytest.mark.parametrize(("every", "told"), [(2, "50% numbers among words such as 'red'"), (9, "89% numbers")])
+def test_amounts_among_too_many_words_are_told_of(every: int, told: str) -> None:
+    rng = np.random.default_rng(0)
+    mixed = ["red" if i % every == 0 else f"{x:.4f}" for i, x in enumerate(rng.normal(size=300))]
+    codes = ["V45" if i % 2 else f"{250 + x:.1f}" for i, x in enumerate(rng.integers(0, 9, 300))]
+    notes = read({"mixed": mixed, "codes": codes, "y": [0, 1] * 150}, target="y").notes
+    assert [note.name for note in notes if note.level == "warning"] == ["data.mixed"]
+    assert told in notes[0].message
+
+
+def test_codes_and_numbers_of_tickets_are_no_amounts_among_words() -> None:
+    codes = [f"{i * 7919 % 100:03d}" if i % 3 else f"V{i % 7}" for i in range(300)]
+    tickets = [f"{100_000 + i * 7919 % 90_001}" if i % 4 else f"A/5 {i * 31}" for i in range(300)]
+    notes = read({"codes": codes, "tickets": tickets, "y": [0, 1] * 150}, target="y").notes
+    assert not [note for note in notes if note.level == "warning"]
