@@ -314,8 +314,9 @@ def test_in_bfloat16_no_row_certifies_that_was_answered_in_float32(context, monk
 def test_what_no_engine_computes_faster_is_not_made(context, monkeypatch):
     from dataclasses import replace
 
-    from aias.compress.certification import by_other_engine
+    from aias.compress.served import as_served
     from aias.compress.techniques import bfloat16 as technique
+    from aias.compress.trial import Trial
 
     monkeypatch.setattr(technique, "_computes", lambda _name: True)
     monkeypatch.setattr(context, "prepared", replace(context.prepared, test=context.prepared.dataset))
@@ -326,7 +327,7 @@ def test_what_no_engine_computes_faster_is_not_made(context, monkeypatch):
         assert made.precision == "bfloat16"
         files, runtime = compiled(made.pipeline, made.encoder, context.parent.manifest, made.embedding)
         with pytest.raises(UserError, match="no engine computes it in bfloat16"):
-            by_other_engine(runtime, files, made, watch=nobody)
+            as_served(Trial(each, "bfloat16"), runtime, files, made, watch=nobody)
 
 
 def test_without_a_sentence_encoder_they_say_so(context, monkeypatch):

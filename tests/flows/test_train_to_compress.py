@@ -117,7 +117,7 @@ def test_on_another_host_it_is_compared_and_timed_before_it_is_served(
     draw(child)
     assert "compares its answers here before it serves it" in capsys.readouterr().out
 
-    above, recorded = partial(made_from, child.registry, child.version), (child.folder / GOLDEN).read_bytes()
+    above, recorded = partial(made_from, child.registry, child.version, home=home), (child.folder / GOLDEN).read_bytes()
     found = arrival.arrive(child.runtime, recorded, above=above, cache=cache, watch=[].append)
 
     assert found is not None

@@ -16,15 +16,12 @@ from aias.compress.frontier import Asked, Point
 from aias.compress.gate.changes import Flips, calibration_gap, flips
 from aias.compress.gate.evidence import Evidence, Loss
 from aias.compress.gate.verdict import Claim, Verdict, judge
+from aias.compress.served import as_served
 from aias.compress.subgroups import subgroup_columns
-from aias.compress.techniques.contract import Made
 from aias.compress.trial import ALL, Judged, Trial, finite
 from aias.core.arrays import Floats, Ints
-from aias.core.errors import UserError
 from aias.core.events import Watch
-from aias.runtimes import engine_choice
 from aias.runtimes.latency import PairedLatency, longest_us, paired_latencies
-from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.finish import Trained, finished
 from aias.training.parent import test_scores
 from aias.training.pipeline import Pipeline
@@ -71,7 +68,7 @@ def finish(
         profile=msgspec.json.encode(profile(context.prepared.dataset)),
         embedding=made.embedding or context.prepared.embedding, watch=watch,
     )  # fmt: skip
-    by_other_engine(trained.runtime, trained.files, made, watch=watch)
+    as_served(trial, trained.runtime, trained.files, made, watch=watch)
     rows = fair(context, made, trial.candidate.sent, rows)
     alone, together = paired_latencies(
         context.parent.runtime, trained.runtime, rows, callers=callers, seconds=seconds, seed=judged.seed
@@ -79,14 +76,6 @@ def finish(
     size = served_bytes({path: len(held) for path, held in trained.files.items()})
     longest = longest_us(trained.runtime, rows) if trial.candidate.sent else 0.0
     return Finished(trial, trained, alone, together, scales.weigh(trained.files, trained.manifest), size, longest)
-
-
-def by_other_engine(runtime: OnnxRuntime, files: Mapping[str, bytes], made: Made, *, watch: Watch) -> None:
-    """What is made for another engine is timed and judged as that answers. Raises `UserError` where none does."""
-    if made.precision:
-        found = engine_choice.choose(runtime, lambda: files["model.onnx"], cache=None, watch=watch)
-        if found.engine == engine_choice.OURS:
-            raise UserError(f"no engine computes it in {made.precision}: {found.reason}")
 
 
 @dataclass(eq=False)

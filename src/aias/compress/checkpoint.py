@@ -29,6 +29,8 @@ class _Measured:
     size_bytes: int
     smaller: float
     seconds: float
+    engine: str = ""
+    engine_seconds: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,7 @@ class Checkpoint:
             held = msgspec.convert(entry.facts["measured"], _Measured)
             trial.alone, trial.together = held.race, held.together
             trial.size_bytes, trial.smaller, trial.make_seconds = held.size_bytes, held.smaller, held.seconds
+            trial.engine, trial.engine_seconds = held.engine, held.engine_seconds
         return True
 
     def note(self, trial: Trial) -> None:
@@ -61,7 +64,8 @@ class Checkpoint:
         measured = None
         if trial.alone and trial.together:
             measured = asdict(_Measured(
-                trial.alone, trial.together, trial.size_bytes, trial.smaller, trial.make_seconds
+                trial.alone, trial.together, trial.size_bytes, trial.smaller, trial.make_seconds, trial.engine,
+                trial.engine_seconds,
             ))  # fmt: skip
         facts: dict[str, Any] = {
             "fault": trial.fault, "measured": measured, "name": trial.name, "spent": trial.spent,

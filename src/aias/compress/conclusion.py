@@ -36,6 +36,7 @@ from aias.compress.gate.verdict import Verdict
 from aias.compress.goals import Goals
 from aias.compress.halving import LATE, NO_TIME
 from aias.compress.plot import frontier_chart
+from aias.compress.served import other
 from aias.compress.trial import Judged, Trial
 from aias.core.events import Watch
 from aias.core.host import host
@@ -215,6 +216,7 @@ class Conclusion:
             Point(
                 context.parent.ref, "do nothing", PARENT, pace=pace, size_bytes=self.parent_bytes, smaller=1.0,
                 together=asked, footprint=self.parent_footprint,
+                engine=other(context.parent.runtime) if pace else "",
             )
         )  # fmt: skip
         for trial in self.trials:
@@ -264,6 +266,9 @@ class Conclusion:
             "together": {"callers": self.wanted.callers, "speed": msgspec.to_builtins(each.together.speed)},
             "smaller": each.trial.smaller, "host": msgspec.to_builtins(frontier.host),
         }  # fmt: skip
+        if each.trial.engine or other(context.parent.runtime):
+            both = {"parent": context.parent.runtime, "own": each.trained.runtime}
+            proof["engines"] = {name: runtime.session.engine for name, runtime in both.items()}
         if context.unlabelled and each.trial.technique in BY_UNLABELLED:
             proof["unlabelled"] = context.unlabelled
         if each.trial.technique in BY_TIME:

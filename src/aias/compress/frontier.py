@@ -55,6 +55,8 @@ class Point:
     footprint: Footprint | None = None
     sent: float = 0.0
     average: Estimate | None = None
+    engine: str = ""
+    """With which it was timed, where that is not ONNX Runtime."""
 
     @property
     def loss(self) -> Loss | None:
@@ -160,7 +162,19 @@ class Frontier:
                 " Where some rows go on to a larger model, the time that a row takes on average decides: the median "
                 "is that of the others."
             )
+        said += self._by_others()
         return said + " Memory and loading: of a fresh process, beyond an empty one."
+
+    def _by_others(self) -> str:
+        """Which were not timed with ONNX Runtime."""
+        named: dict[str, list[str]] = {}
+        for each in self.ordered():
+            if each.engine:
+                named.setdefault(each.engine, []).append(_plain(each.name))
+        if not named:
+            return ""
+        told = "".join(f" With {engine}: {'; '.join(names)}." for engine, names in named.items())
+        return f" Each was answered by the engine that would serve it here.{told} All others: with ONNX Runtime."
 
     def head(self) -> list[str]:
         """The names of the columns of `cells`."""

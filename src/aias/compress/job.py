@@ -15,7 +15,7 @@ import numpy as np
 from aias.artifact.manifest import is_served
 from aias.compress.applicable import BY_BASE, BY_TEACHER, COMPRESSED, LAST, MINUTES, NOT_KNOWN, SECONDS
 from aias.compress.cascading import fair, usual
-from aias.compress.certification import Certification, Finished, by_other_engine, finish, served_bytes
+from aias.compress.certification import Certification, Finished, finish, served_bytes
 from aias.compress.checkpoint import Checkpoint
 from aias.compress.compressed_parent import stacked
 from aias.compress.conclusion import Conclusion, Decided, Outcome
@@ -32,6 +32,7 @@ from aias.compress.halving import LATE, NO_TIME, Halving
 from aias.compress.nomination import Assurance
 from aias.compress.repair import repaired
 from aias.compress.searched import searched
+from aias.compress.served import as_served, engines
 from aias.compress.techniques.contract import Candidate, Ladder, NotApplicable
 from aias.compress.trial import Judged, Trial, fault_of
 from aias.core.arrays import Ints
@@ -110,7 +111,7 @@ class Job:
             self.before = Judged(context, self.held.held, context.seed) if self.chain else None  # the trained version
             self.kept = Checkpoint(self.ledger, (
                 self.parent.manifest.digest, prepared.table.digest, context.seed, self.deadline.seconds,
-                self.wanted.callers, context.unlabelled,
+                self.wanted.callers, context.unlabelled, *engines(self.parent.runtime),
             ), {each.name: each for each in context.members})  # fmt: skip
             self._measure_parent()
             outcome = self._concluded(trials := self._search(plan))
@@ -293,7 +294,7 @@ class Job:
         made = timed() if timed else trial.at(ALL if trial.candidate.whole else fold)
         draft = trial.draft(self.parent.manifest, made)
         files, runtime = compiled(made.pipeline, made.encoder, draft, made.embedding or self.context.prepared.embedding)
-        by_other_engine(runtime, files, made, watch=self._hear)
+        as_served(trial, runtime, files, made, watch=self._hear)
         seconds = min(TIMED_SECONDS, 0.01 * self.deadline.seconds)
         rows = fair(self.context, made, trial.candidate.sent, self.rows)
         trial.alone, trial.together = paired_latencies(
@@ -352,15 +353,15 @@ class Job:
         return f"there was no time left to certify it, which takes about {math.ceil(needed)} s" if late else ""
 
     def _needed(self, trial: Trial) -> float:
-        """Seconds to fit it on all rows and without each certifying fold, and for both to answer the test."""
+        """Seconds to fit it on all rows and without each certifying fold, to load it, and for both to answer a test."""
         fits, tested = 1, self.held.prepared.test.rows
         if trial.candidate.scores is None:
             asked = set(self.judged.folds[self.held.held].tolist()) - trial.known.keys()
             fits += len(set(map(trial.candidate.alike, asked)))
         assert trial.alone is not None
         row_us = trial.alone.first.p50.value + trial.alone.second.p50.value
-        fit = trial.sole_seconds or self.make_seconds[trial.technique]
-        return fits * fit + self.context.refit_seconds(trial.asked.values()) + 1e-6 * row_us * tested
+        fit = fits * (trial.sole_seconds or self.make_seconds[trial.technique]) + trial.engine_seconds
+        return fit + self.context.refit_seconds(trial.asked.values()) + 1e-6 * row_us * tested
 
     def _ready(self, trials: list[Trial]) -> list[Finished]:
         """Finished candidates. If all fail before the rows are opened, others are nominated."""

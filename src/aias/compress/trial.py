@@ -177,6 +177,10 @@ class Trial:
     """Several callers at once: nobody may have to wait longer than for the parent."""
     size_bytes: int = 0
     smaller: float = 0.0
+    engine: str = ""
+    """With which it was timed, where that is not ONNX Runtime."""
+    engine_seconds: float = 0.0
+    """To choose it."""
     fault: str = ""
     """Why it cannot be made or served at all; it is tried no more."""
     made: dict[int, Made] = field(default_factory=dict)
@@ -299,6 +303,7 @@ class Trial:
             self.name, self.technique, state, self.reason, searched=finite(metric, self.evidence), pace=pace,
             speed=speed, together=Asked(self.together.second, self.together.speed) if self.together else None,
             size_bytes=self.size_bytes, smaller=self.smaller, sent=self.candidate.sent,
+            engine=self.engine if self.alone else "",
             average=self.alone.average if self.alone and self.candidate.sent else None, **more,
         )  # fmt: skip
 

@@ -110,6 +110,11 @@ def chosen(manifest: Manifest, cache: Path) -> Choice | None:
     return read_cached(cache / f"{_key(manifest, rivals)}.json", Choice) if rivals else None
 
 
+def installed() -> dict[str, str]:
+    """The engines beside ONNX Runtime: their versions by name."""
+    return _versions(_rivals(nobody))
+
+
 def example_rows(manifest: Manifest) -> Rows:
     """As many as the largest call has: the artifact's example; in each its texts end elsewhere, the last has none."""
     count = max(SIZES)
@@ -246,8 +251,12 @@ def _least_seconds(session: Session, encoded: Encoded) -> float:
 
 def _key(manifest: Manifest, rivals: Rivals) -> str:
     """The artifact, this host with its libraries, the versions of the engines, and how it is measured."""
-    versions = {name: version for name, (_, version) in rivals.items()}
-    return digest_of([manifest.digest.encode(), msgspec.json.encode([asdict(host()), versions, MEASURED])])[-32:]
+    known = [asdict(host()), _versions(rivals), MEASURED]
+    return digest_of([manifest.digest.encode(), msgspec.json.encode(known)])[-32:]
+
+
+def _versions(rivals: Rivals) -> dict[str, str]:
+    return {name: version for name, (_, version) in rivals.items()}
 
 
 def _last_line(fault: Exception) -> str:

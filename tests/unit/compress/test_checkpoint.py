@@ -27,6 +27,7 @@ def known(name: str = "c") -> Trial:
     found.known = {0: np.array([[0.25, 0.75]]), 3: np.array([[1.0, 0.0]])}
     found.alone, found.together = latency, replace(latency, callers=4)
     found.size_bytes, found.smaller, found.make_seconds = 10, 4.0, 0.5
+    found.engine, found.engine_seconds = "openvino", 2.5
     return found
 
 
@@ -38,7 +39,7 @@ def test_a_candidate_is_found_again_as_it_was(tmp_path: Path):
 
     assert {fold: scores.tolist() for fold, scores in again.known.items()} == {0: [[0.25, 0.75]], 3: [[1.0, 0.0]]}
     before = known()
-    for name in ("alone", "together", "size_bytes", "smaller", "make_seconds", "fault"):
+    for name in ("alone", "together", "size_bytes", "smaller", "make_seconds", "fault", "engine", "engine_seconds"):
         assert getattr(again, name) == getattr(before, name)
 
 

@@ -47,6 +47,16 @@ def test_a_frontier_is_read_back_as_it_was_written():
     assert read_frontier(FRONTIER.as_bytes()) == FRONTIER
 
 
+def test_who_was_not_timed_with_onnx_runtime_is_named():
+    told = replace(
+        FRONTIER, points=(WORSE, replace(SMALL, engine="openvino"), replace(PARENT_POINT, engine="openvino"))
+    )
+
+    assert "With openvino: m@1; a ¦ b. All others: with ONNX Runtime." in told.timed()
+    assert read_frontier(told.as_bytes()) == told
+    assert "ONNX Runtime" not in FRONTIER.timed()
+
+
 def test_latencies_say_their_unit_and_those_written_before_had_none():
     raw = FRONTIER.as_bytes()
 

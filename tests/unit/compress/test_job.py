@@ -46,15 +46,16 @@ def test_folds_that_are_judged_by_one_fit_take_the_time_of_one() -> None:
         context=SimpleNamespace(refit_seconds=lambda members: 7.0 * len(members)),
     )  # fmt: skip
 
-    def needed(asked: tuple[str, ...] = (), **how: Any) -> float:
+    def needed(asked: tuple[str, ...] = (), engine_seconds: float = 0.0, **how: Any) -> float:
         trial = Trial(Candidate("", lambda _: None, **how), "")  # type: ignore[arg-type, return-value]
         trial.alone, trial.known = SimpleNamespace(first=each, second=each), {4: np.zeros(1)}  # type: ignore[assignment]
-        trial.asked = dict.fromkeys(asked)  # type: ignore[assignment]
+        trial.asked, trial.engine_seconds = dict.fromkeys(asked), engine_seconds  # type: ignore[assignment]
         return job.Job._needed(one, trial)
 
     assert needed() == 4 * 10 + 3
     assert needed(alike=lambda fold: fold // 2) == 3 * 10 + 3
     assert needed(asked=("a", "b")) == 4 * 10 + 3 + 2 * 7
+    assert needed(engine_seconds=2.5) == 4 * 10 + 3 + 2.5
 
 
 def test_what_takes_minutes_is_tried_when_all_else_was_on_all_its_rows() -> None:

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from aias.core.events import Event
 from aias.runtimes import engine_choice
 from aias.runtimes.engine_choice import Choice, choose, chosen, example_rows
 from aias.runtimes.onnxruntime import OnnxRuntime, Session, sealed_graph
+from rival_engine import Rival, install
 
 NOTES = [f"{word} film, seen {i} times, and again" for i in range(30) for word in ("a lovely", "an awful")]
 TEXTS = {"note": NOTES, "n": [1.0, 2.0] * 30, "mood": ["good", "bad"] * 30}
@@ -24,38 +25,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
     return aias.train(TEXTS, target="mood", name="m", time=600, learners=("linear",), home=home, inline=True)
 
 
-class Rival:
-    """Answers as ONNX Runtime does, unless a test says otherwise; how fast it seems is a test's word too."""
-
-    name: ClassVar[str] = "rival"
-    made: ClassVar[list[str]] = []
-    shift, fails_at_load, fails_when_asked = 0.0, False, False
-    number = "1"
-
-    def __init__(self, model: bytes, *, output: str, precision: str = "") -> None:
-        if self.fails_at_load:
-            raise RuntimeError("no such operator")
-        self.made.append(precision)
-        self.inner = Session(model, output=output)
-
-    @classmethod
-    def version(cls) -> str:
-        return cls.number
-
-    def run(self, outputs: Any, feeds: Any, options: None = None) -> Any:
-        if self.fails_when_asked:
-            raise RuntimeError("out of luck")
-        return [self.inner.engine_run(outputs, feeds, options)[0] + np.float32(self.shift)]
-
-
 @pytest.fixture
 def rival(monkeypatch: pytest.MonkeyPatch) -> type[Rival]:
-    fresh = type("Rival", (Rival,), {"made": []})
-    monkeypatch.setattr(engine_choice, "members", lambda _folder: ("onnxruntime", "rival"))
-    monkeypatch.setattr(engine_choice, "member", lambda _folder, _name: fresh)
-    monkeypatch.setattr(engine_choice, "SMALL_SECONDS", 0.0)
-    monkeypatch.setattr(engine_choice, "_speed", lambda *_: 3.0)
-    return fresh
+    return install(monkeypatch)
 
 
 def run(model: aias.Model, cache: Path | None = None) -> tuple[OnnxRuntime, Choice, list[Event]]:

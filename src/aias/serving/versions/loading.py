@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from aias.artifact.manifest import read_manifest
 from aias.core.errors import Damaged, NotFound
-from aias.core.events import Watch
+from aias.core.events import Watch, nobody
 from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.values import Endpoint, Version
@@ -42,7 +42,7 @@ def load(registry: Registry, version: Version, home: Path, watch: Watch) -> Answ
     recorded = recorded_in(folder, manifest)
     if recorded is not None:
         check(runtime, recorded, moved=moved(manifest))
-    above = partial(made_from, registry, version)
+    above = partial(made_from, registry, version, home=home)
     arrive(runtime, recorded, above=above, cache=home / HOSTS, watch=watch)
     return cast("Answering", runtime)
 
@@ -101,11 +101,17 @@ def width_in(registry: Registry, endpoint: Endpoint) -> int:
     return read_manifest((folder / "manifest.json").read_bytes()).task.width
 
 
-def made_from(registry: Registry, version: Version) -> "tuple[str, OnnxRuntime] | None":
-    """What a version was made from, to be timed beside it; None where it is not here any more."""
-    from aias.runtimes.onnxruntime import OnnxRuntime
+def made_from(registry: Registry, version: Version, *, home: Path) -> "tuple[str, OnnxRuntime] | None":
+    """What a version was made from, to be timed beside it with the engine that answers for it here; None where it is
+    not here any more."""
+    from aias.runtimes.engine_choice import CACHE, choose
+    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
 
     for above in registry.lineage(version.ref):
         for each in above.versions if above.steps == 1 else ():
-            return str(each), OnnxRuntime.load(registry.folder(each), registry.manifest(each))
+            folder, manifest = registry.folder(each), registry.manifest(each)
+            runtime = OnnxRuntime.load(folder, manifest)
+            # Nobody is told: it does not serve.
+            choose(runtime, partial(sealed_graph, folder, manifest), cache=home / CACHE, watch=nobody)
+            return str(each), runtime
     return None
