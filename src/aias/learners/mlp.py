@@ -14,6 +14,7 @@ from aias.learners.contract import COUNT, Examples, Fit, Kind, Number, OneOf, St
 from aias.networks.answers import span_of, usual_outputs
 from aias.networks.arithmetic import Graph, Numpy
 from aias.networks.design import design
+from aias.networks.initial import INITIAL
 from aias.networks.inputs import ONE_HOT_MAX, Inputs
 from aias.networks.network import ACTIVATIONS, EXPANSIONS, Network, in_parts
 from aias.networks.optimizers import RATES
@@ -84,6 +85,7 @@ class Mlp:
         return {
             **dict.fromkeys(counts, COUNT), "activation": OneOf(ACTIVATIONS[1:]), "update": OneOf(tuple(RATES)),
             "expansion": OneOf((*EXPANSIONS, "none")), "schedule": OneOf(SCHEDULES), "dropout": Number(0, 0.95),
+            "initial": OneOf(INITIAL),
             "label_smoothing": Number(0, 0.95), "learning_rate": Number(above=True), "frequency": Number(above=True),
             "weight_decay": Number(), "average_epochs": Number(),
         }  # fmt: skip

@@ -17,6 +17,7 @@ from aias.networks.arithmetic import Graph, Numpy
 from aias.networks.best_epoch import BestEpoch
 from aias.networks.chain import Chain, new_chain
 from aias.networks.descent import RATES, Descent
+from aias.networks.initial import INITIAL
 from aias.networks.schedule import SCHEDULES, Schedule
 from aias.networks.smaller import made_smaller
 
@@ -63,6 +64,7 @@ class TextMlp:
         counts = ("width", "layers", "batch_rows", "epochs", "patience", "neurons", "rank")
         return {
             **dict.fromkeys(counts, COUNT), "update": OneOf(tuple(RATES)), "schedule": OneOf(SCHEDULES),
+            "initial": OneOf(INITIAL),
             "learning_rate": Number(above=True), "weight_decay": Number(), "average_epochs": Number(),
         }  # fmt: skip
 
@@ -162,6 +164,7 @@ class _Training:
             usual=usual_outputs(train.y, train.weight, task),
             span=span,
             seed=self.how.seed,
+            initial=settings.get("initial", INITIAL[0]),
         )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from aias.core.arrays import Floats
 from aias.core.task import LINKS
 from aias.networks.arithmetic import Arithmetic
+from aias.networks.initial import begun
 from aias.networks.network import ACTIVATIONS, Array, Dense, linked, spanned
 
 
@@ -54,7 +55,9 @@ class Chain:
         return cls(dense, sorted(LINKS.values())[int(state["link"])], state["span"])
 
 
-def new_chain(sizes: Sequence[int], *, length: float, link: str, usual: Floats, span: Array, seed: int) -> Chain:
+def new_chain(
+    sizes: Sequence[int], *, length: float, link: str, usual: Floats, span: Array, seed: int, initial: str = "random"
+) -> Chain:  # fmt: skip
     """`sizes`: from the features to the outputs. `length`: of a usual row of features: what a neuron is told begins of
     size one half. `usual`: the outputs before the link that answer every row alike."""
     rng = np.random.default_rng(seed)
@@ -62,7 +65,7 @@ def new_chain(sizes: Sequence[int], *, length: float, link: str, usual: Floats, 
     for place, (before, width) in enumerate(pairwise(sizes)):
         last = place == len(sizes) - 2
         spread = 0.5 / max(length, 1e-9) if not place else (1.0 if last else 2.0) ** 0.5 / before**0.5
-        weight = (spread * rng.normal(size=(before, width))).astype(np.float32)
+        weight = begun(initial, (spread * rng.normal(size=(before, width))).astype(np.float32))
         bias = usual.astype(np.float32) if last else np.zeros(width, np.float32)
         dense.append(Dense(weight, bias, "none" if last else "relu"))
     return Chain(tuple(dense), link, span)

@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from aias.core.arrays import Floats, Floats32
+from aias.networks.initial import INITIAL, begun
 from aias.networks.inputs import Inputs
 from aias.networks.network import Dense, Expansion, Network
 
@@ -32,8 +33,10 @@ def design(
     table = _table(inputs, settings, rng)
     total = count + inputs.flat + (0 if table is None else len(inputs.large) * table.shape[1])
     sizes = [total, *[width] * settings["layers"]]
+    initial = settings.get("initial", INITIAL[0])
     dense = tuple(
-        Dense(_uniform(rng, (a, b), a), _uniform(rng, (b,), a), settings["activation"]) for a, b in pairwise(sizes)
+        Dense(begun(initial, _uniform(rng, (a, b), a)), _uniform(rng, (b,), a), settings["activation"])
+        for a, b in pairwise(sizes)
     )
     return Network(
         inputs, link, expansion, table, _adapter(rng, members, total), dense,

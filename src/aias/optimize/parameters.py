@@ -36,6 +36,7 @@ def parameters(context: SearchContext) -> Iterator[Configuration]:
 
 def _variations(context: SearchContext, member: Member) -> Iterator[Configuration]:
     yield from _updates(member)  # first: what goes on from a fit keeps its rule
+    yield from _begun_otherwise(member)
     yield from _warm(member)
     yield from _pruned(context, member)
 
@@ -62,6 +63,13 @@ def _updates(member: Member) -> Iterator[Configuration]:
         for rule in rules:
             if setting(member, "update", rules[0]) != rule:
                 yield changed(member.configuration, rule.replace("_", " "), update=rule, learning_rate=None)
+
+
+def _begun_otherwise(member: Member) -> Iterator[Configuration]:
+    """Other first weights."""
+    settings = member.configuration.settings
+    if member.configuration.learner in RULES and "start" not in settings and "initial" not in settings:
+        yield changed(member.configuration, "begun orthogonal", initial="orthogonal")
 
 
 def _pruned(context: SearchContext, member: Member) -> Iterator[Configuration]:

@@ -70,6 +70,8 @@ def context(fitter, *members):
         (parameters, "text_mlp", NETWORK, "momentum"),
         (parameters, "text_mlp", NETWORK, "sgd"),
         (parameters, "text_mlp", NETWORK, "continued"),
+        (parameters, "mlp", NETWORK, "begun orthogonal"),
+        (parameters, "text_mlp", NETWORK, "begun orthogonal"),
         (structure, "boosted_trees", BOOSTED, "grown to rounds 30"),
         (structure, "xgboost", BOOSTED, "grown to rounds 30"),
         (structure, "catboost", BOOSTED, "grown to rounds 30"),
