@@ -22,6 +22,9 @@ OUTPUTS = {"y": ("FP32", [-1, 2]), "t": ("BYTES", [-1])}
 class Wrong(Exception):
     """The request is."""
 
+    def __init__(self, why: str, status: int = 400) -> None:
+        self.why, self.status = why, status
+
 
 class Tiny(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -56,7 +59,7 @@ class Tiny(BaseHTTPRequestHandler):
         try:
             self.answer(*self.parsed(self.body()))
         except Wrong as fault:
-            self.refuse(str(fault), 400)
+            self.refuse(fault.why, fault.status)
         except (
             KeyError,
             TypeError,
@@ -110,8 +113,12 @@ class Tiny(BaseHTTPRequestHandler):
         rows = 0
         for tensor in head["inputs"]:
             kind, shape = INPUTS[tensor["name"]]
-            if tensor["datatype"] != kind or tensor["shape"][1:] != shape[1:] or tensor["name"] in values:
+            if not tensor["shape"] and self.has("500 for scalars"):
+                raise Wrong("list index out of range", 500)
+            if tensor["datatype"] != kind or len(tensor["shape"]) != len(shape) or tensor["shape"][1:] != shape[1:]:
                 raise Wrong("not the tensors of this model")
+            if tensor["name"] in values:
+                raise Wrong("a tensor twice")
             rows, size = tensor["shape"][0], tensor.get("parameters", {}).get("binary_data_size")
             count = rows * math.prod(shape[1:])
             if type(rows) is not int or not 0 <= count < 1000:

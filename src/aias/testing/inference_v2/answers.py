@@ -4,6 +4,7 @@ import gzip
 import json
 import math
 import zlib
+from dataclasses import replace
 from typing import Any
 
 from aias.testing.inference_v2.checks import Section, Skipped, expect
@@ -112,6 +113,16 @@ def texts_of_any_kind_are_read_or_refused(probe: Probe) -> None:
         _read_or_refused(probe, probe.infer_json([_filled(each, text) for each in probe.inputs()]))
 
 
+@inference.must
+def a_scalar_is_read_or_refused(probe: Probe) -> None:
+    for at, each in enumerate(probe.inputs()):
+        value = each.flat[0]
+        for data in ([value], value):
+            inputs = [one.in_json() for one in probe.inputs()]
+            inputs[at] |= {"shape": [], "data": data}
+            _read_or_refused(probe, probe.infer({"inputs": inputs}))
+
+
 @binary.must
 def a_request_in_bytes_is_answered_as_one_in_json(probe: Probe) -> None:
     _agree(probe, probe.infer_json(), probe.infer_bytes())
@@ -153,6 +164,14 @@ def no_rows_in_bytes_get_no_answers_or_a_refusal(probe: Probe) -> None:
         expect(all(0 in each.shape for each in probe.outputs(answer).values()), "empty outputs", answer)
     else:
         _ = answer.error
+
+
+@binary.must
+def a_scalar_in_bytes_is_read_or_refused(probe: Probe) -> None:
+    for at in range(len(probe.inputs())):
+        inputs = probe.inputs()
+        inputs[at] = replace(inputs[at], shape=(), flat=inputs[at].flat[:1])
+        _read_or_refused(probe, probe.infer_bytes(inputs))
 
 
 @binary.must

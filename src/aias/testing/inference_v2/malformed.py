@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from typing import Any
 
 from aias.testing.inference_v2.checks import Section, Skipped, expect
@@ -71,6 +72,14 @@ def data_that_do_not_fit_their_shape_are_refused(probe: Probe) -> None:
 
 
 @wrong.must
+def a_scalar_of_no_values_or_two_is_refused(probe: Probe) -> None:
+    value = probe.inputs()[0].in_json()["data"][0]
+    lies: list[Any] = [[], [value, value], [[value], [value]]]
+    for data in lies:
+        probe.refuses({"inputs": _with(probe, shape=[], data=data)}, what=f"a scalar of {len(data)} values")
+
+
+@wrong.must
 def a_datatype_that_does_not_exist_is_refused(probe: Probe) -> None:
     for datatype in ("FP128", "STRING", "", 7, None):
         probe.refuses({"inputs": _with(probe, datatype=datatype)}, what=f"the datatype {datatype!r}")
@@ -129,6 +138,15 @@ def a_size_that_does_not_fit_its_tensor_is_refused(probe: Probe) -> None:
     for size in lies:
         body, length = _resized(probe, size)
         probe.refuses(body, [(LENGTH, str(length))], what=f"binary_data_size {size!r} for {len(raw)} bytes")
+
+
+@framing.must
+def a_scalar_of_no_bytes_or_twice_as_many_is_refused(probe: Probe) -> None:
+    for times in (0, 2):
+        first, *others = probe.inputs()
+        lie = replace(first, shape=(), flat=first.flat[:1] * times)
+        body, length = probe.binary_body([lie, *others])
+        probe.refuses(body, [(LENGTH, str(length))], what=f"a scalar of {times} values in bytes")
 
 
 @framing.must
