@@ -128,6 +128,12 @@ def test_a_metric_of_the_other_kind_is_refused(kind: Any, metric: str) -> None:
         kind(time_limit=UNHURRIED, metric=metric).fit(x, y)
 
 
+def test_a_learner_that_there_is_not_is_a_fault_of_a_value() -> None:
+    x, y = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2
+    with pytest.raises(ValueError, match=r"`linaer`.*linear"):
+        Classifier(time_limit=UNHURRIED, learners=("linaer",)).fit(x, y)
+
+
 def test_a_fault_of_the_target_speaks_of_y() -> None:
     with pytest.raises(ValueError, match="`y` is 0 in every row"):
         Regressor(time_limit=UNHURRIED).fit(np.random.default_rng(0).normal(size=(40, 2)), np.zeros(40))

@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
 )
 
 from aias.artifact.manifest import read_manifest
-from aias.core.errors import UserError
+from aias.core.errors import NotFound, UserError
 from aias.core.names import listed
 from aias.core.schema import Field, Schema
 from aias.core.task import is_metric, tasks_of
@@ -83,7 +83,7 @@ class _Estimator(BaseEstimator):
         )  # fmt: skip
         try:
             trained = fit_model(Dataset(frame, schema, ()), recipe, inline=True).quality
-        except UserError as fault:
+        except (NotFound, UserError) as fault:
             said = f"{fault.message} ({fault.hint})" if fault.hint else fault.message
             raise ValueError(said.replace(TARGET, "y")) from fault
         self._files = trained.files
