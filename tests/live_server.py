@@ -118,6 +118,25 @@ class Doubler:
         return self.predict([{"note": columns["note"][at]} for at in range(rows)])
 
 
+class Since(Doubler):
+    """A regression of one time field: always 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.manifest = replace(self.manifest, inputs=(Field("at", "time", example="2026-11-30"),))
+
+    def predict(self, rows: Sequence[Row]) -> Answers:
+        return Answers([1.0] * len(rows), None)
+
+    def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
+        for at, text in enumerate(columns["at"]):
+            try:
+                datetime.fromisoformat(str(text))
+            except ValueError:
+                raise BadValue(f"{text!r} is no time").at(field="at", row=at) from None
+        return Answers([1.0] * rows, None)
+
+
 class Squarer:
     """A regression of one number: its square."""
 

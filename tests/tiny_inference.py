@@ -59,7 +59,7 @@ class Tiny(BaseHTTPRequestHandler):
         try:
             self.answer(*self.parsed(self.body()))
         except Wrong as fault:
-            self.refuse(fault.why, fault.status)
+            self.refuse(fault.why, 503 if self.has("503 for all") else fault.status)
         except (
             KeyError,
             TypeError,
@@ -104,7 +104,8 @@ class Tiny(BaseHTTPRequestHandler):
     def parsed(self, body: bytes) -> tuple[dict[str, Any], dict[str, list[Any]], int]:
         lengths = self.headers.get_all(LENGTH) or [str(len(body))]
         if (
-            not all(each.isdigit() and len(each) < 10 and int(each) <= len(body) for each in lengths)
+            self.has("503 for all")
+            or not all(each.isdigit() and len(each) < 10 and int(each) <= len(body) for each in lengths)
             or len(lengths) > 1
         ):
             raise Wrong("the length lies")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from aias.testing.inference_v2.__main__ import checks, main
-from live_server import BOUNDS, PATIENCE, Joined, LiveServer, Shelf, eventually, live_server
+from live_server import BOUNDS, PATIENCE, Joined, LiveServer, Shelf, Since, eventually, live_server
 from tiny_inference import tiny
 
 
@@ -82,16 +82,52 @@ def test_a_model_of_one_input_is_asked_with_an_example(server: LiveServer, tmp_p
     assert results["texts with nothing in them are read or refused"] == "fail"
 
 
-def test_who_asks_with_a_made_up_request_is_told_of_it_where_it_is_refused(server: LiveServer, tmp_path: Path) -> None:
-    example = {"inputs": [{"name": "note", "datatype": "BYTES", "shape": [1], "data": ["a"]}]}
-    (tmp_path / "example.json").write_text(json.dumps(example))
-    asked = (server.address, "--header", "Authorization: Bearer all-key", "--model", "price", "--only", "in json")
-    made_up, given = io.StringIO(), io.StringIO()
+def test_a_model_that_answers_nothing_just_now_is_not_said_to_need_an_example(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with tiny("503 for all") as url:
+        assert main([url, "--model", "twice"]) == 2
 
-    assert main(asked, out=made_up) == main((*asked, "--request", str(tmp_path / "example.json")), out=given) == 1
+    assert "`twice` answers nothing just now (503 " in capsys.readouterr().err
 
-    assert "made up (--request gives one" in made_up.getvalue()
-    assert "made up" not in given.getvalue()
+
+@pytest.fixture(scope="module")
+def since() -> Iterator[LiveServer]:
+    """A model that takes a time."""
+    shelf = Shelf()
+    shelf.deploy("since", 1, Since(), model="since")
+    with live_server(shelf) as running:
+        yield running
+
+
+def test_a_model_that_does_not_answer_what_is_made_up_ends_the_suite_before_any_check(
+    since: LiveServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, asked = io.StringIO(), (since.address, "--header", "Authorization: Bearer all-key")
+
+    assert main(asked, out=out) == 3
+    assert out.getvalue() == ""
+    said = capsys.readouterr().err
+    assert "no check was made: `since` does not answer a request that was made up: 400, " in said
+    assert "field `at`" in said
+    assert "--request" in said
+    # What describes a server and its models needs no request.
+    assert main((*asked, "--only", "health"), out=out) == 0
+
+
+def test_an_example_that_the_model_does_not_answer_ends_the_suite_before_any_check(
+    since: LiveServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, example = io.StringIO(), tmp_path / "example.json"
+    asked = (since.address, "--header", "Authorization: Bearer all-key", "--request", str(example))
+    tensor = {"name": "at", "datatype": "BYTES", "shape": [1], "data": ["soon"]}
+
+    example.write_text(json.dumps({"inputs": [tensor]}))
+    assert main(asked, out=out) == 3
+    assert "`since` does not answer the request that --request gives: 400, " in capsys.readouterr().err
+    assert out.getvalue() == ""
+    example.write_text(json.dumps({"inputs": [tensor | {"data": ["2026-11-30"]}]}))
+    assert main((*asked, "--only", "in json"), out=out) == 0
 
 
 def test_another_server_passes_that_is_right() -> None:
@@ -280,14 +316,25 @@ def test_what_is_no_address_is_told(url: str, capsys: pytest.CaptureFixture[str]
     assert "the server cannot be asked: " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("example", ["[]", '{"inputs": 5}', '{"inputs": [{"name": "note"}]}', "no JSON"])
+@pytest.mark.parametrize(
+    "example",
+    [
+        "[]", '{"inputs": 5}', '{"inputs": [{"name": "note"}]}', "no JSON", "[" * 200_000, None,
+        '{"inputs": [{"name": "note", "datatype": "FP32", "shape": [2], "data": [1]}]}',
+        '{"inputs": [{"name": "note", "datatype": "FP128", "shape": [1], "data": [1]}]}',
+        '{"inputs": [{"name": "note", "datatype": "INT8", "shape": [1], "data": [1000]}]}',
+        '{"inputs": [{"name": "note", "datatype": "BYTES", "shape": 1, "data": ["a"]}]}',
+    ],
+)  # fmt: skip
 def test_an_example_that_is_no_request_is_told(
-    server: LiveServer, example: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: LiveServer, example: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "example.json").write_text(example)
+    key, path = ("--header", "Authorization: Bearer all-key"), tmp_path / "example.json"
+    if example is not None:
+        path.write_text(example)
 
-    assert main([server.address, "--model", "price", "--request", str(tmp_path / "example.json")]) == 2
-    assert "the server cannot be asked: " in capsys.readouterr().err
+    assert main([server.address, *key, "--model", "price", "--request", str(path)]) == 3
+    assert "no check was made: " in capsys.readouterr().err
 
 
 def test_every_check_is_a_sentence_of_its_own() -> None:

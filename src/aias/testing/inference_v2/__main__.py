@@ -1,4 +1,5 @@
-"""Puts a server through the suite; ends with 0 when it does all that it must, 1 when not, 2 when it cannot be asked."""
+"""Puts a server through the suite; ends with 0 when it does all that it must, 1 when not, 2 when it cannot be asked, 3
+when it needs another request as its example."""
 
 import argparse
 import json
@@ -8,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from aias.testing.inference_v2 import answers, calls, descriptions, extensions, malformed
-from aias.testing.inference_v2.checks import Check, Failed, Outcome, run
+from aias.testing.inference_v2.checks import Check, Failed, Outcome, Unanswered, run
 from aias.testing.inference_v2.probe import Probe, check_admitted
 from aias.testing.inference_v2.remote import Remote
 from aias.testing.inference_v2.wire import Wire
@@ -35,6 +36,10 @@ SECTIONS = (
     malformed.transport,
     calls.calls,
 )
+
+
+DESCRIBING: Final = (descriptions.health, descriptions.metadata, extensions.configuration, extensions.repository)
+"""What is asked there needs no request that the model answers."""
 
 
 def checks(only: str = "", *, grpc: bool = True) -> list[Check]:
@@ -61,6 +66,11 @@ def main(arguments: Sequence[str] | None = None, *, out: TextIO | None = None) -
         probe = Probe(wire, options.model or _first_model(wire), example=example, also=options.also, remote=remote)
         probe.check_admission()
         chosen = _chosen(options.only, grpc=remote is not None)
+        if not {*chosen} <= {check for section in DESCRIBING for check in section.checks}:
+            probe.check_answered()
+    except Unanswered as fault:
+        print(f"no check was made: {fault}", file=sys.stderr)
+        return 3
     except (Failed, OSError, ValueError, ImportError) as fault:
         print(f"the server cannot be asked: {fault}", file=sys.stderr)
         return 2
@@ -127,12 +137,15 @@ def _first_model(wire: Wire) -> str:
 
 
 def _example(path: Path) -> dict[str, Any]:
-    """The request in a file. Raises `ValueError`, `OSError`."""
-    found: Any = json.loads(path.read_bytes())
+    """The request in a file. Raises `Unanswered`."""
+    try:
+        found: Any = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as fault:
+        raise Unanswered(f"{path} cannot be read as JSON: {fault}") from None
     inputs = found.get("inputs") if isinstance(found, dict) else None
     wanted = {"name", "datatype", "shape", "data"}
     if not isinstance(inputs, list) or not all(isinstance(each, dict) and wanted <= each.keys() for each in inputs):
-        raise ValueError(f'{path} is no request: it must be {{"inputs": [...]}}, each with {", ".join(sorted(wanted))}')
+        raise Unanswered(f'{path} is no request: it must be {{"inputs": [...]}}, each with {", ".join(sorted(wanted))}')
     example: dict[str, Any] = found
     return example
 

@@ -15,6 +15,10 @@ class Failed(Exception):
     """The server does not do what the sentence says."""
 
 
+class Unanswered(Exception):
+    """The model does not answer the request from which all others are made, so that no check would say anything."""
+
+
 class Skipped(Exception):
     """The sentence says nothing about this server or this model."""
 

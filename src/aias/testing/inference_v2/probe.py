@@ -2,6 +2,7 @@
 
 import json
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote
 
-from aias.testing.inference_v2.checks import Failed, Skipped, expect
+from aias.testing.inference_v2.checks import Failed, Skipped, Unanswered, expect
 from aias.testing.inference_v2.remote import Refused, Remote
 from aias.testing.inference_v2.tensors import BINARY_ONLY, Values, from_json, read, write
 from aias.testing.inference_v2.wire import Answer, Headers, Wire, strict_json
@@ -36,6 +37,9 @@ class Input:
         head = {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
         return head | {"parameters": {"binary_data_size": len(raw)} | parameters}, raw
 
+
+NOT_NOW: Final = (408, 429, 502, 503, 504)
+"""Statuses that say nothing about the request."""
 
 GIVE_A_KEY: Final = "give one that is good with --header 'Authorization: Bearer KEY'"
 
@@ -83,6 +87,29 @@ class Probe:
                 raise Failed(f"over gRPC it refuses the key ({refusal}); {GIVE_A_KEY}") from None
             if refusal.code == "UNAVAILABLE":
                 raise Failed(f"over gRPC nobody answers ({refusal})") from None
+
+    def check_answered(self) -> None:
+        """Raises `Unanswered` where the very first plain request is refused, be it made up or the example; `Failed`
+        where the model answers nothing at all just now."""
+        try:
+            inputs = self.inputs()
+            heads = [each.in_bytes()[0] for each in inputs]
+        except (Failed, KeyError, TypeError, ValueError, AttributeError, struct.error) as fault:
+            if self._example is None:
+                return  # that its metadata cannot be read is for their checks to tell
+            raise Unanswered(f"the example is no request: {type(fault).__name__}: {fault}") from None
+        in_bytes = any(head["datatype"] in BINARY_ONLY for head in heads)
+        answer = self.infer_bytes(inputs) if in_bytes else self.infer_json(inputs)
+        if answer.status == 200:
+            return
+        if answer.status in NOT_NOW:
+            raise Failed(f"`{self.model}` answers nothing just now ({answer})")
+        what = "a request that was made up" if self._example is None else "the request that --request gives"
+        said = answer.body[:2_000].decode("utf-8", "replace")
+        with suppress(Failed):
+            said = answer.error
+        how = "give one that it answers with --request FILE"
+        raise Unanswered(f"`{self.model}` does not answer {what}: {answer.status}, {said}; {how}")
 
     @cached_property
     def extensions(self) -> Sequence[str]:
