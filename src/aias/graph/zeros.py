@@ -21,7 +21,7 @@ from aias.graph.rewriting import NUMBERS_MIN
 from aias.graph.rewritten import NothingToRewrite
 
 STEPS: Final = 40
-"""Of conjugate gradients; more moved answers of small networks by less than float32 rounds them."""
+"""Of conjugate gradients; with ten times as many the answers of two small networks came no nearer than by 3 %."""
 
 
 def with_zeros(model: onnx.ModelProto, encoded: Encoded) -> onnx.ModelProto:
