@@ -154,6 +154,40 @@ def test_a_thousand_worse_in_log_loss_by_the_margin_pass_as_seldom():
     assert 0 < (1 - sure < SPENT).sum() <= 50
 
 
+def worse_in_log_loss(rng, rows):
+    truth = np.subtract(*(each.mean() for each in log_losses(rng, 500_000, 0.1)[::-1]))
+    before, after = log_losses(rng, (1_000, rows), 0.1)
+    return truth, map(studentised.mean_loss, before, after)
+
+
+def worse_in_rmse(rng, rows):
+    truth = np.subtract(*(np.sqrt(each.mean()) for each in squared_errors(rng, 1_000_000)[::-1]))
+    before, after = squared_errors(rng, (1_000, rows))
+    return truth, map(studentised.root_loss, before, after)
+
+
+def worse_in_auc(rng, rows, apart=1.5):
+    positive = rng.random((1_000, rows)) < 0.3
+    first = rng.normal(size=positive.shape) + apart * positive
+    second = first + 0.5 * rng.normal(size=positive.shape)
+    return ndtr(apart / np.sqrt(2)) - ndtr(apart / np.sqrt(2.5)), map(auc_loss, positive, first, second)
+
+
+@pytest.mark.parametrize(
+    ("metric", "worse", "rows"),
+    [("log_loss", worse_in_log_loss, 1_000), ("rmse", worse_in_rmse, 1_000), ("roc_auc", worse_in_auc, 300)],
+)
+def test_of_a_thousand_that_are_worse_by_the_margin_the_gate_itself_passes_one_in_twenty_at_most(metric, worse, rows):
+    """By what a compression is judged by, guards and all."""
+    margin, found = worse(np.random.default_rng(8), rows)
+
+    claims = [Claim("", each) for each in found]
+    assert all(isinstance(each.evidence, studentised.Guarded) for each in claims)
+    passed = sum(judge([each], metric=metric, margin=margin, part_margin=1.0)[0].certified for each in claims)
+
+    assert 0 < passed <= 50
+
+
 def test_three_at_once_pass_no_more_often_than_one():
     rows, margin = 3_000, 0.01
     counts = np.random.default_rng(6).multinomial(rows, [0.025, 0.015, 0.96], (150, 3))
