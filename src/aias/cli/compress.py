@@ -107,7 +107,7 @@ def draw(found: "Frontier") -> None:
             click.echo(line)
     if shutil.get_terminal_size().columns >= WIDE:
         table(title, found.head(), [cells(point) for point in found.ordered()], right=found.right())
-        return _say_how(found)
+        return _say_how(found, more=found.too_few())
     points = list(found.ordered())
     several = f"{found.callers} at once" if found.callers > 1 else "several at once"
     every = ("candidate", "loss", "p50 µs", "faster", several, "smaller", "memory", "verdict")
@@ -139,11 +139,11 @@ def _by_reason(points: "Sequence[Point]", ref: str) -> dict[str, list[str]]:
     return fell
 
 
-def _say_how(found: "Frontier") -> None:
+def _say_how(found: "Frontier", *, more: str = "") -> None:
     from aias.compress.frontier import PUBLISHED
     from aias.core.host import host
 
-    say(found.timed(), dim=True)
+    say(found.timed() + more, dim=True)
     for each in found.points:
         if each.state == PUBLISHED and each.changed:
             say(f"{each.name}: {each.changed}")

@@ -13,7 +13,7 @@ from aias.compress.gate.evidence import Loss, digits, signed
 from aias.core.errors import Damaged
 from aias.core.host import Host
 from aias.core.quantities import size
-from aias.runtimes.latency import Estimate, LatencySummary
+from aias.runtimes.latency import P99_CALLS_MIN, Estimate, LatencySummary
 
 FRONTIER: Final = "frontier.json"
 PUBLISHED, CERTIFIED, FELL, PARENT = "published", "certified", "fell", "parent"
@@ -139,7 +139,7 @@ class Frontier:
             f"{self.verdict}\n\nA loss of at most {100 * self.max_loss:.3g} % of `{self.metric}` was accepted, a margin"
             f" of {digits(self.margin)}. Chosen on {self.searched_rows:,} rows, certified once on "
             f"{self.certified_rows:,} others: {self.power}.{f' In all: {self.total}.' if self.total else ''}\n\n"
-            f"{self.timed()}"
+            f"{self.timed()}{self.too_few()}"
         )
         changed = "\n".join(f"- {each.name}: {each.changed}" for each in measured if each.changed)
         return "\n\n".join(filter(None, [said, table, changed, others])) + "\n"
@@ -164,6 +164,13 @@ class Frontier:
             )
         said += self._by_others()
         return said + " Memory and loading: of a fresh process, beyond an empty one."
+
+    def too_few(self) -> str:
+        """Why a p99 is missing, where one is."""
+        paces = [each.pace for each in self.points] + [each.together.pace for each in self.points if each.together]
+        if all(each is None or each.p99 for each in paces):
+            return ""
+        return f" A p99 is given from {P99_CALLS_MIN:,} calls on (else –): of fewer, less than ten lie beyond it."
 
     def _by_others(self) -> str:
         """Which were not timed with ONNX Runtime."""
@@ -195,7 +202,7 @@ class Frontier:
         return iter(sorted(self.points, key=lambda each: (rank[each.state], -value[id(each)])))
 
 
-P_NAMES: Final = "p50 · p95 · p99 µs"
+P_NAMES: Final = "p50 (limits) · p95 · p99 µs"
 
 
 def cells(point: Point) -> list[str]:
@@ -214,7 +221,8 @@ def cells(point: Point) -> list[str]:
 def _paced(pace: LatencySummary | None) -> str:
     if pace is None:
         return ""
-    return " · ".join("–" if each is None else f"{each.value:,.0f}" for each in (pace.p50, pace.p95, pace.p99))
+    p50, p95, p99 = ("–" if each is None else f"{each.value:,.0f}" for each in (pace.p50, pace.p95, pace.p99))
+    return f"{p50} ({pace.p50.low:,.0f} to {pace.p50.high:,.0f}) · {p95} · {p99}"
 
 
 def times(value: float) -> str:

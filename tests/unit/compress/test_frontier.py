@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from aias.cli.compress import draw
-from aias.compress.frontier import FELL, PARENT, PUBLISHED, Frontier, Point, cells, read_frontier, sized
+from aias.compress.frontier import FELL, PARENT, PUBLISHED, Asked, Frontier, Point, cells, read_frontier, sized
 from aias.compress.gate.changes import flips
 from aias.compress.gate.evidence import Loss
 from aias.compress.halving import NO_TIME
@@ -55,6 +55,18 @@ def test_who_was_not_timed_with_onnx_runtime_is_named():
     assert "With openvino: m@1; a ¦ b. All others: with ONNX Runtime." in told.timed()
     assert read_frontier(told.as_bytes()) == told
     assert "ONNX Runtime" not in FRONTIER.timed()
+
+
+def test_of_a_median_the_limits_are_given_and_why_a_p99_is_missing():
+    few = replace(pace(1234), p99=None, calls=192)
+
+    assert " | 20 (18 to 22) · 40 · 60 | " in FRONTIER.markdown()
+    assert "p99 is given" not in FRONTIER.markdown()
+    told = replace(FRONTIER, points=(PARENT_POINT, replace(SMALL, pace=few)))
+    assert " | 1,234 (1,111 to 1,357) · 2,468 · – | " in told.markdown()
+    assert "A p99 is given from 1,000 calls on" in told.markdown()
+    together = replace(SMALL, together=Asked(few))
+    assert "A p99 is given from 1,000 calls on" in replace(FRONTIER, points=(PARENT_POINT, together)).markdown()
 
 
 def test_latencies_say_their_unit_and_those_written_before_had_none():
