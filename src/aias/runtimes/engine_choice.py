@@ -197,14 +197,21 @@ def _difference(manifest: Manifest, ours: Session, theirs: Session, encoded: Enc
     expected = np.asarray(ours.run(encoded), np.float64)
     first = encoded.take(np.arange(1))
     pairs = ((expected, theirs.run(encoded)), (expected[:1], theirs.run(first)))
-    scale = 1.0 if manifest.task.classes else max(1.0, float(np.abs(expected).max(initial=0.0)))
+    sizes = np.abs(expected[np.isfinite(expected)])
+    if not len(sizes):
+        return float("inf")  # nothing is compared where nothing is answered
+    scale = 1.0 if manifest.task.classes else max(1.0, float(sizes.max()))
     worst = 0.0
-    for wanted, got in pairs:
-        if np.shape(got) != wanted.shape:
+    for wanted, answered in pairs:
+        if np.shape(answered) != wanted.shape:
             return float("inf")
-        apart = np.abs(np.asarray(got, np.float64) - wanted) / scale
+        got = np.asarray(answered, np.float64)
+        with np.errstate(invalid="ignore"):
+            # No answer is the same as none: a network that takes no missing values gives none to a row without any.
+            same = (np.isnan(wanted) & np.isnan(got)) | (wanted == got)
+            apart = np.where(same, 0.0, np.abs(got - wanted) / scale)
         worst = max(worst, float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0)))
-        if manifest.task.classes and _others(manifest, wanted, np.asarray(got), apart=worst):
+        if manifest.task.classes and _others(manifest, wanted, got, apart=worst):
             return float("inf")
     return worst
 

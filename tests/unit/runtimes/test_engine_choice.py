@@ -69,6 +69,25 @@ def test_an_engine_that_answers_otherwise_or_not_at_all_loses_with_an_event(
     assert not list(tmp_path.iterdir()), "what was a fault may be gone next time"
 
 
+def test_two_that_have_no_answer_for_a_row_have_the_same(model: aias.Model) -> None:
+    """As imported networks have none where a value is missing, which it is in one of the rows compared."""
+    runtime = OnnxRuntime.load(model.folder, model.manifest)
+    rows = runtime.encoder.rows(example_rows(model.manifest))
+
+    def without(count: int) -> Session:
+        def run(*asked: Any) -> Any:
+            found = np.array(runtime.session.engine_run(*asked)[0])
+            found[8 - count if len(found) == 8 else len(found) :] = np.nan
+            return [found]
+
+        return runtime.session.behind(run, name="has no answer")
+
+    differ = partial(engine_choice._difference, model.manifest)
+    assert differ(without(1), without(1), rows) == 0.0
+    assert differ(without(1), without(2), rows) == differ(without(0), without(1), rows) == np.inf
+    assert differ(without(8), without(8), rows) == np.inf
+
+
 def test_an_engine_that_fails_later_is_not_asked_again(model: aias.Model, rival: type[Rival]) -> None:
     runtime, _, told = run(model)
     before = runtime.predict([{"note": "awful"}]).predictions
