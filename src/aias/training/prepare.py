@@ -25,6 +25,7 @@ from aias.data.target import check_inputs, labels_for, task_for
 from aias.data.teacher_labels import TeacherLabels
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.graph.sentences import check_name
+from aias.training.against_test import against_test
 from aias.training.class_weights import ClassWeights, row_weights
 from aias.training.embedding import (
     Embedding,
@@ -37,7 +38,6 @@ from aias.training.embedding import (
 )
 from aias.training.ledger import Ledger
 from aias.training.own_answers import drawn, folds_of, test_of
-from aias.training.scoring.drift import drift
 from aias.training.selection.portfolio import Shape, fold_count, holdout_share
 from aias.training.table import Part, Table
 from aias.training.text_reading import measurable, readable, sample
@@ -170,7 +170,7 @@ def prepare(
     reason += "" if table.blocks is None else ", each by what was fitted on earlier rows alone"
     apart = clusters_of(held, how)
     if held.rows >= DRIFT_ROWS_MIN and (given is not None or how.startswith("time:")):
-        watch(_drift(table, held, apart, without=how.partition(":")[2], seed=seed))
+        watch(against_test(table, held, apart, without=how.partition(":")[2], seconds=seconds, seed=seed))
     facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}
     watch(Event("train.split", reason, facts=facts))
     return Prepared(learned, table, held, held_y, reason, embedding, test_clusters=apart, unread=unread)
@@ -205,28 +205,6 @@ def _test_share(rows: int, wanted: float | None) -> float:
     if wanted is not None:
         return wanted
     return min(TEST_SHARE, TEST_ROWS_MAX / rows) if rows >= TEST_FROM_ROWS else 0.0
-
-
-def _drift(table: Table, held: Dataset, clusters: Ints | None, *, without: str, seed: int) -> Event:
-    """Whether the test rows can be told from the others, by more than the field they were parted by. `clusters`: of the
-    test's rows."""
-    fields: dict[str, range] = {}
-    kept: list[int] = []
-    at = 0
-    for each in table.encoder.fields:
-        width = getattr(table.encoder.encoders[each.name], "width", 0)
-        if width and each.name != without:
-            fields[each.name] = range(len(kept), len(kept) + width)
-            kept += range(at, at + width)
-        at += width
-    if not fields:
-        return Event("train.drift", "texts are not compared between train and test", "debug")
-    coded = set(table.encoder.layout.categories)
-    categories = [place for place, column in enumerate(kept) if column in coded]
-    others = table.encoder.of([each for each in table.encoder.fields if each.kind != "text"])
-    first, second = table.whole.encoded.columns[:, kept], encoded_of(held, others).columns[:, kept]
-    together = (table.clusters, clusters)
-    return drift(first, second, fields, categories=categories, seed=seed, clusters=together).event()
 
 
 def _aside(dataset: Dataset, target: str, how: str) -> Dataset:

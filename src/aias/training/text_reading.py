@@ -40,6 +40,9 @@ TIMED_SHARE: Final = 0.005
 """The same for the rows by which a form is proved, which are encoded twice, and a member timed, which is done a few
 times."""
 
+COMPARED_SHARE: Final = 0.02
+"""The same for the rows of a test that are compared with those that were learned from."""
+
 PROVED: Final = (60, 1_000)
 """Rows by which a form is proved, at least and at most; a graph is handed the very terms that were learned from."""
 
@@ -77,6 +80,11 @@ def provable(dataset: Dataset, *, seconds: float) -> int:
 def timeable(dataset: Dataset, *, seconds: float) -> int:
     """By how many of these rows members are timed."""
     return _count(dataset, TIMED_SHARE * seconds, TIMED)
+
+
+def comparable(dataset: Dataset, *, seconds: float, most: int) -> int:
+    """How many of these rows, at most, are compared with others."""
+    return _count(dataset, COMPARED_SHARE * seconds, (ROWS_MIN, most))
 
 
 def sample(y: Any, task: Task, count: int, *, seed: int) -> Ints:
