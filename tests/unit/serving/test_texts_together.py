@@ -56,7 +56,7 @@ def test_embeddings_wait_for_their_turn_as_all_requests_do(runtime: Any, light: 
         metrics = server.call("GET", "/metrics").body.decode()
 
     assert (answer.status, answer.headers["x-aias-cut"], missing.status) == (200, "1", 404)
-    assert 'aias_batch_rows_sum{version="tiny@1"} 2.0' in metrics
+    assert 'aias_batch_rows_sum{endpoint="tiny",version="tiny@1"} 2.0' in metrics
     assert 'aias_seconds_count{endpoint="tiny",phase="queue",version="tiny@1"} 1.0' in metrics
 
 

@@ -92,7 +92,6 @@ class BatchRunner:
 
     def _start(self, batch: Batch) -> None:
         loop = asyncio.get_running_loop()
-        self._metrics.ran(batch.flow.name, batch.rows)
         self._runs.submit(self._run, batch, loop)
 
     def _finish(self, batch: Batch, results: list[Any], began_at: float, ended_at: float) -> None:

@@ -41,9 +41,9 @@ class Histogram:
         self.counts = [0] * (len(buckets) + 1)
         self.sum = 0.0
 
-    def add(self, amount: float) -> None:
-        self.counts[bisect_left(self.buckets, amount)] += 1
-        self.sum += amount
+    def add(self, amount: float, times: int = 1) -> None:
+        self.counts[bisect_left(self.buckets, amount)] += times
+        self.sum += times * amount
 
     def add_all(self, amounts: Floats) -> None:
         places = np.searchsorted(self.buckets, amounts, side="left")
@@ -100,7 +100,6 @@ class Snapshot(msgspec.Struct):
     refusals: list[tuple[str, str, str, int]]
     counts: dict[str, dict[str, int]]
     work: list[tuple[str, str, int, Counts, list[Counts]]]
-    batches: dict[str, Counts]
     loaded: list[tuple[str, str]]
     tiers: list[tuple[str, str]]
     open_connections: int
@@ -142,7 +141,6 @@ class Metrics:
         self.cache_hits: Counter[str] = Counter()
         self.cache_misses: Counter[str] = Counter()
         self.cache_shared: Counter[str] = Counter()
-        self.batches: dict[str, Histogram] = {}
         self.tiers: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
         self._work: dict[tuple[str, str], Work] = {}
         self._statistics, self._seen = Statistics(), Tallies()
@@ -212,6 +210,17 @@ class Metrics:
         self._add_up()
         return self._statistics
 
+    @property
+    def batches(self) -> dict[tuple[str, str], Histogram]:
+        """The rows of each run, on the loop or in a thread, of each endpoint's version. Nothing is counted for it but
+        what statistics need."""
+        found = dict[tuple[str, str], Histogram]()
+        for of, sizes in self.statistics.runs():
+            histogram = found[of] = Histogram(BATCH_ROWS)
+            for rows, runs in sizes:
+                histogram.add(rows, runs)
+        return found
+
     def _add_up(self) -> None:
         for (reason, endpoint, version, status), tally in self._tallies.items():
             times, tally.times = tally.times, 0
@@ -234,13 +243,6 @@ class Metrics:
             in_encode.add_all(block.encode)
             in_queue.add_all(block.queue[waited])
 
-    def ran(self, version: str, rows: int) -> None:
-        """Note a run in a thread."""
-        histogram = self.batches.get(version)
-        if histogram is None:
-            histogram = self.batches[version] = Histogram(BATCH_ROWS)
-        histogram.add(rows)
-
     def snapshot(self) -> Snapshot:
         return Snapshot(
             [(*labels, count) for labels, count in self.requests.items()],
@@ -250,7 +252,6 @@ class Metrics:
                 (*labels, work.rows, work.whole.held, [each.held for each in work.phases])
                 for labels, work in self.work.items()
             ],
-            {name: each.held for name, each in self.batches.items()},
             list(self.loaded()),
             list(self.tiers()),
             self.open_connections(),
@@ -273,8 +274,6 @@ class Metrics:
             work.whole.merge(whole)
             for histogram, held in zip(work.phases, phases, strict=True):
                 histogram.merge(held)
-        for version, held in more.batches.items():
-            self.batches.setdefault(version, Histogram(BATCH_ROWS)).merge(held)
         self.statistics.add(more.statistics)
         self.load_seconds.merge(more.load_seconds)
         if gauges:
@@ -344,8 +343,8 @@ class Metrics:
             for phase, histogram in zip(PHASES, each.phases, strict=True)
         )
         yield family(Buckets, "aias_seconds", "Seconds by phase", (*of, "phase"), phases)
-        batches = (((version,), *histogram.shown) for version, histogram in self.batches.items())
-        yield family(Buckets, "aias_batch_rows", "Rows of a run in a thread", of[1:], batches)
+        batches = ((at, *histogram.shown) for at, histogram in self.batches.items())
+        yield family(Buckets, "aias_batch_rows", "Rows of a run", of, batches)
         tiers, loaded = ((at, 1) for at in self.tiers()), ((at, 1) for at in self.loaded())
         yield family(Gauge, "aias_tier", "Where a model runs", ("endpoint", "tier"), tiers)
         yield family(Gauge, "aias_loaded", "Versions in memory", of, loaded)

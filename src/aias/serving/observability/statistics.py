@@ -153,6 +153,12 @@ class Statistics:
         """Count a run of several requests' rows."""
         self._versions.setdefault((endpoint, version), VersionStatistics()).ran(rows, Phases(1, run=seconds))
 
+    def runs(self) -> Iterator[tuple[tuple[str, str], list[tuple[int, int]]]]:
+        """Of each endpoint and version that has run: rows, and how many runs had so many."""
+        for of, found in self._versions.items():
+            if sizes := [(rows, phases.count) for rows, phases in found.sizes.items() if phases.count]:
+                yield of, sizes
+
     def counted(self) -> Counted:
         """As it is now, whatever is counted afterwards."""
         return [(endpoint, version, found.copy()) for (endpoint, version), found in self._versions.items()]

@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from aias.serving.observability.metrics import BATCH_ROWS, BUCKETS_SECONDS, LOAD_SECONDS, PHASES, Metrics, Snapshot
+from aias.serving.observability.metrics import BUCKETS_SECONDS, LOAD_SECONDS, PHASES, Metrics, Snapshot
 
 WRITE_SECONDS: Final = 1.0
 
@@ -144,12 +144,11 @@ def _add(metrics: Metrics, more: Snapshot, *, gauges: bool = False) -> None:
 
 
 def _fits(more: Snapshot) -> bool:
-    seconds, rows, loads = (len(each) + 1 for each in (BUCKETS_SECONDS, BATCH_ROWS, LOAD_SECONDS))
+    seconds, loads = (len(each) + 1 for each in (BUCKETS_SECONDS, LOAD_SECONDS))
     work = [(whole, *phases) for _endpoint, _version, _rows, whole, phases in more.work]
     return (
         all(len(each) == 1 + len(PHASES) for each in work)
         and all(len(counts) == seconds for each in work for counts, _total in each)
-        and all(len(counts) == rows for counts, _total in more.batches.values())
         and len(more.load_seconds[0]) == loads
     )
 

@@ -280,8 +280,10 @@ def test_what_waited_and_ran_together_can_be_scraped() -> None:
         found = samples(line.server)
 
     version = (("version", "churn@1"),)
-    assert found["aias_batch_rows_sum", version] == 3
-    assert found["aias_batch_rows_count", version] == 2
+    of = (("endpoint", "churn"), *version)
+    assert found["aias_batch_rows_sum", of] == 3
+    assert found["aias_batch_rows_count", of] == 2
+    assert found["aias_batch_rows_bucket", (of[0], ("le", "1.0"), of[1])] == 1
     assert found["aias_tier", (("endpoint", "churn"), ("tier", "thread"))] == 1
     assert found["aias_seconds_count", (("endpoint", "churn"), ("phase", "queue"), *version)] == 3
 

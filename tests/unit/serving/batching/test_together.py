@@ -144,9 +144,11 @@ def test_a_run_of_several_is_counted_as_one_of_all_their_rows() -> None:
         callers = [turns.open() for _ in range(5)]
         turns.turn(*(partial(each.ask, asked(50)) for each in callers))
         (found,) = turns.gateway.metrics.statistics.of([("churn", "churn@1")])
+        runs = turns.gateway.metrics.batches["churn", "churn@1"]
 
     assert (found["inference_count"], found["execution_count"]) == (6, 2)
     assert [each["batch_size"] for each in found["batch_stats"]] == [1, 5]  # type: ignore[attr-defined]
+    assert (sum(runs.counts), runs.sum) == (2, 6)
 
 
 def test_nobody_is_answered_before_the_turn_is_over_or_waits_beyond_it() -> None:

@@ -65,6 +65,24 @@ def test_two_versions_of_an_endpoint_are_told_apart() -> None:
     assert ("aias_refusals_total", (of["churn@1"][0], reason, of["churn@1"][1])) not in found
 
 
+def test_runs_on_the_loop_are_counted_by_their_rows_as_those_in_threads_are() -> None:
+    shelf = Shelf()
+    for endpoint in ("churn", "other"):
+        shelf.deploy(endpoint, 1, Rule())
+    with live_server(shelf) as server:
+        for rows in (1, 1, 3):
+            assert server.call("POST", "/predict/churn", [{"age": 50}] * rows).status == 200
+        found = samples(server)
+
+    assert found["aias_tier", (("endpoint", "churn"), ("tier", "inline"))] == 1
+    of = (("endpoint", "churn"), ("version", "churn@1"))
+    assert (found["aias_batch_rows_count", of], found["aias_batch_rows_sum", of]) == (3, 5)
+    buckets = [found["aias_batch_rows_bucket", (of[0], ("le", le), of[1])] for le in ("1.0", "2.0", "4.0", "+Inf")]
+    assert buckets == [2, 2, 3, 3]
+    # Whoever was not asked has run nothing.
+    assert [dict(at)["endpoint"] for name, at in found if name == "aias_batch_rows_count"] == ["churn"]
+
+
 def test_names_that_callers_make_up_are_no_labels() -> None:
     with live_server() as server:
         for at in range(20):

@@ -20,7 +20,6 @@ def counted(endpoint: str, times: int) -> Metrics:
     )  # fmt: skip
     for _ in range(times):
         metrics.predicted(endpoint, "m@1", 2, (0.1, 0.2, 0.3), seconds=0.7, queue=0.05)
-        metrics.ran("m@1", 2)
         metrics.refused("serving.busy", endpoint, "m@1")
     return metrics
 
@@ -39,7 +38,7 @@ def test_the_counts_of_all_workers_are_added_up(tmp_path: Path) -> None:
     assert round(work.phases[1].sum, 9) == 0.75
     # Of all the buckets the one that 0.15 s belong to.
     assert work.phases[1].counts.index(5) == BUCKETS_SECONDS.index(0.25)
-    assert sum(total.batches["m@1"].counts) == 5
+    assert (sum(total.batches["a", "m@1"].counts), total.batches["a", "m@1"].sum) == (5, 10)
     assert total.open_connections() == 6
     assert total.loaded() == [("a", "m@1")]
     assert here.requests["a", "m@1", 200] == 2
@@ -179,7 +178,6 @@ def test_a_full_disk_costs_counts_and_nothing_else(tmp_path: Path) -> None:
     [
         lambda odd: odd.work["a", "m@1"].whole,
         lambda odd: odd.work["a", "m@1"].phases[2],
-        lambda odd: odd.batches["m@1"],
         lambda odd: odd.load_seconds,
     ],
 )
@@ -192,7 +190,7 @@ def test_buckets_of_another_release_are_left_out_whole(tmp_path: Path, odd_in: C
 
     assert total.requests["a", "m@1", 200] == 1
     assert sum(total.work["a", "m@1"].whole.counts) == 1
-    assert sum(total.batches["m@1"].counts) == 1
+    assert sum(total.batches["a", "m@1"].counts) == 1
 
 
 def test_what_is_counted_while_a_thread_writes_is_in_the_next_snapshot_and_not_in_this_one() -> None:
@@ -202,7 +200,7 @@ def test_what_is_counted_while_a_thread_writes_is_in_the_next_snapshot_and_not_i
         metrics.answered("churn", "churn@1", 503)
         metrics.refused("serving.busy", "churn", "churn@1")
         metrics.predicted("churn", "churn@1", rows, (0.1, 0.2, 0.3), seconds=0.7, queue=0.1)
-        metrics.ran("churn@1", rows)
+        metrics.executed("churn", "churn@1", rows, 0.1)
         metrics.unrun("churn", "churn@1", Reply(b"", phases=None), 0.1)
         metrics.unrun("churn", "churn@1", Reply(b"", phases=(0.1, 0.1, 0.1), rows=rows), 0.1)
         metrics.load_seconds.add(0.1)
