@@ -4,10 +4,13 @@ import io
 import logging
 import os
 import sys
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from aias.cli.serve import Reporter
+from aias.cli.serve import serve as command
 from aias.core.events import Event
 from aias.serving.observability.logs import Faults
 
@@ -59,3 +62,28 @@ def test_a_reader_that_does_not_read_holds_up_nobody_and_is_told_later_how_much_
         pipe.close()
 
         assert reader.read() == b"3 messages before this found no reader\nat last\na fault\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "workers", "supervised"),
+    [((), 1, True), (("--workers", "auto"), 3, True), (("--workers", "5"), 5, True), (("--workers", "0"), 1, False)],
+)
+def test_auto_is_a_worker_for_each_processor_that_the_process_may_use(
+    said: tuple[str, ...], workers: int, supervised: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = list[dict[str, Any]]()
+    monkeypatch.setattr("aias.core.cpus.cpus", lambda: 3)
+    monkeypatch.setattr("aias.serving.serve.serve", lambda _home, **settings: started.append(settings))
+
+    done = CliRunner().invoke(command, said, catch_exceptions=False)
+
+    assert done.exit_code == 0
+    assert [(each["workers"], each["supervised"]) for each in started] == [(workers, supervised)]
+
+
+@pytest.mark.parametrize("workers", ["all", "-1", "1.5", ""])
+def test_a_number_of_workers_that_is_none_starts_nothing(workers: str) -> None:
+    done = CliRunner().invoke(command, ["--workers", workers])
+
+    assert done.exit_code == 2
+    assert f"{workers!r} is neither a number nor `auto`" in done.output
