@@ -126,9 +126,10 @@ def closed(caller: Caller, connections: float, seconds: float) -> dict[str, floa
     return {"per_s": good / (now - began), "busy": (time.process_time() - worked) / (now - began)}
 
 
-def opened(caller: Caller, per_s: float, seconds: float, in_time: float) -> dict[str, float]:
-    """`in_time`: within how many seconds an answer is of use; nobody waits for longer. What is answered in a second is
-    counted from when queues are full to when nobody asks any more: before and after, there is less to refuse."""
+def opened(caller: Caller, per_s: float, seconds: float, in_time: float, objective: float) -> dict[str, float]:
+    """`in_time`: within how many seconds an answer is of use; nobody waits for longer. `objective`: within how many it
+    is wished for. What is answered in a second is counted from when queues are full to when nobody asks any more:
+    before and after, there is less to refuse."""
     caller.patience = in_time
     chance = random.Random(3)
     sent = unsent = late = 0
@@ -150,18 +151,17 @@ def opened(caller: Caller, per_s: float, seconds: float, in_time: float) -> dict
             if sent % 16 == 0:
                 break
         caller.listen(max(0.0, due - time.perf_counter()))
-    busy = (time.process_time() - worked) / seconds
+    busy, full = (time.process_time() - worked) / seconds, seconds - FILL_SECONDS
     ends = time.perf_counter() + LAST_SECONDS
     while caller.began and time.perf_counter() < ends:
         caller.listen(0.05)
     good = sorted(took for status, took, _ in caller.answers if status == 200)
     refused = sorted(took for status, took, _ in caller.answers if status in (429, 503))
-    counted = sum(
-        status == 200 and took <= in_time and began + FILL_SECONDS <= at < began + seconds
-        for status, took, at in caller.answers
-    )
+    counted = [took for status, took, at in caller.answers if status == 200 and 0 <= at - began - FILL_SECONDS < full]
     return {
-        "good_per_s": counted / (seconds - FILL_SECONDS), "sent_per_s": sent / seconds, "unsent": unsent,
+        "good_per_s": sum(took <= in_time for took in counted) / full,
+        "within_objective_per_s": sum(took <= objective for took in counted) / full,
+        "sent_per_s": sent / seconds, "unsent": unsent,
         "late": late, "failed": caller.failed + len(caller.answers) - len(good) - len(refused), "busy": busy,
         "given_up": caller.given_up, "connections": len(caller.sockets),
         "answer_p50_s": _at(good, 0.5), "answer_p99_s": _at(good, 0.99), "refused": len(refused),
