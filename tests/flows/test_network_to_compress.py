@@ -154,3 +154,32 @@ def test_norms_of_an_imported_network_are_folded_into_its_layers(tmp_path: Path)
     point = {point.name: point for point in found.frontier.points}["the graph folded"]
     assert point.searched is not None and abs(point.searched.value) < 0.01
     assert point.smaller > 1 and point.speed is not None
+
+
+def test_a_large_layer_of_an_imported_network_becomes_two_thin_ones(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["h"]), helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("MatMul", ["r", "w2"], ["z"]), helper.make_node("Softmax", ["z"], ["p"], axis=1),
+    ]  # fmt: skip
+    path = saved(
+        tmp_path / "wide.onnx", nodes, [value("x", ["N", 64])], [value("p", ["N", 3])],
+        [
+            tensor("w1", rng.normal(size=(64, 1_024)).astype(np.float32) / 8),
+            tensor("w2", rng.normal(size=(1_024, 3)).astype(np.float32) / 16),
+        ],
+    )  # fmt: skip
+    x = (rng.normal(size=(600, 8)) @ rng.normal(size=(8, 64)) / 3 + rng.normal(size=(600, 64)) / 30).round(3)
+    bare = {f"n{j:02}": x[:, j].tolist() for j in range(64)}
+    model = aias.import_model(
+        path, like=bare | {"y": rng.choice(LABELS, 600).tolist()}, target="y", classes=LABELS, columns=list(bare),
+        metric="accuracy", home=tmp_path,
+    )  # fmt: skip
+
+    found = model.compress(data=bare, max_loss="20%", time="600s", techniques=("low_rank",), inline=True)
+
+    points = {point.name: point for point in found.frontier.points}
+    for share, smaller in ((50, 1.7), (25, 2.5)):
+        point = points[f"1 of 1 large layer with {share} % of the numbers"]
+        assert point.searched is not None and point.searched.value < 0.1
+        assert point.smaller > smaller
