@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from aias.client.model import Model
+from aias.client.served import as_served
 from aias.core.errors import UserError
 from aias.core.evenly import evenly
 from aias.core.events import Watch, logged
@@ -87,7 +88,8 @@ def compare(
     """Compare the quality, latency and size of several versions for one task.
 
     - `models`: the versions, by the name of the step that made each, in order
-    - `rows`: the versions answer these one by one, in turn, for `seconds` altogether. If they have labels, quality is
+    - `rows`: the versions answer these one by one, in turn, for `seconds` altogether, each with the engine that would
+      serve it here. If they have labels, quality is
       measured on them; else it is that of publication, which must have been measured on the same rows
     - `encoding`: of these rows, as in `train`
 
@@ -110,7 +112,8 @@ def compare(
     quality = {ref: _measured(each, rows if labelled else None, encoding, seed) for ref, each in versions.items()}
     some = dataset.take(evenly(dataset.rows, TIMED_ROWS))
     asked = some.frame.select([field.name for field in first.manifest.inputs]).to_dicts()
-    timed = latency_summaries([each.runtime for each in versions.values()], asked, seconds=seconds, seed=seed)
+    runtimes = [as_served(each, watch=watch) for each in versions.values()]
+    timed = latency_summaries(runtimes, asked, seconds=seconds, seed=seed)
     speed = dict(zip(versions, (each.p50 for each in timed), strict=True))
     return Comparison(tuple(
         Step(name, each.ref, quality[each.ref], speed[each.ref], each.manifest.served_bytes)

@@ -1,14 +1,13 @@
 """`Model.compress`: a published version → a smaller or faster one, proved to lose no more than was allowed."""
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from threading import Event as Stop
 from typing import TYPE_CHECKING, Any, Final
 
 from aias.client.judged_again import chance_of_one, count_run
+from aias.client.served import as_served
 from aias.core.atomic_files import write_atomically
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, NotFound, UserError
@@ -89,7 +88,7 @@ def compress(
     extra = None
     if unlabelled is not None:
         extra = read(unlabelled, schema=Schema(first.manifest.inputs), encoding=encoding, watch=watch)
-    parent = _as_served(self, parent, watch)
+    parent = replace(parent, runtime=as_served(self, watch=watch))
     outcome = search(
         parent, dataset, wanted, deadline=deadline, test=measured, trained=trained,
         chain=tuple(reversed([parent, *above][:-1])), extra=extra, work=self.registry.home / WORK / self.version.name,
@@ -150,20 +149,6 @@ def _parent(model: "Model") -> "Parent":
     from aias.training.parent import Parent
 
     return Parent(model.ref, model.manifest, model.runtime, model.folder)
-
-
-def _as_served(model: "Model", parent: "Parent", watch: Watch) -> "Parent":
-    """Answered by the engine that answers for it when it is served on this host; the model's own runtime stays as it
-    is, and may have had another engine already."""
-    from aias.runtimes.engine_choice import CACHE, OURS, choose
-    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
-
-    fresh = parent.runtime.session.engine == OURS
-    runtime = copy(parent.runtime) if fresh else OnnxRuntime.load(model.folder, model.manifest)
-    runtime.manifest = model.manifest  # as sealed, by which a choice is kept
-    graph = partial(sealed_graph, model.folder, model.manifest)
-    choose(runtime, graph, cache=model.registry.home / CACHE, watch=watch)
-    return replace(parent, runtime=runtime)
 
 
 def _sorted_out(

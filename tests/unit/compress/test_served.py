@@ -1,20 +1,20 @@
 """`compress/served.py`: a speed is that of serving, with whichever engine answers there."""
 
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import aias
+from aias.client.model import Model
+from aias.client.served import as_served as runtime_as_served
 from aias.compress.served import as_served, engines
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.trial import Trial
 from aias.core.errors import UserError
 from aias.core.events import Event
-from aias.runtimes import engine_choice
+from aias.runtimes import engine_choice, latency
 from aias.runtimes.engine_choice import CACHE, choose, chosen
 from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
 from aias.serving.versions.loading import made_from
@@ -111,17 +111,30 @@ def test_parent_and_candidates_are_timed_as_they_are_served(model: aias.Model, r
 
 
 def test_what_was_measured_of_the_parent_when_it_was_served_holds(
-    model: aias.Model, rival: type[Rival], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    model: aias.Model, rival: type[Rival], monkeypatch: pytest.MonkeyPatch
 ):
-    from aias.client.compress import _as_served, _parent
-
     cache = model.registry.home / CACHE
     runtime = OnnxRuntime.load(model.folder, model.manifest)
     choose(runtime, partial(sealed_graph, model.folder, model.manifest), cache=cache, watch=lambda _: None)
     monkeypatch.setattr(engine_choice, "_speed", lambda *_: pytest.fail("it was measured again"))
-    parent = _parent(model)
 
-    assert _as_served(model, parent, [].append).runtime.session.engine == "rival"
+    assert runtime_as_served(model, watch=[].append).session.engine == "rival"
     # Of one at hand that has an engine already nothing is said by comparing that with itself.
-    parent = replace(parent, runtime=runtime)
-    assert _as_served(model, parent, [].append).runtime is not runtime
+    assert runtime_as_served(Model(model.registry, model.version, runtime=runtime), watch=[].append) is not runtime
+
+
+def test_versions_are_compared_as_they_are_served(
+    model: aias.Model, rival: type[Rival], monkeypatch: pytest.MonkeyPatch
+):
+    timed: list[str] = []
+
+    summaries = latency.latency_summaries
+
+    def noting(runtimes: Any, *asked: Any, **how: Any) -> Any:
+        timed.extend(each.session.engine for each in runtimes)
+        return summaries(runtimes, *asked, **how)
+
+    monkeypatch.setattr(latency, "latency_summaries", noting)
+    aias.compare({"trained": model}, table(), seconds=0.1)
+
+    assert timed == ["rival"]
