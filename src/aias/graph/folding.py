@@ -37,10 +37,10 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
     found.graph.node.extend(nodes.node)
     found.graph.initializer.extend(nodes.initializer)
     found.graph.output.append(helper.make_tensor_value_info(scores, TensorProto.DOUBLE, None))
-    before, held = len(found.graph.node), _held(found.graph)
+    before, held = _steps(found.graph), _held(found.graph)
     _by_engine(found)
     _Rest(found).run()
-    if len(found.graph.node) >= before:
+    if _steps(found.graph) >= before:
         raise NothingToRewrite("nothing of its graph can be folded: every node is needed for every row")
     if _held(found.graph) > held:
         raise NothingToRewrite("folded, its graph is larger: what is computed once takes more room than what makes it")
@@ -188,11 +188,16 @@ def _ended(found: onnx.ModelProto, model: onnx.ModelProto, output: str) -> onnx.
     return found
 
 
+def _steps(graph: onnx.GraphProto) -> int:
+    """Nodes that compute anything."""
+    return sum(node.op_type != "Constant" for node in graph.node)
+
+
 def _held(graph: onnx.GraphProto) -> int:
     """The bytes of its numbers; of nodes there are fewer."""
     own = [attribute.t for node in graph.node for attribute in node.attribute if attribute.HasField("t")]
     parts = [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
-    return int(sum(each.ByteSize() for each in (*graph.initializer, *own))) + sum(map(_held, parts))
+    return int(sum(each.ByteSize() - len(each.name) for each in (*graph.initializer, *own))) + sum(map(_held, parts))
 
 
 def _within_parts(graph: onnx.GraphProto, name: str) -> bool:

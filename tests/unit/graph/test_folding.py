@@ -119,6 +119,19 @@ def test_a_graph_of_which_every_node_is_needed_says_so() -> None:
         rewritten(dense(), folded, LAYOUT, classes=CLASSES)
 
 
+def test_constants_that_stand_in_nodes_are_nothing_to_fold() -> None:
+    """As PyTorch writes shapes: engines read them as they read others."""
+    nodes = [
+        helper.make_node("Constant", [], ["shape"], value=onnx.numpy_helper.from_array(np.array([-1, 1, 8, 8]), "")),
+        helper.make_node("Reshape", ["x", "shape"], ["image"]), helper.make_node("Conv", ["image", "k"], ["c"]),
+        helper.make_node("Flatten", ["c"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["z"]),
+    ]  # fmt: skip
+    model = graph_of(nodes, {"k": drawn(8, 1, 3, 3), "w": drawn(288, 3)})
+
+    with pytest.raises(NothingToRewrite, match="every node is needed"):
+        rewritten(model, folded, LAYOUT, classes=CLASSES)
+
+
 def test_what_takes_more_room_when_it_is_folded_says_so() -> None:
     nodes = [
         helper.make_node("Expand", ["row", "shape"], ["w"]), helper.make_node("Identity", ["x"], ["a"]),
