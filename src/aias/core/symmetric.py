@@ -7,7 +7,7 @@ The columns are those of x, and after them how many borders the codes of some co
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -60,6 +60,20 @@ class SymmetricTrees:
             total[start : start + step] = self.leaves[tree, leaf].sum(axis=0)
         return total + self.base
 
+    def followed_by(self, other: "SymmetricTrees", *, width: int) -> "SymmetricTrees":
+        """These trees and then those of another, whose sums are added; both read an x of so many columns."""
+        depth = max(len(self.feature), len(other.feature))
+        feature = np.where(other.feature < width, other.feature, other.feature + self.extra_width)
+        one, two = self.deepened(depth), replace(other, feature=feature).deepened(depth)
+        joined = [np.concatenate([first, second], axis=axis) for first, second, axis in (
+            (one.feature, two.feature, 1), (one.border, two.border, 1), (one.leaves, two.leaves, 0),
+        )]  # fmt: skip
+        starts = np.concatenate([self.starts, other.starts + len(self.table)])
+        return SymmetricTrees(
+            joined[0], joined[1], joined[2], self.base + other.base, np.concatenate([self.sources, other.sources]),
+            starts, np.concatenate([self.table, other.table]),
+        )  # fmt: skip
+
     def forest(self) -> Forest:
         """Plain trees over x and the columns after it, one for each output."""
         each = [self._forest(output) for output in range(len(self.base))]
@@ -71,6 +85,15 @@ class SymmetricTrees:
     @classmethod
     def load(cls, state: Mapping[str, npt.NDArray[Any]]) -> "SymmetricTrees":
         return cls(**{each.name: state[each.name] for each in fields(cls)})
+
+    def deepened(self, depth: int) -> "SymmetricTrees":
+        """The same with levels that nothing passes."""
+        more, (trees, leaves, _) = depth - len(self.feature), self.leaves.shape
+        feature = np.pad(self.feature, ((0, more), (0, 0)))
+        border = np.pad(self.border, ((0, more), (0, 0)), constant_values=np.inf)
+        wider = np.zeros((trees, leaves << more, len(self.base)))
+        wider[:, :leaves] = self.leaves
+        return replace(self, feature=feature, border=border, leaves=wider)
 
     def _forest(self, output: int) -> Forest:
         """A node whose one side nothing can reach, or whose sides are one leaf, is left out."""

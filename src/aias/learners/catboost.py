@@ -105,26 +105,34 @@ class CatBoost:
             unit = np.array([0.0, least_of(train.y)])
         else:  # float32 holds what is left
             unit = span_of(train.y, train.weight, how.task)[:2]
-        settings = _settings(how, train.x.shape[1])
+        settings, first = _settings(how, train.x.shape[1]), _first(how, train)
+        done = 0 if first is None else len(first.leaves)
         rounds = Rounds(
             CatBoost.name, how, len(train.y), valid, settings["iterations"], finish_seconds=FINISH_SECONDS,
-            patience=PATIENCE,
+            patience=PATIENCE, done=done,
         )  # fmt: skip
+        if first is not None:
+            settings["iterations"] = max(settings["iterations"] - done, 1)
+            if how.task.type != "multiclass":
+                settings["boost_from_average"] = False
         model = catboost.CatBoost(settings)
-        pools = [rows.labelled_pool(part, unit, how.task) for part in (train, *rounds.halves)]
-        model.fit(pools[0], eval_set=pools[1:] or None, callbacks=[_Watcher(rounds)])
+        pools = [rows.labelled_pool(part, unit, how.task, first) for part in (train, *rounds.halves)]
+        model.fit(pools[0], eval_set=pools[1:] or None, callbacks=[_Watcher(rounds, done)])
         rounds.tell_curve()
         # Each half is scored by the rounds that the other chose.
-        parts = zip(rounds.for_halves, pools[1:], strict=True)
-        judged = [_raw(model, pool, unit, ntree_end=at) for at, pool in parts]
-        if rounds.best < model.tree_count_:  # a single tree that asks nothing cannot be shrunk to itself
-            model.shrink(ntree_end=rounds.best)
+        parts = zip(rounds.for_halves, rounds.halves, strict=True)
+        judged = [_raw(model, rows.pool(half.x), unit, ntree_end=at - done) for at, half in parts]
+        if rounds.best - done < model.tree_count_:  # a single tree that asks nothing cannot be shrunk to itself
+            model.shrink(ntree_end=rounds.best - done)
         trees = _trees(model, rows, unit)
         if how.task.type == "multiclass":
             trees = _of_all_classes(trees, np.unique(train.y), len(how.task.classes))
         found = Trees(trees, how.task, {**how.settings, "rounds": rounds.best})
-        found.judged = answers(joined(judged), found.link) if judged else None
         _check(found, model, rows, unit, train.x)
+        if first is not None:
+            found.trees = first.followed_by(replace(trees, base=trees.base - unit[0]), width=rows.width)
+            judged = [each - unit[0] + first.sums(half.x) for each, half in zip(judged, rounds.halves, strict=True)]
+        found.judged = answers(joined(judged), found.link) if judged else None
         return found
 
     @staticmethod
@@ -142,13 +150,22 @@ class _Watcher:
     """
 
     rounds: Rounds
+    first: int
+    """Of which nothing is to be made any more."""
 
     def after_iteration(self, info: Any) -> bool:
-        if not self.rounds.done:
+        if self.rounds.done == self.first:
             self.rounds.begun()  # the first would be long by what comes before it
         parts = [values for name, values in sorted(info.metrics.items()) if name != "learn"]
         self.rounds.over([values[-1] for part in parts for values in part.values()])
         return self.rounds.more()
+
+
+def _first(how: Fit, train: Examples) -> SymmetricTrees | None:
+    """The trees to go on from; not where a class that they know has no row, of which CatBoost's sums say nothing."""
+    if how.start is None or (how.task.type == "multiclass" and len(np.unique(train.y)) < len(how.task.classes)):
+        return None
+    return SymmetricTrees.load(how.start)
 
 
 def _settings(how: Fit, columns: int) -> dict[str, Any]:
@@ -196,9 +213,12 @@ class _Rows:
         )
         return catboost.Pool(data, **labels)
 
-    def labelled_pool(self, part: Examples, unit: Floats, task: Task) -> Any:
+    def labelled_pool(self, part: Examples, unit: Floats, task: Task, first: SymmetricTrees | None) -> Any:
+        """With what `first` says of each row, where there are trees to go on from."""
         shift, scale = unit
-        return self.pool(part.x, label=part.y if task.classes else (part.y - shift) / scale, weight=part.weight)
+        said = {} if first is None else {"baseline": (first.sums(part.x) - shift) / scale}
+        label = part.y if task.classes else (part.y - shift) / scale
+        return self.pool(part.x, label=label, weight=part.weight, **said)
 
     def of_all_codes(self) -> Floats:
         """A row for each code, which all categories hold as far as they go."""

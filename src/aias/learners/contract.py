@@ -126,7 +126,7 @@ class Fit:
     keep: Callable[[Callable[[], "Fitted"]], None] | None = None
     """Call it now and then with how to make the best state so far; a fit that has to be killed is then not lost."""
     start: State | None = None
-    """A state fitted on the same rows to go on from, where the learner can: `boosted_trees`, `xgboost`, networks."""
+    """A state fitted on the same rows to go on from, where the learner can: boosters and networks."""
     folds: Ints | None = None
     """Where few rows judge, the part of each row of `train`, (rows,): left out in turn, they judge a choice, too."""
     copies: Ints | None = None

@@ -31,9 +31,6 @@ BOOSTED: Final = TREES[:3]
 BOOSTING_RATES: Final = {"boosted_trees": 0.05, "xgboost": 0.04, "catboost": 0.08}
 """The learning rate of each booster, where the settings name none."""
 
-CONTINUED: Final = BOOSTED[:2]
-"""Of them, those that go on from rounds that are there; of CatBoost its arrays are kept, and not what it could read."""
-
 RULES: Final = {
     "mlp": ("adamw", "schedule_free", "momentum", "sgd"),
     "text_mlp": ("adam", "schedule_free", "momentum", "sgd"),

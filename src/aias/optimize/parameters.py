@@ -8,7 +8,6 @@ import numpy as np
 from aias.optimize.context import (
     BOOSTED,
     BOOSTING_RATES,
-    CONTINUED,
     FEWER_TREES,
     RULES,
     TREES,
@@ -48,7 +47,7 @@ def _warm(member: Member) -> Iterator[Configuration]:
     if "start" in asked:  # once is enough: each step back would have to be fitted again on all rows
         return
     learner = member.configuration.learner
-    if learner in CONTINUED:  # as many rounds as help: how many there were to be was said of the first ones
+    if learner in BOOSTED:  # as many rounds as help: how many there were to be was said of the first ones
         rate = SLOWER * setting(member, "learning_rate", BOOSTING_RATES[learner])
         yield changed(member.configuration, "continued", learning_rate=rate, rounds=None, start=start)
     if learner in RULES:

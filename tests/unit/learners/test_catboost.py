@@ -108,3 +108,47 @@ def test_the_objective_follows_the_metric(metric: str, objective: str, answer: f
     assert _loss(Task("y", "regression", metric)).startswith(objective)
     np.testing.assert_allclose(trees.scores(np.zeros((1, 5))), answer, atol=0.3)
     np.testing.assert_allclose(run(trees, 0, odd_rows()), trees.scores(odd_rows())[:, 0], rtol=1e-15)
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_a_fit_goes_on_from_the_trees_of_another(classes: int) -> None:
+    first, valid = fit(classes, rounds=20, depth=3), examples(classes, 300, seed=1)
+    how = Fit(
+        TASKS[classes], 0, Deadline.after(600), 1, nobody, {"learning_rate": 1e-6}, categories=(4,),
+        category_sizes=(30,), start=first.state(),
+    )  # fmt: skip
+    more = CatBoost.fit(examples(classes), valid, how)
+    assert more.settings["rounds"] == len(more.trees.leaves) > 20
+    size = max(1.0, np.abs(first.scores(valid.x) - first.scores(valid.x).mean()).max())
+    np.testing.assert_allclose(more.scores(valid.x) / size, first.scores(valid.x) / size, atol=1e-3, rtol=0)
+    np.testing.assert_allclose(more.judged / size, more.scores(valid.x) / size, atol=1e-3, rtol=0)
+    again = CatBoost.fit(examples(classes), None, replace(how, settings={"rounds": 60}))
+    assert len(again.trees.leaves) == 60
+    np.testing.assert_allclose(
+        answered(LAYOUT, again, classes, valid.x).reshape(300, -1), again.scores(valid.x), rtol=1e-6, atol=1e-6
+    )
+    whole = fit(classes, rounds=60)
+    assert np.corrcoef(again.scores(valid.x)[:, -1], whole.scores(valid.x)[:, -1])[0, 1] > 0.97
+    late = CatBoost.fit(examples(classes), valid, replace(how, deadline=Deadline.after(0)))
+    assert late.settings["rounds"] == 21
+
+
+@pytest.mark.parametrize("metric", ["mae", "mape", "quantile_loss:0.9"])
+def test_it_goes_on_by_whatever_metric(metric: str) -> None:
+    train = Examples(examples(0).x, np.exp(examples(0).y - 1e9))
+    first = fit(0, train=train, metric=metric, rounds=15, depth=3)
+    how = Fit(
+        Task("y", "regression", metric), 0, Deadline.after(600), 1, nobody, {"rounds": 30}, categories=(4,),
+        category_sizes=(30,), start=first.state(),
+    )  # fmt: skip
+    more, whole = CatBoost.fit(train, None, how), fit(0, train=train, metric=metric, rounds=30, depth=3)
+    losses = [_mean_loss(metric, train, each.scores(train.x)[:, 0]) for each in (first, more, whole)]
+    assert losses[1] < losses[0]
+    assert losses[1] < 1.05 * losses[2]
+
+
+def _mean_loss(metric: str, train: Examples, said: np.ndarray) -> float:
+    off = train.y - said
+    if metric == "mape":
+        return float(np.mean(np.abs(off) / train.y))
+    return float(np.mean(np.where(off > 0, 0.9 * off, -0.1 * off)) if metric != "mae" else np.mean(np.abs(off)))

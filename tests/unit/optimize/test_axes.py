@@ -67,14 +67,14 @@ def test_parameters_start_from_the_parent_move_otherwise_and_prune(context):
     assert not any(name.startswith("linear") for name in found)
 
 
-@pytest.mark.parametrize("learner", ["boosted_trees", "xgboost"])
+@pytest.mark.parametrize("learner", ["boosted_trees", "xgboost", "catboost"])
 def test_boosters_that_can_go_on_do_so_until_nothing_helps(context, learner):
     board = Board()
     board.add(Configuration("a", learner, {"rounds": 50, "max_depth": 3}), 0.9, rounds=50)
     found = {each.name: each.settings for each in parameters(replace(context, board=board))}["a, continued"]
     assert "rounds" not in found
     assert found["start"]["asked"]["rounds"] == 50
-    usual = {"boosted_trees": 0.05, "xgboost": 0.04}[learner]
+    usual = {"boosted_trees": 0.05, "xgboost": 0.04, "catboost": 0.08}[learner]
     assert found["learning_rate"] == pytest.approx(0.3 * usual)
 
 

@@ -62,6 +62,7 @@ def context(fitter, *members):
     [
         (parameters, "boosted_trees", BOOSTED, "continued"),
         (parameters, "xgboost", BOOSTED, "continued"),
+        (parameters, "catboost", BOOSTED, "continued"),
         (parameters, "mlp", NETWORK, "schedule free"),
         (parameters, "mlp", NETWORK, "momentum"),
         (parameters, "mlp", NETWORK, "sgd"),
