@@ -186,13 +186,17 @@ def _forbidden_call(node: ast.Call) -> Iterator[tuple[int, str]]:
             yield node.lineno, f"yaml.{name}"
 
 
-def test_ci_knows_of_each_package_that_it_installs_which_release_was_tested() -> None:
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        project = tomllib.load(file)["project"]
+SEARCHERS = ("cmaes", "hyperopt", "ray", "smac")
+
+
+@pytest.mark.parametrize(("extras", "file"), [(("dev",), "tested"), (SEARCHERS, "searchers")])
+def test_ci_knows_of_each_package_that_it_installs_which_release_was_tested(extras: tuple[str, ...], file: str) -> None:
+    with (ROOT / "pyproject.toml").open("rb") as opened:
+        project = tomllib.load(opened)["project"]
     own = project["optional-dependencies"]
-    parts = {"dev", *re.findall(r"\w+", own["dev"][0].partition("[")[2])}
+    parts = {*extras, *re.findall(r"\w+", own["dev"][0].partition("[")[2] if "dev" in extras else "")}
     wanted = [*project["dependencies"], *(each for part in parts for each in own[part] if not each.startswith("aias["))]
-    tested = (ROOT / ".ci" / "tested.txt").read_text("utf-8")
+    tested = (ROOT / ".ci" / f"{file}.txt").read_text("utf-8")
 
     names = {_plain(line) for line in tested.splitlines() if "<=" in line and not line.startswith("#")}
 
