@@ -17,7 +17,7 @@ from aias.access.quotas import Quota
 from aias.registry.rollout.trial import Guard, Trial
 from aias.serving.admission.early_refusals import SKIP_BYTES_MAX
 from aias.serving.batching.costs import Cost
-from aias.serving.batching.tickets import Ticket
+from aias.serving.batching.tickets import WAIT_SHARE, Ticket
 from aias.serving.bounds import Bounds
 from aias.serving.rollout.collector import EvidenceCollector
 from aias.serving.rollout.split import Canary, Split
@@ -278,7 +278,8 @@ def test_all_that_come_in_one_turn_are_weighed_against_each_other(tmp_path: Path
         application, batcher = running.gateway.application, running.gateway.executor.batcher
         flow = running.gateway.router.find("churn").flow
         flow.cost = Cost(10.0, 0.0)  # so long that no moment in which the machine stands still is half of it
-        flow.objective_seconds = batcher.expected_wait(Ticket(flow, "all-key", 1, lambda *_: None)) + 25
+        waits = batcher.expected_wait(Ticket(flow, "all-key", 1, lambda *_: None))
+        flow.objective_seconds = (waits + 25) / WAIT_SHARE
         said_of = dict(line.lower().encode().split(b": ") for line in head().decode().split("\r\n")[1:-2])
         known = application.heads.of(b"/predict/churn", list(said_of.items()))
         assert known is not None

@@ -113,7 +113,8 @@ WAITING_REQUESTS_MAX: Final = 1_024
 """Requests of one key or tenant that may wait for their turn (its share, if others wait too); more are refused."""
 
 OBJECTIVE_SECONDS: Final = 1.0
-"""What a run, and the wait for it, should take at most; people do not wait longer, so a longer queue serves nobody."""
+"""What a run, and the wait for it, should take at most; people do not wait longer, so a longer queue serves nobody. Who
+would wait for more than four fifths of it is refused."""
 
 ANSWER_SECONDS_MAX: Final = 300.0
 """From the last byte of a request to its answer; proxies and clients have given up by then."""

@@ -92,11 +92,11 @@ class Batcher:
         self._dispatch()
 
     def check(self, ticket: Ticket, now: float, *, late: float = 0.0) -> None:
-        """Refuse a request that would be answered after its deadline or, without one, that would wait longer than the
-        objective. `late`: seconds that it has waited already."""
+        """Refuse a request that would be answered after its deadline or, without one, that would wait longer than its
+        share of the objective. `late`: seconds that it has waited already."""
         wait = self.expected_wait(ticket)
         if ticket.deadline is None:
-            over, bound = late + wait - ticket.flow.objective_seconds, "the queue is longer than is of use to anybody"
+            over, bound = late + wait - ticket.flow.wait_seconds_max, "the queue is longer than is of use to anybody"
         else:
             over = now + wait + ticket.flow.cost.safely(ticket.units) - ticket.deadline
             bound = "it would be answered after its deadline"

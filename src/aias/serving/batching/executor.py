@@ -201,12 +201,12 @@ class Executor:
     async def read(
         self, request: Request, work: Callable[[], T], gone: Callable[[], Awaitable[None]], *, body_bytes: int
     ) -> T:
-        """The same of a request's body, of so many bytes. Refused where it would wait beyond its objective or deadline;
+        """The same of a request's body, of so many bytes. Refused where it would wait too long, or beyond its deadline;
         leaves the queue with its caller. Raises `Overloaded`, `TooLate`, `ClientGone` too."""
         model, form, pool = request.asked, request.form, self._pool(body_bytes, arrow=request.asks_arrow)
         seconds = READING[form] * model.seconds_to_read_bytes(body_bytes)
         pool.check(
-            request.payer, seconds, objective_seconds=model.flow.objective_seconds, deadline=request.deadline,
+            request.payer, seconds, wait_max=model.flow.wait_seconds_max, deadline=request.deadline,
             priority=request.priority, form=form,
         )  # fmt: skip
         step = Step(seconds, self._until(request), request.priority, form)

@@ -47,7 +47,7 @@ class OnLoop:
         """Refuse one that has to queue up for too long. Raises `Overloaded`."""
         model = request.asked
         self._slices.check(
-            model.seconds_for(body_bytes), payer=request.payer, objective_seconds=model.flow.objective_seconds,
+            model.seconds_for(body_bytes), payer=request.payer, wait_max=model.flow.wait_seconds_max,
             deadline=request.deadline, priority=request.priority,
         )  # fmt: skip
 

@@ -113,12 +113,10 @@ class Slices:
         self._later(self._run)
         return True
 
-    def check(
-        self, seconds: float, *, payer: str, objective_seconds: float, deadline: float | None, priority: int = 1
-    ) -> None:  # fmt: skip
-        """Refuse what would begin after its objective, or be answered after its deadline. Raises `Overloaded`."""
+    def check(self, seconds: float, *, payer: str, wait_max: float, deadline: float | None, priority: int = 1) -> None:
+        """Refuse what would wait longer than that, or be answered after its deadline. Raises `Overloaded`."""
         wait = self._service_rate.seconds_for(self._ahead(seconds, payer, priority))
-        over, bound = wait - objective_seconds, "more waits than can be answered in time"
+        over, bound = wait - wait_max, "more waits than can be answered in time"
         if deadline is not None:
             over, bound = self._clock() + wait + seconds - deadline, "it would be answered after its deadline"
         if over > 0:

@@ -124,13 +124,13 @@ class Steps:
         self._running: dict[Step, tuple[float, float]] = {}
 
     def check(
-        self, payer: str, seconds: float, *, objective_seconds: float, deadline: float | None, priority: int = 1,
+        self, payer: str, seconds: float, *, wait_max: float, deadline: float | None, priority: int = 1,
         form: str = "",
     ) -> None:  # fmt: skip
-        """Refuse what should take so long and would begin after its objective, or be over after its deadline. Raises
+        """Refuse what should take so long and would wait longer than that, or be over after its deadline. Raises
         `Overloaded`."""
         wait, own = self.expected_wait(payer, seconds, priority, form), seconds * self._stretch(form)
-        bound = max(objective_seconds, OBJECTIVE_RUNS_MIN * own)
+        bound = max(wait_max, OBJECTIVE_RUNS_MIN * own)
         over, why = wait - bound, "more waits to be read than is of use to anybody"
         if deadline is not None:
             over, why = self._clock() + wait + own - deadline, "it would be answered after its deadline"

@@ -16,6 +16,10 @@ PART_RUNS: Final = 3.0
 OBJECTIVE_RUNS_MIN: Final = 4.0
 """An objective is at least so many runs of one row: no model can keep a shorter one."""
 
+WAIT_SHARE: Final = 0.8
+"""Of the objective, so long a request may wait as foreseen: where more is asked than can be answered all wait so long,
+and of those that should begin when their time is over half would be late."""
+
 _SHRINK: Final = 0.9
 
 
@@ -33,6 +37,11 @@ class Flow:
         self.objective_seconds = max(objective_seconds, OBJECTIVE_RUNS_MIN * cost.seconds(1))
         self.cap = min(float(rows_max), max(1.0, cost.rows_within(self.objective_seconds / 2)))
         """The largest run, in rows like the example. It grows by one and shrinks by a tenth (AIMD, as TCP's window)."""
+
+    @property
+    def wait_seconds_max(self) -> float:
+        """As foreseen when it comes."""
+        return WAIT_SHARE * self.objective_seconds
 
     @property
     def together(self) -> float:

@@ -40,7 +40,7 @@ class Loop:
             work()
             return "at once"
         try:
-            self.slices.check(seconds, payer=payer, objective_seconds=OBJECTIVE, deadline=deadline, priority=priority)
+            self.slices.check(seconds, payer=payer, wait_max=OBJECTIVE, deadline=deadline, priority=priority)
         except Overloaded:
             return "refused"
         self.slices.add(seconds, work, payer=payer, priority=priority, **until)

@@ -85,18 +85,18 @@ def test_who_would_wait_longer_than_is_of_use_is_refused_and_told_when_to_come_a
 
     async def story() -> None:
         steps = Steps(2, "test", clock=lambda: told.now)
-        steps.check("a", 1.0, objective_seconds=0.1, deadline=0.1)
+        steps.check("a", 1.0, wait_max=0.1, deadline=0.1)
         waiting = await started(*(steps.run(lambda: told.step(""), "a", Step(1.0)) for _ in range(5)))
         assert steps.expected_wait("a", 1.0) == 2.5
         assert steps.expected_wait("b", 1.0) == 1.5
-        steps.check("a", 0.1, objective_seconds=2.5, deadline=None)
-        steps.check("a", 0.7, objective_seconds=1.0, deadline=None)
-        steps.check("b", 1.0, objective_seconds=0.1, deadline=2.6)
+        steps.check("a", 0.1, wait_max=2.5, deadline=None)
+        steps.check("a", 0.7, wait_max=1.0, deadline=None)
+        steps.check("b", 1.0, wait_max=0.1, deadline=2.6)
         with pytest.raises(Overloaded) as refused:
-            steps.check("a", 0.1, objective_seconds=2.0, deadline=None)
+            steps.check("a", 0.1, wait_max=2.0, deadline=None)
         assert refused.value.retry_seconds == 0.5
         with pytest.raises(Overloaded, match="after its deadline"):
-            steps.check("b", 1.0, objective_seconds=9.0, deadline=2.4)
+            steps.check("b", 1.0, wait_max=9.0, deadline=2.4)
         told.go_on.set()
         await asyncio.gather(*waiting)
         steps.close()
@@ -177,7 +177,7 @@ def test_what_runs_is_waited_for_and_for_longer_where_it_takes_longer_than_it_sh
         for told.now, wait in ((0.0, 1.0), (0.75, 0.25), (2.5, 1.5), (100.0, 4.0)):
             assert steps.expected_wait("b", 1.0) == wait
         with pytest.raises(Overloaded):
-            steps.check("b", 0.5, objective_seconds=3.0, deadline=None)
+            steps.check("b", 0.5, wait_max=3.0, deadline=None)
         told.go_on.set()
         await asyncio.gather(*waiting)
         assert steps.expected_wait("b", 1.0) == 0.0
@@ -195,9 +195,9 @@ def test_of_one_payer_what_is_urgent_is_read_first_and_let_in_where_what_may_wai
             *(steps.run(lambda at=at: told.step(str(at)), "a", Step(1.0, priority=at)) for at in (2, 2, 1, 2, 0))
         )
         assert [steps.expected_wait("a", 0.1, at) for at in (0, 1, 2)] == [2.0, 3.0, 5.0]
-        steps.check("a", 0.1, objective_seconds=3.0, deadline=None, priority=1)
+        steps.check("a", 0.1, wait_max=3.0, deadline=None, priority=1)
         with pytest.raises(Overloaded):
-            steps.check("a", 0.1, objective_seconds=3.0, deadline=None, priority=2)
+            steps.check("a", 0.1, wait_max=3.0, deadline=None, priority=2)
         told.go_on.set()
         await asyncio.gather(*waiting)
         steps.close()
@@ -236,7 +236,7 @@ def test_an_answer_comes_before_what_is_to_be_read_and_what_is_late_or_left_is_p
 
 def test_a_server_asks_the_door_before_a_body_is_read_and_no_request_waits_for_one_that_has_gone() -> None:
     told = Told()
-    flow = SimpleNamespace(objective_seconds=200.0)
+    flow = SimpleNamespace(wait_seconds_max=200.0)
     model = SimpleNamespace(seconds_to_read_bytes=lambda size: size / 1e4, flow=flow)
     asked: Any = SimpleNamespace(asked=model, deadline=None, payer="a", priority=1, form="json", asks_arrow=False)
 
@@ -287,7 +287,7 @@ def test_a_body_that_names_its_model_is_not_read_after_its_deadline_nor_for_who_
 def test_of_a_first_crowd_of_tables_fewer_are_let_in_than_of_as_many_bytes_of_json() -> None:
     """Nothing has been read yet, and what tables take is not known from the model."""
     told = Told()
-    flow = SimpleNamespace(objective_seconds=200.0)
+    flow = SimpleNamespace(wait_seconds_max=200.0)
     model = SimpleNamespace(seconds_to_read_bytes=lambda size: size / 1e4, flow=flow)
 
     async def let_in(form: str) -> int:
@@ -310,7 +310,7 @@ def test_of_a_first_crowd_of_tables_fewer_are_let_in_than_of_as_many_bytes_of_js
 
 def test_nobody_waits_for_a_thread_that_waits_for_the_process_for_arrow() -> None:
     told = Told()
-    flow = SimpleNamespace(objective_seconds=PATIENCE)
+    flow = SimpleNamespace(wait_seconds_max=PATIENCE)
     model = SimpleNamespace(seconds_to_read_bytes=lambda size: size / 1e9, flow=flow)
 
     def asked(**of_it: object) -> Any:
