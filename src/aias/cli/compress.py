@@ -106,7 +106,8 @@ def draw(found: "Frontier") -> None:
         for line in sketch(found, min(shutil.get_terminal_size().columns, PLOT_COLUMNS)):
             click.echo(line)
     if shutil.get_terminal_size().columns >= WIDE:
-        table(title, found.head(), [cells(point) for point in found.ordered()], right=found.right())
+        head = found.head(limits=False)
+        table(title, head, [cells(point, limits=False) for point in found.ordered()], right=head[3:])
         return _say_how(found, more=found.too_few())
     points = list(found.ordered())
     several = f"{found.callers} at once" if found.callers > 1 else "several at once"

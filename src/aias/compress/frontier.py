@@ -132,7 +132,7 @@ class Frontier:
         """The last word, the table of those that were measured, and the others with their reasons."""
         points = list(self.ordered())
         measured = [each for each in points if each.measured]
-        table = _table(self.head(), map(cells, measured), right=self.right())
+        table = _table(self.head(), map(cells, measured), right=self.head()[3:])
         unable = [[each.name, each.technique, each.reason] for each in points if not each.measured]
         others = f"Not measured:\n\n{_table(['candidate', 'by', 'why'], unable)}" if unable else ""
         said = (
@@ -183,16 +183,13 @@ class Frontier:
         told = "".join(f" With {engine}: {'; '.join(names)}." for engine, names in named.items())
         return f" Each was answered by the engine that would serve it here.{told} All others: with ONNX Runtime."
 
-    def head(self) -> list[str]:
+    def head(self, *, limits: bool = True) -> list[str]:
         """The names of the columns of `cells`."""
+        pace = f"p50{' (limits)' if limits else ''} · p95 · p99 µs"
         return [
-            "candidate", "by", "verdict", "loss (limits)", P_NAMES, "faster", f"{P_NAMES}, {self.callers} at once",
+            "candidate", "by", "verdict", "loss (limits)", pace, "faster", f"{pace}, {self.callers} at once",
             f"faster, {self.callers} at once", "smaller", "memory", "loaded in",
         ]  # fmt: skip
-
-    def right(self) -> list[str]:
-        """Columns that stand at the right."""
-        return self.head()[3:]
 
     def ordered(self) -> Iterator[Point]:
         """The parent, then what stands, then what fell; the fastest first."""
@@ -202,27 +199,26 @@ class Frontier:
         return iter(sorted(self.points, key=lambda each: (rank[each.state], -value[id(each)])))
 
 
-P_NAMES: Final = "p50 (limits) · p95 · p99 µs"
-
-
-def cells(point: Point) -> list[str]:
-    """A point as a line of a table under `Frontier.head`."""
+def cells(point: Point, *, limits: bool = True) -> list[str]:
+    """A point as a line of a table under `Frontier.head`. `limits`: of the medians, too, for which a terminal has no
+    room."""
     loss, together, held = point.loss, point.together, point.footprint
     return [
         point.name, point.technique, f"{point.verdict}: {point.reason}" if point.reason else point.verdict,
         f"{signed(loss.value)} ({loss.limits})" if loss else "",
-        _paced(point.pace), _times(point.speed) + _mixed(point),
-        _paced(together.pace if together else None), _times(together.speed if together else None),
+        _paced(point.pace, limits=limits), _times(point.speed) + _mixed(point),
+        _paced(together.pace if together else None, limits=limits), _times(together.speed if together else None),
         f"{times(point.smaller)} ({size(point.size_bytes)})" if point.smaller else "",
         f"{held.memory_bytes / 1e6:,.1f} MB" if held else "", f"{held.load_ms:,.1f} ms" if held else "",
     ]  # fmt: skip
 
 
-def _paced(pace: LatencySummary | None) -> str:
+def _paced(pace: LatencySummary | None, *, limits: bool) -> str:
     if pace is None:
         return ""
     p50, p95, p99 = ("–" if each is None else f"{each.value:,.0f}" for each in (pace.p50, pace.p95, pace.p99))
-    return f"{p50} ({pace.p50.low:,.0f} to {pace.p50.high:,.0f}) · {p95} · {p99}"
+    about = f" ({pace.p50.low:,.0f} to {pace.p50.high:,.0f})" if limits else ""
+    return f"{p50}{about} · {p95} · {p99}"
 
 
 def times(value: float) -> str:

@@ -45,7 +45,7 @@ def test_one_name_needs_no_list(booster):
     model = aias.import_model(path, like=rows, home=folder, name="one")
     with pytest.raises(NotFound, match="no learner `lin`"):
         aias.train(rows, target="y", learners="lin", home=folder)
-    with pytest.raises(NotFound, match="no learner `lin`"):
+    with pytest.raises(ValueError, match="no learner `lin`"):
         aias.Regressor(learners="lin").fit([[1.0], [2.0], [3.0]], [1.0, 2.0, 3.0])
     with pytest.raises(NotFound, match="no technique `int`"):
         model.compress(data=rows, techniques="int")

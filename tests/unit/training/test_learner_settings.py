@@ -46,7 +46,7 @@ def rows() -> dict[str, list[Any]]:
         ("extra_trees", "trees", 2.5, "whole number from 1, not 2.5"),
         ("mlp", "width", None, "whole number from 1, not a value of type NoneType"),
         ("mlp", "dropout", 1, "a number from 0 to 0.95, not 1"),
-        ("text_mlp", "update", "x", "one of 'sgd', 'momentum', 'adam', not 'x'"),
+        ("text_mlp", "update", "x", "one of 'sgd', 'momentum', 'adam', 'schedule_free', not 'x'"),
     ],
 )
 def test_what_a_learner_does_not_take_is_refused_before_a_file_is_read(
