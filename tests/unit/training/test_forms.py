@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from aias.artifact.report import read_report
+from aias.core.deadline import Deadline
 from aias.core.events import Event
 from aias.data.read import read
 from aias.training import finish
@@ -114,13 +116,18 @@ def test_both_forms_are_reported_on_one_after_the_other_or_beside_each_other(mon
         assert {"report.json", "plots/importance.svg"} <= each.files.keys()
 
 
-def test_a_card_without_plots_says_why(monkeypatch) -> None:
-    monkeypatch.setattr("aias.training.forms.report", lambda *_, **__: {})
+def test_a_version_whose_time_is_over_has_its_report_and_plots_but_for_the_importance_and_says_why(monkeypatch) -> None:
+    reported = Forms.reported
+    monkeypatch.setattr(Forms, "reported", lambda *given: reported(*given[:-1], Deadline.after(-1.0)))
 
-    found = train(read(rows(100), target="y"), replace(RECIPE, folds=1), inline=True)
+    found = train(read(rows(), target="y"), RECIPE, inline=True)
 
-    assert "no plots and no report: the time budget was used up" in found.quality.manifest.notes[-1]
-    assert b"no plots and no report" in found.quality.files["card.md"]
+    for each in (found.quality, found.serving):
+        report = read_report(each.files["report.json"])
+        assert report.slices and not report.importance
+        assert {"plots/predicted_actual.svg", "plots/residuals.svg"} <= each.files.keys()
+        assert each.manifest.notes[-1] == "feature importance is left out: the time budget was used up"
+        assert b"the time budget was used up" in each.files["card.md"]
 
 
 def test_the_libraries_of_the_members_are_among_those_of_a_version() -> None:
