@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -37,6 +38,12 @@ ASLEEP = "MORTAL_ASLEEP"
 AT_START = "MORTAL_AT_START"
 """In the environment: a file, where there is one, says what the next worker does instead of becoming ready."""
 
+
+ON_TRIAL = "MORTAL_ON_TRIAL"
+"""In the environment: the model `hung` is on trial beside `good`, and answers all of its callers."""
+
+SEEN = "test.seen"
+"""The event that tells what a worker has seen of the trial: how many answers, and how many of them bad."""
 
 AT_ACCEPT = "MORTAL_AT_ACCEPT"
 """In the environment: a file, where there is one, ends who accepts the next connection, before that is noted."""
@@ -109,6 +116,36 @@ def models() -> dict[str, object]:
     return {"good": Rule(), "bad": Mortal(), "hung": Mortal(), "slow": Slow(), "leaky": Leaky()}
 
 
+class Trials:
+    """A store that tells what is reported to it."""
+
+    def __init__(self, trial: object) -> None:
+        self.trial = trial
+
+    def active(self) -> list[object]:
+        return [self.trial]
+
+    def outcomes(self) -> list[tuple[str, str, int]]:
+        return []
+
+    def report(self, _trial: int, more: Any) -> Any:
+        from aias.core.events import Event
+        from aias.serving.processes.background import tell
+
+        facts = {"asked": more.alone.asked, "bad": more.alone.bad}
+        tell(Event(SEEN, "it was asked", "warning", facts))
+        return self.trial
+
+
+def on_trial(shelf: Any) -> Trials:
+    from aias.registry.rollout.trial import BY_KEY, WHOLE, Guard, Trial
+    from live_server import AT
+
+    trial = Trial(1, "good", "hung", 1, "hung-1", "canary", WHOLE, BY_KEY, Guard(), AT)
+    shelf.pointers["good"] = replace(shelf.pointers["good"], trials=(trial,))
+    return Trials(trial)
+
+
 def fail_to_start() -> None:
     with suppress(KeyError, FileNotFoundError):
         told = Path(os.environ[AT_START])
@@ -156,6 +193,7 @@ def main(orders: Orders) -> None:
     gateway = Gateway(
         shelf, shelf.load, FakeKeyRing, bounds=bounds, watch=tell, sums=sums, places=orders.places, kept=kept,
         ledger=no_ledger, second=orders.second, program=lambda version: (__file__, "apart", version.partition("@")[0]),
+        rollouts=on_trial(shelf) if ON_TRIAL in os.environ else None,
     )  # fmt: skip
     ready = Event("serve.worker-ready", "it answers", facts={"keeper": keeper})
     gateway.run(*(socket.socket(fileno=each) for each in orders.descriptors), when_ready=lambda: tell(ready))

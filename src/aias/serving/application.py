@@ -38,6 +38,7 @@ from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.recording import Recording, trace_id
 from aias.serving.processes.garbage import forget_frames
 from aias.serving.refusals import BadKey, Overloaded, Refusal, for_caller, status_of, too_late, wrong_method
+from aias.serving.rollout.blame import blame
 from aias.serving.survival.isolated_versions import IsolatedVersions
 from aias.serving.survival.journal import Runs, Slot
 from aias.serving.versions.catching_up import CatchingUp
@@ -93,6 +94,7 @@ class Application:
         started = time.perf_counter()
         request = Request(scope["method"], scope["raw_path"].decode("latin-1"), next(self._ids), {}, {})
         request.slot, request.coming = scope.get("slot"), scope.get("coming")
+        request.death = None if request.slot is None else request.slot.take_death()
         request.dawdled_seconds = scope.get("dawdled", 0.0)
         if (came_at := scope.get("came_at")) is not None:
             request.late_seconds = max(0.0, time.monotonic() - came_at)
@@ -124,7 +126,7 @@ class Application:
         the caller can take it later, no bytes may be all there is: then `deliver` is given them in this turn of the
         loop still, as the request is answered `together` with others, or later, in its turn, if it has not gone.
         """
-        if slot is not None and slot.fault is not None:
+        if slot is not None and slot.death is not None:
             return None
         started = time.perf_counter()
         model = self._router.peek(head.places["endpoint"])
@@ -259,13 +261,12 @@ class Application:
                 raise
             await self.catching_up.look()
             self._access.let_in(route, request, model)
-        if request.slot is not None and request.slot.fault is not None:
-            # Its run has been the end of a process before.
-            raise request.slot.take_fault()
         if route.names is not None and not route.names_in_body:
             request.places = {"endpoint": route.names(request)}
         if route.method == "POST" and (DEADLINE in request.headers or PRIORITY in request.headers):
             read_urgency(request)
+        if request.death is not None:
+            blame(request, request.death, self._router)
         endpoint = request.places.get("endpoint")
         if endpoint is not None and not await self._find(request, endpoint) and route.wakes:
             await self._fetch(request, endpoint)

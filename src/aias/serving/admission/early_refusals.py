@@ -68,7 +68,7 @@ class EarlyRefusals:
         the queue; None where nothing is known against it, and nothing has been done for it. `ends`: a refusal says that
         the connection ends."""
         application, endpoint = self._application, head.places["endpoint"]
-        if slot is not None and slot.fault is not None:
+        if slot is not None and slot.death is not None:
             return None
         model = self._router.peek(endpoint) or self._router.known(endpoint)
         split = self._router.stage.splits.get(endpoint)

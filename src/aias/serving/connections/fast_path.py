@@ -127,7 +127,7 @@ class FastPath(Bounded):
         slot, cycle, to_come = self.slot, self.cycle, head.body_bytes - len(data) + end
         if to_come < 0 or to_come > SKIP_BYTES_MAX or self.skip or self.flow.write_paused:
             return False
-        if (cycle is not None and not cycle.response_complete) or (slot is not None and slot.fault is not None):
+        if (cycle is not None and not cycle.response_complete) or (slot is not None and slot.death is not None):
             return False
         response = self._refusals.of(head)
         if response is None:

@@ -10,7 +10,7 @@ from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Embedding, Joining, Reading, Row, Text
 from aias.serving.batching.tickets import Ticket
 from aias.serving.http.content_negotiation import leaves_over
-from aias.serving.survival.journal import Slot
+from aias.serving.survival.journal import Death, Slot
 from aias.serving.versions.model import Answering, Model
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ class Request(msgspec.Struct):
     batch_rows: int = 0
     slot: Slot | None = None
     """Where the connection is kept that it came on, if it is."""
+    death: Death | None = None
+    """Of the worker that was at it before."""
+    came_to: tuple[str, str] = ("", "")
+    """The endpoint and the version in whose run that was, where it is told so and not tried again."""
     coming: Ticket | None = None
     """Its place in the queue from the door until it is read."""
 

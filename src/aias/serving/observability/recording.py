@@ -40,7 +40,7 @@ class Recording:
             )  # fmt: skip
         else:
             self._metrics.answered(endpoint, version, reply.status)
-            if model is not None and request.method == "POST":
+            if version and request.method == "POST":
                 self._metrics.unrun(endpoint, version, reply, seconds)
         if ACCESS.share and ACCESS.wants():
             ACCESS.add((
@@ -73,7 +73,7 @@ class Recording:
 def asked(request: Request) -> tuple[str, str]:
     """The endpoint and the version that a request has come to. A name that leads to no model is the caller's own."""
     model = request.model
-    return ("", "") if model is None else (request.places["endpoint"], model.version)
+    return request.came_to if model is None else (request.places["endpoint"], model.version)
 
 
 def trace_id(request: Request) -> str:

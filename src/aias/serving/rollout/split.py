@@ -63,13 +63,17 @@ class Split:
             # What is described is the live version, whoever asks.
             return
         # In whose run a worker has died it is not tried a second time: its caller is to see no failure.
-        if self.canaries and not _comes_again(request) and (found := self._canary_of(request)) is not None:
+        if self.canaries and request.death is None and (found := self._canary_of(request)) is not None:
             request.model = found.model
 
     @property
     def numbers(self) -> list[int]:
         """Of the versions that can be asked by number, the live one's first."""
         return [*dict.fromkeys((self.live.number, *(each.model.number for each in self.canaries)))]
+
+    def find(self, version: str) -> Model | None:
+        """The model of one of its versions."""
+        return next((each for each in (self.live, *(c.model for c in self.canaries)) if each.version == version), None)
 
     def _canary_of(self, request: "Request") -> Canary | None:
         at = self.point(request)
@@ -99,21 +103,14 @@ class Split:
         reply = await run()
         for each in self.canaries:
             if each.model is tried:
-                each.collector.see(Seen(True, _kind(request), True, None))
+                each.collector.see(Seen(True, kind_of(request), True, None))
         return reply
 
     def note(self, request: "Request", reply: "Reply") -> None:
         """Note what became of a request, and let the shadows have it."""
-        if self.canaries and _comes_again(request):
-            if self._by_request and request.headers.get(b"x-request-id") != request.id.encode():
-                # It had another id then: nobody can tell which version it was.
-                return
-            tried = self._canary_of(request)
-            for each in self.canaries:
-                if tried is None or each is tried:
-                    each.collector.see(Seen(tried is not None, _kind(request), True, None))
-            if tried is not None:
-                return
+        if request.death is not None:
+            # It is known of whom that was, and whatever became of it then says nothing of the one beside the other.
+            return
         own = reply.status == 504 and request.deadline is None
         late, failed, seconds = reply.status in _LATE and not own, False, None
         if late:
@@ -129,7 +126,7 @@ class Split:
         by_live = version == self.live.version
         for each in self.canaries:
             if by_live or each.model.version == version:
-                each.collector.see(Seen(not by_live, _kind(request), failed, seconds, late))
+                each.collector.see(Seen(not by_live, kind_of(request), failed, seconds, late))
         for mirror in () if late else self._mirrors:
             mirror.offer(request)
 
@@ -137,11 +134,6 @@ class Split:
 def _is_called(model: Model, named: str) -> bool:
     """By its number, or wholly: a canary of another model may have the live version's number."""
     return named in (str(model.number), model.version)
-
-
-def _comes_again(request: "Request") -> bool:
-    """Whether a worker died when it ran before."""
-    return request.slot is not None and request.slot.tries > 0
 
 
 def _may_be_the_versions(fault: Exception) -> bool:
@@ -152,7 +144,8 @@ def _may_be_the_versions(fault: Exception) -> bool:
     return status in (400, 422) or (status >= 500 and status not in _LATE)
 
 
-def _kind(request: "Request") -> Kind:
+def kind_of(request: "Request") -> Kind:
+    """Among what its answer is compared."""
     # A body that was refused at the door has not been read.
     length = len(request.body) or int(request.headers.get(b"content-length", b"0"))
     return request.media_type, length.bit_length(), _allowed_ms(request).bit_length()

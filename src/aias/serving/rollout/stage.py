@@ -13,7 +13,7 @@ from aias.registry.rollout.evidence import Evidence
 from aias.registry.rollout.trial import WHOLE, Guard, Role, Trial
 from aias.registry.values import Endpoint
 from aias.serving.refusals import without_folders
-from aias.serving.rollout.collector import ALONE_AFTER, EvidenceCollector
+from aias.serving.rollout.collector import ALONE_AFTER, EvidenceCollector, Kind, Seen
 from aias.serving.rollout.split import Canary, Mirror, Split
 from aias.serving.versions.model import Model
 
@@ -76,7 +76,8 @@ class Stage:
     ) -> None:
         self._rollouts, self._warmed, self._watch, self._clock, self._shadow = rollouts, warmed, watch, clock, shadow
         self.splits: dict[str, Split] = {}
-        self._canaries: dict[int, tuple[Trial, Model, EvidenceCollector]] = {}
+        self._canaries: dict[int, tuple[Trial, Model]] = {}
+        self._collectors: dict[int, EvidenceCollector] = {}
         self._shadows: dict[int, Shadowing] = {}
         self._wanted: dict[int, Endpoint] = {}
         self._changing = threading.Lock()
@@ -91,7 +92,7 @@ class Stage:
 
     def models(self) -> Iterator[tuple[str, Model]]:
         """Those of canaries, by their digest."""
-        return ((trial.digest, model) for trial, model, _ in [*self._canaries.values()])
+        return ((trial.digest, model) for trial, model in [*self._canaries.values()])
 
     def loaded(self) -> list[tuple[str, str]]:
         """Each endpoint with canaries, and the versions of those."""
@@ -104,7 +105,7 @@ class Stage:
 
     def canary(self, endpoint: Endpoint) -> Model | None:
         """The model of a canary that is what this endpoint points at."""
-        for trial, model, _ in [*self._canaries.values()]:
+        for trial, model in [*self._canaries.values()]:
             if (trial.endpoint, trial.digest, trial.ref) == (endpoint.name, endpoint.digest, endpoint.ref):
                 return model
         return None
@@ -123,6 +124,8 @@ class Stage:
                         self._put(trial, model)
             for gone in [each for each in self._canaries if each not in self._wanted]:
                 self._canaries.pop(gone)
+            for gone in [each for each in [*self._collectors] if each not in self._wanted]:
+                self._collectors.pop(gone)
             self.splits = dict(self._split(live()))
         if self._rollouts is not None:
             self.known, self.outcomes = self._rollouts.active(), self._rollouts.outcomes()
@@ -143,13 +146,27 @@ class Stage:
             # Last, so that the router tells at the same moment who is no longer alone.
             self.splits = dict(self._split(live()))
 
+    def runs(self, version: str) -> list[str]:
+        """The endpoints for which it is asked."""
+        return [
+            each.name for each in self.endpoints
+            if version in (str(each.ref), *(str(trial.ref) for trial in each.trials if trial.role == "canary"))
+        ]  # fmt: skip
+
+    def blame(self, endpoint: str, version: str, kind: Kind) -> None:
+        """Note that a process has ended in the run of a version, which may not be in memory since."""
+        for each in self.endpoints:
+            for trial in each.trials if each.name == endpoint else ():
+                if trial.role == "canary" and version in (str(each.ref), str(trial.ref)):
+                    self._collector(trial).see(Seen(version == str(trial.ref), kind, True, None))
+
     def report(self) -> bool:
         """Tell what has been seen since, and whether a trial has ended by it."""
         if self._rollouts is None or not self.known or self._clock() < self._report_at:
             return False
         self._report_at = self._clock() + REPORT_SECONDS
         ended = False
-        for trial, model, _ in [*self._canaries.values()]:
+        for trial, model in [*self._canaries.values()]:
             if model.version in self.quarantined:
                 # It answers nobody: how it fares would never be known.
                 self._rollouts.withdraw(trial.id, QUARANTINED)
@@ -168,10 +185,8 @@ class Stage:
 
     def _take(self) -> None:
         with self._changing:
-            sources: dict[int, EvidenceCollector | Shadowing] = {
-                each: one for each, (_, _, one) in self._canaries.items()
-            }
-            for each, source in (sources | self._shadows).items():
+            sources: dict[int, EvidenceCollector | Shadowing] = {**self._collectors, **self._shadows}
+            for each, source in sources.items():
                 if (fresh := source.take()) is not None:
                     self._unsaid.setdefault(each, Evidence()).add(fresh)
 
@@ -198,8 +213,11 @@ class Stage:
 
     def _put(self, trial: Trial, model: Model) -> None:
         if trial.id in self._wanted:
-            collector = EvidenceCollector(trial.guard, alone_after=0 if trial.share == WHOLE else ALONE_AFTER)
-            self._canaries.setdefault(trial.id, (trial, model, collector))
+            self._canaries.setdefault(trial.id, (trial, model))
+
+    def _collector(self, trial: Trial) -> EvidenceCollector:
+        alone_after = 0 if trial.share == WHOLE else ALONE_AFTER
+        return self._collectors.setdefault(trial.id, EvidenceCollector(trial.guard, alone_after=alone_after))
 
     def _begin_shadow(self, trial: Trial, endpoint: Endpoint) -> None:
         with self._changing:
@@ -214,7 +232,7 @@ class Stage:
             for trial in endpoint.trials:
                 if (found := self._canaries.get(trial.id)) is not None:
                     upper += trial.share
-                    canaries.append(Canary(trial, found[1], found[2], min(upper, WHOLE)))
+                    canaries.append(Canary(trial, found[1], self._collector(trial), min(upper, WHOLE)))
             mirrors = [self._shadows[trial.id] for trial in endpoint.trials if trial.id in self._shadows]
             if canaries or mirrors:
                 found_split = Split(endpoint.name, endpoint.revision, live=model, canaries=canaries, mirrors=mirrors)

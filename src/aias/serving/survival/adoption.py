@@ -13,7 +13,7 @@ from aias.serving.connections.accepting import opened
 from aias.serving.refusals import Refusal, RunEnded, TooLate
 from aias.serving.survival.connections import Answering, KeptConnection
 from aias.serving.survival.descriptors import receive
-from aias.serving.survival.journal import Journal, Layout, Pages
+from aias.serving.survival.journal import Death, Journal, Layout, Pages
 from aias.serving.survival.kernel import counts
 from aias.serving.survival.verdicts import SlotRecord, verdict_on
 
@@ -99,8 +99,8 @@ class TransferReceiver:
             connection.fileno(), start=kept.start, written=counted.written, answered=verdict.skip, tries=tries,
             paid=kept.paid_by(verdict.skip),
         )  # fmt: skip
-        slot.fault = _fault(tries, stuck=index in transfer.stuck)
-        self._note("told" if slot.fault else "repeated" if index in transfer.died else "kept")
+        slot.death = _death(kept, pages, tries, transfer, index)
+        self._note("kept" if slot.death is None else "told" if slot.death.fault else "repeated")
         self._open(connection, KeptConnection(self._connection(verdict.skip), self._journal, (slot, length)))
 
     def _connection(self, skip: int) -> Answering:
@@ -115,6 +115,14 @@ class TransferReceiver:
         task: asyncio.Task[object] = loop.create_task(loop.connect_accepted_socket(lambda: kept, connection))
         self._tasks.add(task)
         task.add_done_callback(partial(opened, self._tasks))
+
+
+def _death(kept: SlotRecord, pages: Pages, tries: int, transfer: Transfer, index: int) -> Death | None:
+    fault = _fault(tries, stuck=index in transfer.stuck)
+    if fault is None and index not in transfer.died:
+        return None
+    version, _ = pages.running().get(-1 if kept.place is None else kept.place, ("", 0))
+    return Death(version, fault)
 
 
 def _fault(tries: int, *, stuck: bool) -> Refusal | None:

@@ -127,9 +127,17 @@ class Pages:
         return [(index, number - 1) for index, number in enumerate(numbers) if number]
 
 
+class Death(NamedTuple):
+    """The end of a worker in the run of a request, of which version that was, and the `fault` that the request is
+    answered with; None where it is tried again."""
+
+    version: str
+    fault: Exception | None = None
+
+
 class Slot:
-    """What is kept of one connection. `fault`: what its first request is answered with instead of another try;
-    `prepaid`: what of its quotas that request took of a worker that died. `turn` is another one for each request."""
+    """What is kept of one connection. `death`: of a worker that was at its first request; `prepaid`: what of its quotas
+    that request took of a worker that died. `turn` is another one for each request."""
 
     __slots__ = (
         "_at",
@@ -139,7 +147,7 @@ class Slot:
         "_streams",
         "_words",
         "completed",
-        "fault",
+        "death",
         "index",
         "prepaid",
         "text",
@@ -154,14 +162,14 @@ class Slot:
         self.text = pages.view[begin : begin + TEXT_BYTES]
         self.total = self.completed = self._known = self.tries = self.prepaid = self.turn = 0
         self._running = self._streams = self._pays = False
-        self.fault: Exception | None = None
+        self.death: Death | None = None
 
     def open(
         self, descriptor: int, *, start: int, written: int, answered: int = 0, tries: int = 0, paid: int = 0
     ) -> None:
         """Begin to keep a connection; the descriptor comes last, for with it the slot counts."""
         words, at = self._words, self._at
-        self.total, self.completed, self._known, self.tries, self.fault = written, answered, answered, tries, None
+        self.total, self.completed, self._known, self.tries, self.death = written, answered, answered, tries, None
         words[at + START], words[at + BEFORE] = start, written | answered << ANSWERED_SHIFT
         words[at + TOTAL], words[at + COMPLETED] = written, answered
         words[at + RUN], words[at + TRIES], self._running = 0, tries, False
@@ -216,11 +224,10 @@ class Slot:
         self.prepaid, self._pays = ahead, paid != 0
         self._words[self._at + PAID] = paid
 
-    def take_fault(self) -> Exception:
-        """The fault, which is for one request only."""
-        fault, self.fault = self.fault, None
-        assert fault is not None
-        return fault
+    def take_death(self) -> Death | None:
+        """What one request only is told of, or tried again for."""
+        death, self.death = self.death, None
+        return death
 
     def runs_at(self, place: int | None) -> None:
         """Its request is in the run at that place, or in none."""

@@ -6,14 +6,19 @@ from dataclasses import replace
 import pytest
 
 import artifacts
-from aias.registry.rollout.trial import BY_REQUEST, Guard, Trial, point
+from aias.core.events import nobody
+from aias.registry.rollout.trial import Guard, Trial, point
 from aias.serving.http.messages import Reply, Request
+from aias.serving.observability.metrics import Metrics
+from aias.serving.observability.recording import asked as request_came_to
+from aias.serving.refusals import TooLate
+from aias.serving.rollout.blame import blame
 from aias.serving.rollout.collector import EvidenceCollector
 from aias.serving.rollout.split import Canary, Split
-from aias.serving.survival.journal import Layout, Pages, Slot
-from aias.serving.survival.keeper import can_keep
+from aias.serving.survival.journal import Death
 from aias.serving.versions.model import Model, warm
-from live_server import AT, Rule
+from aias.serving.versions.router import Router
+from live_server import AT, Rule, Shelf
 
 
 def model(number: int) -> Model:
@@ -127,41 +132,64 @@ def test_answers_of_versions_in_processes_of_their_own_are_counted_too() -> None
     assert (found.errors.live_asked, found.errors.asked) == (1, 1)
 
 
-@pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
-def test_in_whose_run_a_worker_died_the_canary_is_not_tried_again_and_has_failed() -> None:
-    def came(split: Split, *, tries: int) -> Request:
-        slot = Slot(Pages.make(Layout(threads=1, slots=1)), 0)
-        slot.open(7, start=0, written=0, tries=tries)
-        request = Request("POST", "/predict/churn", "1", {}, {"endpoint": "churn"}, tenant="k", slot=slot)
-        split.choose(request)
-        split.note(request, Reply(b"[]", phases=(0.1, 0.1, 0.1)))
-        return request
+def test_in_whose_run_a_worker_died_the_canary_is_not_tried_again_and_what_comes_of_it_is_no_evidence() -> None:
+    everyone = split(10_000)
+    again = Request("POST", "/predict/churn", "1", {}, {"endpoint": "churn"}, tenant="k", death=Death("churn@2"))
+    everyone.choose(again)
+    everyone.note(again, Reply(b"[]", phases=(0.1, 0.1, 0.1)))
 
-    everyone, few = split(10_000), split(1)
-
-    assert [came(everyone, tries=tries).asked.number for tries in (0, 1)] == [2, 1]
-    assert came(few, tries=1).asked.number == 1
-    found = [[(each.trial, each.failed) for each in split.canaries[0].collector._seen] for split in (everyone, few)]
-    assert found == [[(True, False), (True, True)], [(False, True), (False, False)]]
+    assert (asked(everyone).asked.number, again.asked.number) == (2, 1)
+    assert not everyone.canaries[0].collector._seen
 
 
-@pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
-def test_of_requests_without_a_name_nobody_can_tell_in_whose_run_a_worker_died() -> None:
-    trial = Trial(9, "churn", "churn", 2, "d", "canary", 5_000, BY_REQUEST, Guard(), AT)
-    even = Split("churn", 1, live=LIVE, canaries=[Canary(trial, TWO, EvidenceCollector(trial.guard), 5_000)])
-    for at in range(50):
-        slot = Slot(Pages.make(Layout(threads=1, slots=1)), 0)
-        slot.open(7, start=0, written=0, tries=1)
-        request = Request("POST", "/predict/churn", f"here-{at}", {}, {"endpoint": "churn"}, tenant="k", slot=slot)
-        even.choose(request)
-        even.note(request, Reply(b"[]", phases=(0.1, 0.1, 0.1)))
-    assert not even.canaries[0].collector._seen
+def staged(*shares: int) -> tuple[Router, list[EvidenceCollector]]:
+    """A router that knows of trials, and has none of their models in memory; what is seen of each."""
+    trials = tuple(
+        Trial(at, "churn", "churn", at, f"churn-{at}", "canary", share, "request", Guard(), AT)
+        for at, share in enumerate(shares, 2)
+    )
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Rule())
+    shelf.pointers["churn"] = replace(shelf.pointers["churn"], trials=trials)
+    router = Router(shelf, shelf.load, metrics=Metrics(), watch=nobody)
+    router.follow()
+    return router, [router.stage._collector(trial) for trial in trials]
 
-    # With a name of its own it is where it was before.
-    request.id, request.headers[b"x-request-id"] = "mine", b"mine"
-    even.note(request, Reply(b"[]", phases=(0.1, 0.1, 0.1)))
-    [seen, *_] = even.canaries[0].collector._seen
-    assert (seen.trial, seen.failed) == (even._canary_of(request) is not None, True)
+
+@pytest.mark.parametrize(
+    ("version", "found"),
+    [("churn@2", [[(True, True)], []]), ("churn@1", [[(False, True)], [(False, True)]]), ("churn@9", [[], []])],
+)
+def test_a_death_is_evidence_of_the_version_that_ran_whether_it_is_in_memory_or_not(
+    version: str, found: list[list[tuple[bool, bool]]]
+) -> None:
+    router, collectors = staged(5_000, 100)
+    request = Request("POST", "/predict/churn", "1", {}, {"endpoint": "churn"}, tenant="k")
+
+    blame(request, Death(version), router)
+
+    assert [[(each.trial, each.failed) for each in one._seen] for one in collectors] == found
+
+
+@pytest.mark.parametrize("places", [{"endpoint": "churn"}, {}])
+def test_who_is_told_of_a_death_is_counted_for_the_version_that_ran(places: dict[str, str]) -> None:
+    router, [seen] = staged(5_000)
+    request = Request("POST", "/predict/churn", "1", {}, places, model=LIVE, tenant="k")
+
+    with pytest.raises(TooLate):
+        blame(request, Death("churn@2", TooLate("it did not end")), router)
+
+    assert (request_came_to(request), len(seen._seen)) == (("churn", "churn@2"), 1)
+
+
+def test_a_death_of_a_version_that_was_named_is_no_evidence() -> None:
+    router, [seen] = staged(5_000)
+    places = {"endpoint": "churn", "version": "2"}
+
+    blame(Request("POST", "/v2", "1", {}, places), Death("churn@2"), router)
+    blame(Request("POST", "/invocations", "1", {}, {"endpoint": "churn"}, named_version="2"), Death("churn@2"), router)
+
+    assert not seen._seen
 
 
 def test_who_names_a_number_gets_the_live_version_also_beside_a_canary_of_another_model_with_that_number() -> None:
