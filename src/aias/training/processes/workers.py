@@ -21,6 +21,9 @@ from aias.training.unit import UnitFitter
 
 _READ_BYTES: Final = 1 << 20
 
+_GONE: Final = "it is gone"
+"""Nobody knows what it died of: with it went who would."""
+
 
 @dataclass(eq=False)
 class Process:
@@ -86,6 +89,8 @@ class Worker:
     order: Order | None = None
     loaded: set[str] = field(default_factory=set)
     """Learners whose libraries are there for it."""
+    again: bool = False
+    """Whether its order has been begun once more already."""
 
     @property
     def started(self) -> bool:
@@ -131,7 +136,7 @@ class Workers:
     def give(self, worker: Worker, order: Order) -> None:
         """To a worker that was started with what the order needs: libraries are loaded once, in the forkserver."""
         assert worker.order is None
-        worker.order = order
+        worker.order, worker.again = order, False
         modules = _libraries(order.configuration.learner)
         if not modules <= worker.process.modules:
             self._end(worker)
@@ -141,13 +146,20 @@ class Workers:
             worker.process.orders.write(framed(msgspec.msgpack.encode(order)))
 
     def listen(self, seconds: float) -> Iterator[tuple[Worker, Word]]:
-        """What is said within this time. A child that died says `gone`; another then stands in its place."""
+        """What is said within this time. A child that died says `gone`; another then stands in its place. What one
+        fitted that the end of the forkserver took along is not to blame for it: another fits that, once."""
         for key, _ in self._selector.select(max(seconds, 0.0)):
             worker: Worker = key.data
             words = worker.process.said()
             if words is None:
-                yield worker, Word("gone", message=self._died_of(worker))
-                self.replace(worker)
+                message = self._died_of(worker)
+                if message == _GONE and worker.order is not None and not worker.again:
+                    self._begin_again(worker)
+                    worker.again, worker.loaded = True, set()
+                    yield worker, Word("event", "train.begun-again", "the process that fitted it was ended with others")
+                else:
+                    yield worker, Word("gone", message=message)
+                    self.replace(worker)
             else:
                 yield from ((worker, word) for word in words)
 
@@ -160,11 +172,7 @@ class Workers:
         for each in waiting:
             assert each.order is not None
             if not self.misses(each.order.configuration.learner):
-                order, each.order = each.order, None
-                self._end(each)
-                each.process = self._forked(frozenset())
-                self._listen_to(each)
-                self.give(each, order)
+                self._begin_again(each)
         return [each for each in waiting if each.order and self.misses(each.order.configuration.learner)]
 
     def misses(self, learner: str) -> frozenset[str]:
@@ -177,6 +185,14 @@ class Workers:
         fresh = self._new()
         fresh.loaded = {each for other in self.all for each in other.loaded}  # the forkserver has it all
         self.all[self.all.index(worker)] = fresh
+
+    def _begin_again(self, worker: Worker) -> None:
+        order, worker.order = worker.order, None
+        assert order is not None
+        self._end(worker)
+        worker.process = self._forked(frozenset())
+        self._listen_to(worker)
+        self.give(worker, order)
 
     def _new(self) -> Worker:
         worker = Worker(self._forked(frozenset()))
@@ -218,7 +234,7 @@ class Workers:
         pid, worker.process.known_pid = worker.process.known_pid, None
         code = None if pid is None else worker.process.zygote.reap(pid)
         if code is None:
-            return "it is gone"
+            return _GONE
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
 
 

@@ -36,12 +36,13 @@ def order(configuration: Configuration, fold: int = 0) -> Order:
     return Order(configuration, fold, 0, 600.0, time.monotonic() + 600.0, 1)
 
 
-def heard(workers: Workers, *, kind: str, seconds: float = 600.0) -> tuple[Worker, Word]:
+def heard(workers: Workers, *, kind: str, ends: bool = True, seconds: float = 600.0) -> tuple[Worker, Word]:
+    """`ends`: whether that is the last of an order."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         for worker, word in list(workers.listen(1.0)):
             if word.kind in kind.split():
-                worker.order = None
+                worker.order = None if ends else worker.order
                 return worker, word
     raise AssertionError(f"nobody said {kind}")
 
@@ -129,13 +130,19 @@ def test_who_needs_nothing_of_a_library_that_is_being_loaded_is_started_at_once(
         assert slow.process.modules == {"slow_to_load"}
 
 
-def test_a_library_whose_loading_is_fatal_takes_one_worker_and_no_other(folder: Path, odd_libraries: Path) -> None:
+def test_a_library_whose_loading_is_fatal_takes_one_worker_and_no_other(
+    folder: Path, odd_libraries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs = {"nearest": "fatal_to_load", "boosted_trees": "lightgbm"}
+    monkeypatch.setattr(
+        "aias.training.processes.workers._libraries", lambda name: frozenset({needs[name]} if name in needs else ())
+    )
     with Workers(folder, count=2, threads=1) as workers:
         doomed, other = workers.all
         pid = other.process.pid
-        needing(workers, doomed, "fatal_to_load")
-        workers.give(doomed, order(LINEAR))
-        assert heard(workers, kind="gone")[0] is doomed
+        workers.give(doomed, order(Configuration("nearest", "nearest")))
+        assert heard(workers, kind="event", ends=False)[1].name == "train.begun-again"
+        assert heard(workers, kind="event gone") == (doomed, Word("gone", message="it is gone"))
         for worker in (workers.all[0], other):
             workers.give(worker, order(LINEAR, fold=workers.all.index(worker)))
             heard(workers, kind="done")
@@ -223,6 +230,26 @@ def test_when_the_forkserver_dies_another_takes_its_place(folder: Path) -> None:
         workers.give(workers.all[0], order(LINEAR))
         heard(workers, kind="done")
         assert workers.all[0] is not worker
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_what_was_being_fitted_when_the_forkserver_died_is_fitted_by_the_workers_of_the_next(
+    folder: Path, started: bool
+) -> None:
+    """Not said of the configurations, which are not to blame."""
+    told: list[str] = []
+    with Workers(folder, count=2, threads=1) as workers:
+        forkserver = workers._forkserver._process
+        for fold, worker in enumerate(workers.all):
+            os.kill(worker.process.pid if started else forkserver.pid, signal.SIGSTOP)
+            workers.give(worker, order(LINEAR if started else TREES, fold))
+        forkserver.kill()
+        forkserver.wait()
+        until = time.monotonic() + 600
+        while told.count("done") + told.count("gone") < 2 and time.monotonic() < until:
+            said = [word.name or word.kind for _, word in workers.listen(1.0)]
+            told += [each for each in said if each in {"done", "gone", "train.begun-again"}]
+    assert sorted(told) == ["done", "done", "train.begun-again", "train.begun-again"]
 
 
 def test_a_worker_that_is_not_started_yet_can_be_replaced(folder: Path) -> None:
