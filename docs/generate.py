@@ -258,7 +258,8 @@ def http() -> str:
     table = "| method | path | scope | what |\n|---|---|---|---|\n" + "\n".join(lines)
     statuses: dict[str, list[str]] = {}
     for kind in sorted(error_kinds(), key=lambda kind: kind.code):
-        if (status := http_status(kind)) and kind.code.startswith(("serving.", "data.bad-value")):
+        told = kind.code.startswith("serving.") or kind.code in {"data.bad-value", "aias.storage-failed"}
+        if told and (status := http_status(kind)):
             statuses.setdefault(status, []).append(f"`{kind.code}`")
     codes = "| status | codes |\n|---|---|\n" + "\n".join(
         f"| {status} | {', '.join(statuses[status])} |" for status in sorted(statuses)

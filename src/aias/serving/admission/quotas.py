@@ -12,6 +12,7 @@ Keys without quotas never come here.
 """
 
 import contextlib
+import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -22,10 +23,13 @@ from aias.access.accounts import Account, Spent, Stood, Usage, longest, take_of_
 from aias.access.keys import Key
 from aias.access.ledger import Ledger, LedgerBusy
 from aias.access.quotas import AMOUNT_MAX, RATES, Quota
+from aias.core.errors import Damaged, StorageFailed
 from aias.serving.refusals import Busy, QuotaSpent, Refusal
 from aias.serving.survival.journal import Slot
 
 _DAY_SECONDS: Final = 86_400
+
+log = logging.getLogger("aias.serving")
 
 Owed = tuple[str, Account]
 """The tenant's name, or nothing for the key's own, and what it has used."""
@@ -109,14 +113,14 @@ class Quotas:
     def used(self, keys: Iterable[Key]) -> list[tuple[Key, Usage]]:
         """What keys have used of each of their quotas, at any worker."""
         limited = [key for key in keys if key.quotas]
-        return [(key, each) for key in limited for each in self._opened().used(key.id, key.quotas)]
+        ledger = self._read() if limited else None
+        return [(key, each) for key in limited for each in ledger.used(key.id, key.quotas)] if ledger else []
 
     def used_by_tenants(self, keys: Iterable[Key]) -> list[tuple[str, Usage]]:
         """What tenants have used, all keys of each together."""
-        shared = {key.payer: key for key in keys if key.shared}
-        return [
-            (key.tenant, each) for name, key in sorted(shared.items()) for each in self._opened().used(name, key.shared)
-        ]
+        shared = sorted({key.payer: key for key in keys if key.shared}.items())
+        ledger = self._read() if shared else None
+        return [(key.tenant, each) for name, key in shared for each in ledger.used(name, key.shared)] if ledger else []
 
     def close(self) -> None:
         if self._ledger is not None:
@@ -126,6 +130,14 @@ class Quotas:
         if self._ledger is None:
             self._ledger = self._open()
         return self._ledger
+
+    def _read(self) -> Ledger | None:
+        """None where it cannot be had, which the log says: on a full disk all else that is measured is asked for."""
+        try:
+            return self._opened()
+        except (StorageFailed, Damaged) as fault:
+            log.warning("what keys have used of their quotas cannot be told: %s", fault)
+            return None
 
 
 class Charge(msgspec.Struct):

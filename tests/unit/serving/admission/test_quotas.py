@@ -11,6 +11,7 @@ import pytest
 
 from aias.access.ledger import Ledger
 from aias.access.quotas import Quota, checked
+from aias.core.errors import StorageFailed
 from clock import Clock
 from live_server import LiveServer, Response, Rule, Shelf, eventually, live_server, samples
 
@@ -245,3 +246,15 @@ def test_a_row_that_is_taken_at_the_door_is_used_or_given_back(server: LiveServe
     for body in ("no table at all", "[{", [], 7, ROW * 11):
         assert 200 not in {ask(server, "few", body).status for _ in range(4)} or body == []
     assert [ask(server, "few").status for _ in range(11)] == [200] * 10 + [429]
+
+
+def test_metrics_are_told_without_what_is_used_where_the_ledger_cannot_be_had(caplog: pytest.LogCaptureFixture) -> None:
+    def full() -> Ledger:
+        raise StorageFailed("cannot keep quotas: no space left", hint="check the disk")
+
+    with live_server(quotas=QUOTAS, ledger=full) as server:
+        refused, shown = ask(server, "slow"), server.call("GET", "/metrics")
+
+    assert (refused.status, shown.status) == (507, 200)
+    assert b'reason="aias.storage-failed"' in shown.body and b"quota_used{" not in shown.body
+    assert "what keys have used of their quotas cannot be told: cannot keep quotas: no space left" in caplog.text
