@@ -70,8 +70,8 @@ def resampled_loss(
     drawn = _Drawn(rows, seed, None if groups is None else np.unique(groups, return_inverse=True)[1])
     value = lost(*(float(each(np.ones((1, rows)))[0]) for each in (before, after)))
     found = [np.concatenate(each) for each in zip(*_both(before, after, drawn), strict=True)]
-    error, losses = _doubted(found[0], found[1], drawn, doubt)
-    losses = value + max(drawn.leverage_correction, _unlike(before, after, drawn, value)) * (losses - value)
+    farther = max(drawn.leverage_correction, _unlike(before, after, drawn, value))
+    error, losses = _doubted(found[0], found[1], drawn, doubt, value=value, farther=farther)
     if len(losses) < RESAMPLES // 2 or not np.isfinite(value) or losses[0] == losses[-1]:
         return Unknown(rows)
     below = np.searchsorted(losses, value, "left") + np.searchsorted(losses, value, "right")
@@ -113,16 +113,20 @@ def _both(before: Metric, after: Metric, drawn: _Drawn) -> Iterator[tuple[Floats
         yield before(times), after(times)
 
 
-def _doubted(before: Floats, after: Floats, drawn: _Drawn, doubt: float) -> tuple[float, Floats]:
+def _doubted(
+    before: Floats, after: Floats, drawn: _Drawn, doubt: float, *, value: float, farther: float
+) -> tuple[float, Floats]:
     """The losses of the resamples that give the metric, rising, with one row of doubt (`studentised.moments`); and
-    their standard error, which knows no other `doubt`."""
+    their standard error, which knows no other `doubt`. What was seen may be `farther` off, so many times; how far what
+    was not seen may be, no resample says."""
     known = np.isfinite(before) & np.isfinite(after)
     losses, own = (after - before)[known], before[known]
     if not len(losses):
         return 0.0, losses
     one_row = float(own.std() / np.sqrt(drawn.units))
     noise = np.random.default_rng(drawn.seed + 1).normal(size=len(losses))
-    return float(np.hypot(losses.std(), one_row)), np.sort(losses + noise * max(one_row, doubt))
+    seen = value + farther * (losses - value)
+    return float(np.hypot(losses.std(), one_row)), np.sort(seen + noise * max(one_row, doubt))
 
 
 def _resamples(drawn: _Drawn) -> Iterator[Floats]:

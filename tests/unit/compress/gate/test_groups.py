@@ -115,6 +115,23 @@ def test_nor_do_large_groups_there_that_were_not_off():
     assert np.mean([1 - each.confidence(truth) < SPENT for each in found]) < 0.05 + LUCK
 
 
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "f1", "pr_auc"])
+def test_what_groups_of_one_row_say_of_large_ones_does_not_widen_the_doubt_about_rows_not_seen(metric, monkeypatch):
+    """A fold of sixteen patients and twelve rows of another: who is nearly equal was off by more than all there is."""
+    monkeypatch.setattr("aias.compress.gate.resampled.RESAMPLES", 300)
+    numbers, rng = np.repeat(np.arange(28), [*[12] * 16, *[1] * 12]), np.random.default_rng(0)
+    task, widths = Task("y", "binary", metric, ("a", "b")), []
+    for run in range(60):
+        right = 3 * rng.normal(size=len(numbers)) - 3 + rng.normal(size=28)[numbers]
+        y = (rng.random(len(numbers)) < 1 / (1 + np.exp(-right))).astype(int)
+        two = (right, right + 0.1 * rng.normal(size=len(numbers)))
+        pair = [Answered(np.stack([1 / (1 + np.exp(z)), 1 / (1 + np.exp(-z))], axis=1)) for z in two]
+        found = evidence(task, y, *pair, seed=run, groups=numbers)
+        widths.append(found.limit(0.95) - found.value)
+
+    assert max(widths) < 2 * np.median(widths)
+
+
 def test_the_bootstrap_draws_whole_groups():
     rng = np.random.default_rng(1)
     task = Task("y", "binary", "balanced_accuracy", ("a", "b"))
