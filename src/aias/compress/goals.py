@@ -3,6 +3,7 @@
 import math
 import sys
 from dataclasses import dataclass
+from numbers import Integral
 
 from aias.compress.gate.power import Power
 from aias.core.errors import UserError
@@ -29,9 +30,9 @@ class Goals:
             raise UserError(f"a latency of {self.latency_us:g} µs cannot be had", hint="for example 150us or 2ms")
         if self.size_bytes is not None and not self.size_bytes > 0:
             raise UserError(f"a size of {self.size_bytes:,} bytes cannot be had", hint="for example 300kB or 5MB")
-        if not 1 < self.callers <= CALLERS_MAX:
+        if not (isinstance(self.callers, Integral) and 1 < self.callers <= CALLERS_MAX):
             raise UserError(
-                f"{self.callers} callers cannot ask at once: at least 2 and at most {CALLERS_MAX}",
+                f"{self.callers!r} callers cannot ask at once: a whole number, at least 2 and at most {CALLERS_MAX}",
                 hint="how many requests an endpoint usually has in flight; one caller is timed in any case",
             )
 

@@ -27,6 +27,14 @@ def test_who_is_slower_by_less_than_a_microsecond_is_told_by_how_much():
     assert said == "a row takes 3.4 µs, more than the 3 that were asked for"
 
 
+@pytest.mark.parametrize("callers", ["4", 4.0, None, True, 65])
+def test_callers_are_a_whole_number(callers):
+    with pytest.raises(UserError, match="a whole number, at least 2 and at most 64") as fault:
+        Goals(callers=callers)
+
+    assert repr(callers) in fault.value.message
+
+
 def test_where_rows_are_too_few_a_loss_is_named_that_they_could_tell():
     few, enough = (Power("accuracy", 0.005, math.sqrt(0.05), rows) for rows in (1_000, 100_000))
     hopeless = Power("accuracy", 0.005, 100.0, 10)
