@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from aias.core.arrays import Flags, Floats
+from aias.core.arrays import Flags, Floats, Ints
 from aias.core.evenly import evenly
 from aias.core.graph import UNPADDED, GraphWriter
 from aias.encoders.rows import Encoded, Layout
@@ -86,25 +86,33 @@ def rewritten(model: bytes, how: Rewriting, layout: Layout, *, classes: tuple[st
     before = _unanswered(model, layout, output=_output(classes))
     made = how(found)
     after = _unanswered(made.SerializeToString(), layout, output=_output(classes)) if before.any() else before
-    gaps = _kept_from(before, layout.width) if (before & ~after).any() else None
+    gaps = _kept_from(before, layout) if (before & ~after).any() else None
     return Rewritten(made, layout, classes=classes, gaps=gaps)
 
 
-def _kept_from(unanswered: Flags, width: int) -> Flags:
+def _kept_from(unanswered: Flags, layout: Layout) -> Flags:
     """The columns, (width,), without a value of which there is no answer: but for those that are filled, where only
     some are; what was not looked at may be any."""
-    found = np.ones(width, np.bool_)
-    found[evenly(width, GAPS_MAX)] = unanswered[1:]
+    able = _able(layout)
+    found = np.zeros(layout.width, np.bool_)
+    found[able] = True
+    found[able[evenly(len(able), GAPS_MAX)]] = unanswered[1:]
     return found if found.any() else ~found
+
+
+def _able(layout: Layout) -> Ints:
+    """Columns that may be without a value; a category always has a code."""
+    return np.setdiff1d(np.arange(layout.width), np.array(layout.categories, np.int64))
 
 
 def _unanswered(model: bytes, layout: Layout, *, output: str) -> Flags:
     """For which rows with a gap there is no answer: all columns, then one of those that are looked at."""
-    if not layout.width or layout.texts:
+    able = _able(layout)
+    if not len(able) or layout.texts:
         return np.zeros(1, np.bool_)
-    places = evenly(layout.width, GAPS_MAX)
+    places = able[evenly(len(able), GAPS_MAX)]
     columns = np.zeros((1 + len(places), layout.width))
-    columns[0], columns[1 + np.arange(len(places)), places] = np.nan, np.nan
+    columns[0, able], columns[1 + np.arange(len(places)), places] = np.nan, np.nan
     nothing = np.zeros(0, np.int64)
     answers = Session(model, output=output).run(Encoded(columns, nothing, nothing[:, None], 0))
     gone = np.isnan(np.asarray(answers, np.float64).reshape(len(columns), -1))

@@ -109,6 +109,34 @@ def test_a_gap_that_is_filled_has_an_answer_afterwards_too() -> None:
         assert np.isnan(scores[2]).all() and np.isnan(said(model, x)[2]).all()
 
 
+def of_a_category() -> bytes:
+    """The last column holds one of five, each of which has a vector of its own."""
+    nodes = [
+        helper.make_node("Gather", ["x", "last"], ["code"], axis=1),
+        helper.make_node("Cast", ["code"], ["place"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["vectors", "place"], ["one"], axis=0),
+        helper.make_node("Gather", ["x", "others"], ["numbers"], axis=1),
+        helper.make_node("Concat", ["numbers", "one"], ["whole"], axis=1),
+        helper.make_node("Gemm", ["whole", "w1", "b1"], ["h"]), helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("MatMul", ["r", "w2"], ["z"]),
+    ]  # fmt: skip
+    tensors = {"last": np.array(WIDTH - 1), "others": np.arange(WIDTH - 1), "vectors": drawn(5, 4),
+               "w1": drawn(WIDTH + 3, 96), "b1": drawn(96), "w2": drawn(96, 3) / 4}  # fmt: skip
+    return graph_of(nodes, tensors)
+
+
+@pytest.mark.parametrize("how", [products_in_int8, halves, lambda model: model])
+def test_a_category_that_is_looked_up_has_no_gap_to_be_asked_about(how: Rewriting) -> None:
+    model, layout = of_a_category(), Layout(WIDTH, tuple(range(WIDTH - 1)), (WIDTH - 1,), (5,), 0, 0)
+    x = X[:3].copy()
+    x[:, -1], x[2, 5] = (0, 4, 1), np.nan
+
+    found = rewritten(model, how, layout, classes=CLASSES).scores(rows(x))
+
+    assert np.abs(found[:2] - said(model, x)[:2]).max() < 0.03
+    assert np.isnan(found[2]).all()
+
+
 @pytest.mark.parametrize(
     ("model", "how", "why"),
     [
