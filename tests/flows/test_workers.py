@@ -97,6 +97,27 @@ def test_a_worker_that_is_killed_comes_back_and_no_call_is_refused_meanwhile(ser
     assert counted(server.url, key) >= before > 0
 
 
+def test_a_worker_that_starts_while_the_home_is_away_makes_no_other_and_answers_once_it_is_back(tmp_path: Path) -> None:
+    home, away = tmp_path / "home", tmp_path / "away"
+    aias.train(ROWS, target="y", name="m", time=600, learners=("linear",), home=home, inline=True).deploy()
+    keys = Keys.open(home)
+    key = keys.create("test", ["predict"])[1]
+    keys.close()
+    with Background(home, workers=2) as server:
+        home.rename(away)
+        home.mkdir()  # where a disk was mounted
+        victim, other = children(server.pid)
+        os.kill(victim, signal.SIGKILL)
+        eventually(lambda: any(f"{home / 'aias.db'} has gone" in event.message for event in server.events))
+        meanwhile = {call(server.url, key)[0] for _ in range(30)}
+        assert not [*home.iterdir()]
+        home.rmdir()
+        away.rename(home)
+        os.kill(other, signal.SIGKILL)
+
+        assert (meanwhile, {call(server.url, key)[0] for _ in range(30)}) == ({200}, {200})
+
+
 def test_told_to_stop_all_workers_finish_what_they_have_begun(home: Path, key: str) -> None:
     with Background(home, workers=2) as running:
         workers = children(running.pid)

@@ -50,14 +50,18 @@ class Database:
         self._generation = str(_GENERATION.compile(engine, compile_kwargs={"literal_binds": True}))
 
     @classmethod
-    def open(cls, home: Path) -> Self:
-        """Create what is missing and migrate what is old. Raises `NewerDatabase`, `Damaged`, `StorageFailed`."""
+    def open(cls, home: Path, *, make: bool = True) -> Self:
+        """Create what is missing, if it may be made, and migrate what is old. Raises `NewerDatabase`, `Damaged`,
+        `StorageFailed`."""
         path = home / FILE
         try:
-            _make_home(home)
+            if make:
+                _make_home(home)
             # SQLite gives its journal the mode of the file, and a new file that of the umask: so make it first.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(os.open(path, os.O_RDWR | (os.O_CREAT if make else 0) | os.O_CLOEXEC, 0o600))
         except OSError as fault:
+            if not make and isinstance(fault, FileNotFoundError):
+                raise StorageFailed(f"{path} has gone", hint="is its disk there, or was it moved?") from fault
             raise _unusable(home, fault) from fault
         failpoint("database.after_file")
         database = cls(_engine(path), home)

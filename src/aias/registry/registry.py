@@ -46,10 +46,12 @@ class Registry:
 
     @classmethod
     def open(
-        cls, home: Path, *, clock: Callable[[], datetime] = utc_now, watch: Watch = nobody, disk: Disk = DISK
-    ) -> Self:
-        """Open a home, making what is missing and removing what broken-off work has left."""
-        database = Database.open(home)
+        cls, home: Path, *, clock: Callable[[], datetime] = utc_now, watch: Watch = nobody, disk: Disk = DISK,
+        make: bool = True,
+    ) -> Self:  # fmt: skip
+        """Open a home, removing what broken-off work has left; make what is missing, but where it was there before.
+        Raises what `Database.open` does."""
+        database = Database.open(home, make=make)
         try:
             store = DiskStore(home / "artifacts", disk, watch, lambda: clock().timestamp())
             registry = cls(home, database=database, store=store, clock=clock)

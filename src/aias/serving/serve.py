@@ -142,7 +142,8 @@ def answer_on(
     from aias.registry.registry import Registry
     from aias.serving.versions.loading import loader, width_in
 
-    with Registry.open(home, watch=announce) as registry:
+    # A worker that comes later, when the disk of the home has gone, would find in a new one no key of its callers.
+    with Registry.open(home, watch=announce, make=False) as registry:
         keys = Keys(registry.database)
         gateway = Gateway(
             registry, loader(registry, home, announce), keys.ring, keys=keys, ledger=partial(Ledger.open, home),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aias.core.errors import Damaged
+from aias.core.errors import Damaged, StorageFailed
 from aias.database.engine import FILE, Database, DatabaseBusy, NewerDatabase, changed
 from aias.database.tables import HEAD, metadata
 
@@ -45,6 +45,15 @@ def test_a_home_that_a_misspelt_variable_makes_is_told_of(
         Database.open(tmp_path / "hmoe").close()
 
     assert caplog.messages == [f"AIAS_HOME names {tmp_path / 'hmoe'}, where nothing was: a new home is made"]
+
+
+def test_a_home_that_was_there_is_not_made_anew(tmp_path: Path):
+    with pytest.raises(StorageFailed, match=r"aias\.db has gone"):
+        Database.open(tmp_path / "home", make=False)
+
+    assert not (tmp_path / "home").exists()
+    Database.open(tmp_path / "home").close()
+    Database.open(tmp_path / "home", make=False).close()
 
 
 def test_a_commit_survives_a_power_cut_as_far_as_sqlite_can_promise(database: Database):

@@ -130,7 +130,7 @@ def _timed(ask: Ask, model: Model) -> tuple[Answers | Exception, float]:
 
 def serve(orders: ShadowOrders) -> None:
     """Compare until the gateway is gone, or the trial has ended."""
-    with Registry.open(Path(orders.home)) as registry:
+    with Registry.open(Path(orders.home), make=False) as registry:
         try:
             comparer = Comparer(*(_loaded(registry, orders, ref) for ref in (orders.live, orders.version)))
         except AiasError as fault:

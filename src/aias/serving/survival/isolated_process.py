@@ -36,7 +36,7 @@ def main(home: Path, ref: str) -> None:
     from aias.registry.registry import Registry
     from aias.serving.versions.loading import load
 
-    with Registry.open(home) as registry:
+    with Registry.open(home, make=False) as registry:
         runtime = load(registry, registry.version(Ref.parse(ref)), home, nobody)
     answer_for(runtime)
 
