@@ -332,6 +332,24 @@ def test_a_version_whose_loading_does_not_end_is_quarantined_and_its_neighbours_
     assert server.told("serve.run-stuck") == 2
 
 
+def test_where_nobody_else_answers_a_version_whose_loading_does_not_end_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(NEVER_LOADED, "1")
+    with serving(workers=1, loading_seconds=PATIENCE, first_loads_seconds=0.5, answer_seconds=5.0) as server:
+        good, never = server.call("good", 50), server.call("never", 50)
+        # Its successor has time: this one answers.
+        server.supervisor.renew()
+        eventually(lambda: len(server.supervisor.pids) == 2, PATIENCE)
+        bounds = Path(f"/proc/{server.supervisor.pids[1]}/cmdline").read_bytes()
+
+    assert good[0] == 200
+    assert (never[0], never[1]["error"]["code"]) == (503, "serving.not-ready")
+    assert never[1]["error"]["message"] == "endpoint `never` is still being loaded"
+    assert b'"first_loads_seconds":600' in bounds
+    assert server.told("serve.worker-died") == 0
+
+
 def test_nobody_waits_for_a_version_in_whose_run_the_worker_has_ended_to_be_loaded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,10 @@ LOOP_SECONDS_MAX: Final = 10.0
 """A run on the event loop takes milliseconds; one that takes this long is ended with its worker, as all others wait.
 So is one in a thread that takes as long, and a hundred times as long as its like."""
 
+FIRST_LOADS_SECONDS_MAX: Final = 15.0
+"""What a server waits for the models that it loads before anybody asks, if nobody else answers meanwhile: one of them
+may never be there, and who asks it waits for it all the same."""
+
 LOADING_SECONDS_MAX: Final = 240.0
 """For loading and trying out one version, not counting time without a processor: the largest take a few seconds. A load
 that never ends keeps a processor and the place of others. Two such ends quarantine a version."""

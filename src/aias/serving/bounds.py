@@ -38,6 +38,7 @@ class Bounds:
     answer_seconds: float = limits.ANSWER_SECONDS_MAX
     loop_seconds: float = limits.LOOP_SECONDS_MAX
     loading_seconds: float = limits.LOADING_SECONDS_MAX
+    first_loads_seconds: float = limits.FIRST_LOADS_SECONDS_MAX
     batch_rows: int = limits.BATCH_ROWS_MAX
     hop_seconds: float = limits.HOP_SECONDS
     light_body_bytes: int = limits.LIGHT_BODY_BYTES

@@ -50,10 +50,11 @@ from aias.serving.survival.connections import KeptConnection, leave
 from aias.serving.survival.isolated_versions import IsolatedVersions, Program
 from aias.serving.survival.isolation_needs import SAMPLE_SECONDS, Growth
 from aias.serving.survival.journal import Kept
+from aias.serving.versions.directory import Directory
 from aias.serving.versions.following import Following
 from aias.serving.versions.model import Answering
 from aias.serving.versions.residency import Residency
-from aias.serving.versions.router import Directory, Router
+from aias.serving.versions.router import Router
 from aias.serving.versions.warming import alone
 
 NOTE_SECONDS: Final = 60.0
@@ -139,7 +140,7 @@ class Gateway:
         following.open()
         self._server.when_ready = when_ready
         try:
-            self.router.refresh()
+            following.begin(self.bounds.first_loads_seconds)
             following.start()
             following.settle()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -33,12 +33,15 @@ class Starter:
         self._isolated, self._suspects = isolated, suspects
         self._layout = Layout(threads=orders.places, slots=int(orders.bounds["connections"]) + SPARE_SLOTS)
 
-    def start(self, index: int, sockets: Sequence[socket.socket], *, hear: Hear, bury: Bury) -> WorkerProcess:
-        """A process that listens on those. In a thread `hear` is told what it says, and `bury` when it has ended.
-        Raises `OSError` where the system has no process, thread or open file left; then nothing has begun."""
+    def start(
+        self, index: int, sockets: Sequence[socket.socket], *, hear: Hear, bury: Bury, patient: bool = False
+    ) -> WorkerProcess:
+        """A process that listens on those; `patient`: it has time to load its models, as others answer meanwhile. In a
+        thread `hear` is told what it says, and `bury` when it has ended. Raises `OSError` where the system has no
+        process, thread or open file left; then nothing has begun."""
         channel = WorkerChannel.make(self._layout)
         try:
-            process = self._process(index, sockets, channel)
+            process = self._process(index, sockets, channel, patient=patient)
             _listen(process, hear, bury)
         except OSError:
             if channel is not None:
@@ -46,10 +49,15 @@ class Starter:
             raise
         return process
 
-    def _process(self, index: int, sockets: Sequence[socket.socket], channel: WorkerChannel | None) -> WorkerProcess:
+    def _process(
+        self, index: int, sockets: Sequence[socket.socket], channel: WorkerChannel | None, *, patient: bool
+    ) -> WorkerProcess:
         passed = [each.fileno() for each in sockets]
         counts = self._name()
         orders = replace(self._orders, index=index, counts=counts, descriptors=(*passed,), slots=self._layout.slots)
+        if patient:
+            bounds = orders.bounds
+            orders = replace(orders, bounds=bounds | {"first_loads_seconds": bounds["loading_seconds"]})
         if channel is not None:
             orders = replace(orders, journal=channel.pages.descriptor, channel=channel.theirs.fileno())
             orders = replace(orders, isolated=self._isolated(), suspects=self._suspects())

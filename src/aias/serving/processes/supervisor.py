@@ -184,7 +184,8 @@ class Supervisor:
     def _start(self, worker: Worker) -> None:
         hear, bury = partial(self._later, self._hear, worker), partial(self._later, self._bury, worker)
         try:
-            process = self._starter.start(worker.index, worker.sockets, hear=hear, bury=bury)
+            patient = bool(self._ready()) or self.handover.inherits
+            process = self._starter.start(worker.index, worker.sockets, hear=hear, bury=bury, patient=patient)
         except OSError as fault:
             self._put_off(worker, fault)
             return

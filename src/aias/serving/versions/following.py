@@ -47,6 +47,14 @@ class Following:
         for each in self._threads:
             each.start()
 
+    def begin(self, seconds: float) -> None:
+        """The first look. What it loads is waited for so long, and goes on: it may never end. Raises whatever a
+        database does."""
+        self._router.follow()
+        loading = threading.Thread(target=self._load_first, name="aias-first-loads", daemon=True)
+        loading.start()
+        loading.join(seconds)
+
     def settle(self) -> None:
         """Wait a moment for what the first look has left to be loaded, and no longer: that may never end."""
         end = time.monotonic() + SETTLE_SECONDS
@@ -103,6 +111,12 @@ class Following:
             with self._changing:
                 self._asked = asked + self._asked
             self._work.set()
+
+    def _load_first(self) -> None:
+        try:
+            self._router.refresh()
+        except Exception as fault:  # noqa: BLE001  what is due stays so
+            self._tell(fault)
 
     def _load(self) -> None:
         while not self._is_to_stop:

@@ -174,19 +174,23 @@ class MemoryGrowth:
 @dataclass(slots=True)
 class LoadSlots:
     """So many at one time as `most` says by then, each of another version. First comes who is in a hurry: a request
-    that waits, before what nobody waits for."""
+    that waits, before what nobody waits for; unless what it waits for is under way, and may never end."""
 
     most: Callable[[], int] = lambda: 1
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _under_way: set[str] = field(default_factory=set)
-    _hurrying: int = 0
+    _hurrying: list[str] = field(default_factory=list)
 
     @contextmanager
     def turn(self, digest: str, *, hurry: bool = False) -> Iterator[None]:
         with self._changed:
-            self._hurrying += hurry
-            self._changed.wait_for(lambda: self._is_room(digest) and (hurry or not self._hurrying))
-            self._hurrying -= hurry
+            if hurry:
+                self._hurrying.append(digest)
+            self._changed.wait_for(
+                lambda: self._is_room(digest) and (hurry or self._under_way.issuperset(self._hurrying))
+            )
+            if hurry:
+                self._hurrying.remove(digest)
             self._under_way.add(digest)
         try:
             yield

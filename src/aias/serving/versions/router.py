@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn, cast
 
 from aias.core.events import Event, Watch
 from aias.core.limits import LOADS_MAX
@@ -19,6 +19,7 @@ from aias.serving.bounds import Bounds
 from aias.serving.observability.metrics import Metrics
 from aias.serving.refusals import NotReady, UnknownEndpoint
 from aias.serving.rollout.stage import RolloutStore, Shadows, Stage
+from aias.serving.versions.directory import Directory, is_same
 from aias.serving.versions.model import Answering, Model
 from aias.serving.versions.residency import (
     AT_START_MAX,
@@ -36,14 +37,6 @@ from aias.serving.versions.widths import Widths
 
 RETRY_SECONDS: Final = 30.0
 """A version that could not be loaded is tried again this long after, or as soon as anything is deployed."""
-
-
-class Directory(Protocol):
-    """The part of a registry that the router needs."""
-
-    def endpoints(self) -> Sequence[Endpoint]: ...
-
-    def generation(self) -> int: ...
 
 
 class Router:
@@ -80,6 +73,7 @@ class Router:
         self.due: frozenset[str] = frozenset()
         """Endpoints of which a version has to be loaded yet."""
         self._at_work, self._soon = set[str](), deque[str]()
+        self._began_at, self._at_start = 0.0, cast("set[str] | None", None)
         self._generation: int | None = None
         self._looked: int | None = None
         self._retry_at: float | None = None
@@ -166,15 +160,12 @@ class Router:
 
     def refresh(self) -> None:
         """Look whether anything has been deployed since, and follow: what it takes is in memory then."""
-        began, first = self._clock(), self._generation is None
         self.follow()
-        with self._changing:
-            due = sorted(self.due, key=self._rank)
-        for name in due:
-            if first and not self._stays_put(name) and not self._room(began, name):
-                self.due -= {name}
-            elif not (first and self._suspects.intersection(self._wanted[name].versions)):
-                self._load_due(name)
+        but = frozenset[str]()
+        if self._at_start is None:
+            self._at_start, self._began_at, but = {*self.due}, self._clock(), self._suspects
+        while self._load_one(but=but):
+            pass
 
     def retry(self, name: str) -> None:
         """Follow, and try again now what could not be loaded; waits for nothing but this endpoint."""
@@ -236,7 +227,7 @@ class Router:
         self.due = frozenset(due)
 
     def _is_followed(self, endpoint: Endpoint) -> bool:
-        name, same = endpoint.name, _is_same(self._endpoints.get(endpoint.name), endpoint)
+        name, same = endpoint.name, is_same(self._endpoints.get(endpoint.name), endpoint)
         return same and (name in self._models or not (self._stays_put(name) or name in self.due))
 
     def _load_due(self, name: str) -> None:
@@ -262,32 +253,45 @@ class Router:
         """Whether it is in memory whoever asks: pinned, or beside it another version is on trial."""
         return name in self._on_trial or self.residency.pins(name)
 
-    def _room(self, began: float, name: str) -> bool:
+    def _room(self, name: str) -> bool:
         """Whether one more is loaded before anybody asks; what there is no time for now follows soon."""
         if len(self._models) + len(self._soon) >= AT_START_MAX or self.residency.surplus(2 * self.held_bytes):
             return False
-        if self._clock() - began < START_SECONDS:
+        if self._clock() - self._began_at < START_SECONDS:
             return True
         self._soon.append(name)
         return False
 
     def load_next(self) -> bool:
         """Load one of those that are due, or else of those that are to be loaded soon; whether there was one."""
+        if self._load_one():
+            return True
         with self._changing:
-            if name := next(iter(sorted(self.due - self._at_work, key=self._rank)), ""):
-                self._at_work.add(name)
-            soon = self._soon.popleft() if not name and self._soon else ""
-        if name:
-            try:
-                self._load_due(name)
-            finally:
-                self._at_work.discard(name)
-        elif (endpoint := self._endpoints.get(soon)) is not None:
+            soon = self._soon.popleft() if self._soon else ""
+        if (endpoint := self._endpoints.get(soon)) is not None:
             with contextlib.suppress(NotReady, UnknownEndpoint), self._loading.turn(endpoint.digest):
                 self._brought(endpoint)
         elif not soon:
             self._warming.again(self._alone, self._clock(), self._exchange)
-        return bool(name or soon)
+        return bool(soon)
+
+    def _load_one(self, *, but: frozenset[str] = frozenset()) -> bool:
+        """Load one of those that are due, but for some versions; whether there was one."""
+        with self._changing:
+            due = [each for each in self.due - self._at_work if not but.intersection(self._wanted[each].versions)]
+            if not due:
+                return False
+            name, at_start = min(due, key=self._rank), self._at_start or set()
+            self._at_work.add(name)
+        try:
+            if name in at_start and not self._stays_put(name) and not self._room(name):
+                self.due -= {name}
+            else:
+                self._load_due(name)
+        finally:
+            at_start.discard(name)
+            self._at_work.discard(name)
+        return True
 
     def _exchange(self, name: str, model: Model, other: Model) -> None:
         with self._changing:
@@ -319,7 +323,7 @@ class Router:
             with self._changing:
                 now = self._endpoints.get(name)
                 self._retry_at = self._clock() + RETRY_SECONDS
-                if _is_same(now, endpoint) and name not in self._models:
+                if is_same(now, endpoint) and name not in self._models:
                     # It is tried again like any other that cannot be loaded; until then nobody waits for it.
                     del self._endpoints[name]
                     self.missing |= {name}
@@ -327,7 +331,7 @@ class Router:
             return None
         with self._changing:
             pointed, wanted = self._endpoints.get(name), self._wanted.get(name)
-            if (pointed is not only_where) if only_where is not None else not _is_same(wanted, endpoint):
+            if (pointed is not only_where) if only_where is not None else not is_same(wanted, endpoint):
                 return None
             self._answer_with(endpoint, model)
         self._warming.tell_loaded(name, model, grown.seconds)
@@ -394,7 +398,3 @@ class Router:
             raise NotReady(f"endpoint `{endpoint}` has no version that can answer", hint="the server's log says why")
         hint = did_you_mean(endpoint, [*self._endpoints]) or "`aias deploy` makes one"
         raise UnknownEndpoint(f"there is no endpoint `{endpoint[:100]}`", hint=hint)
-
-
-def _is_same(one: Endpoint | None, other: Endpoint) -> bool:
-    return one is not None and (one.digest, one.ref) == (other.digest, other.ref)

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from aias.core.errors import StorageFailed
-from aias.core.events import Event
+from aias.core.events import Event, nobody
 from aias.database.followers import FOLDER, What, wait_for_all
+from aias.serving.observability.metrics import Metrics
+from aias.serving.versions import router as versions
 from aias.serving.versions.following import Following
-from live_server import PATIENCE, eventually
+from clock import Clock
+from live_server import BOUNDS, PATIENCE, Rule, Shelf, eventually
 
 
 class Router:
@@ -145,3 +148,24 @@ def test_a_home_that_takes_no_sockets_is_looked_at_all_the_same(tmp_path: Path) 
         eventually(lambda: router.follows >= 2)
 
     assert [each.name for each in told] == ["serve.deaf"]
+
+
+def test_what_is_loaded_at_the_start_is_waited_for_no_longer_than_that_and_the_rest_is_loaded_beside_it() -> None:
+    shelf, gate = Shelf(), threading.Event()
+    shelf.deploy("good", 2, Rule())
+    shelf.deploy("never", 1, Rule(gate=gate))
+    table = versions.Router(
+        shelf, shelf.load, metrics=Metrics(), watch=nobody, asked_before=["never"], bounds=BOUNDS, clock=Clock()
+    )
+    made = Following(table, watch=nobody, seconds=PATIENCE)
+
+    made.begin(0.01)
+    before = table.ready, table.loaded(), table.answering()
+    made.start()
+    eventually(lambda: table.loaded() == [("good", "churn@2")])
+    gate.set()
+    eventually(lambda: not table.due)
+    made.stop()
+
+    assert before == (True, [], [("good", "churn@2"), ("never", "churn@1")])
+    assert sorted(table.loaded()) == before[2]

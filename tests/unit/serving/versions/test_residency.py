@@ -195,10 +195,29 @@ def test_who_is_in_a_hurry_comes_before_those_who_are_not() -> None:
         pool.submit(next_one, "later", hurry=False)
         eventually(lambda: len(line._changed._waiters) == 1)  # type: ignore[attr-defined]
         pool.submit(next_one, "hurried", hurry=True)
-        eventually(lambda: line._hurrying == 1)
+        eventually(lambda: len(line._hurrying) == 1)
         go.set()
 
     assert order == ["hurried", "later"]
+
+
+def test_who_waits_for_a_load_that_may_never_end_holds_up_nobody() -> None:
+    line, inside, go = LoadSlots(lambda: 2), list[str](), threading.Event()
+
+    def load(digest: str, *, hurry: bool) -> None:
+        with line.turn(digest, hurry=hurry):
+            inside.append(digest)
+            if digest == "never":
+                go.wait(PATIENCE)
+
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(load, "never", hurry=False)
+        eventually(lambda: inside == ["never"])
+        pool.submit(load, "never", hurry=True)
+        eventually(lambda: line._hurrying == ["never"])
+        pool.submit(load, "other", hurry=False)
+        eventually(lambda: inside == ["never", "other"])
+        go.set()
 
 
 def test_loads_of_two_versions_go_on_beside_each_other_and_no_version_is_loaded_twice() -> None:
@@ -212,7 +231,7 @@ def test_loads_of_two_versions_go_on_beside_each_other_and_no_version_is_loaded_
     with ThreadPoolExecutor(4) as pool:
         for digest, loading, waiting in (("a", 1, 0), ("a", 1, 1), ("b", 2, 1), ("c", 2, 2)):
             pool.submit(load, digest)
-            eventually(lambda now=(loading, waiting): (len(inside), line._hurrying) == now)
+            eventually(lambda now=(loading, waiting): (len(inside), len(line._hurrying)) == now)
         assert inside == ["a", "b"]
         go.set()
 
