@@ -195,6 +195,20 @@ def test_a_call_without_a_message_is_refused(server: LiveServer) -> None:
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
+def test_a_message_of_a_stream_that_names_no_model_is_counted_and_the_stream_goes_on() -> None:
+    from aias.serving.grpc.calls import message
+
+    with live_server(bounds=SMALL, grpc=True) as server, grpc.insecure_channel(server.grpc) as channel:
+        stream = channel.stream_stream(f"{SERVICE}ModelStreamInfer")
+        answers = [*stream(iter([b"", b""]), metadata=KEY, timeout=PATIENCE)]
+        shown = server.call("GET", "/metrics").body.decode().splitlines()
+
+    said = [message("ModelStreamInferResponse").FromString(each).error_message for each in answers]
+    assert said == ["the call names no model"] * 2
+    assert 'aias_refusals_total{endpoint="",reason="serving.bad-body",version=""} 2.0' in shown
+    assert 'aias_requests_total{endpoint="",status="400",version=""} 2.0' in shown
+
+
 def test_a_connection_that_says_nothing_is_cut() -> None:
     import socket
 

@@ -95,7 +95,8 @@ async def stream_infer(wire: Wire, request: Any) -> Any:
     try:
         reply.infer_response.CopyFrom(await infer(wire, request))
     except (Declined, AiasError) as fault:
-        reply.error_message = fault.message
+        declined = wire.turned_away(fault) if isinstance(fault, AiasError) else fault
+        reply.error_message = declined.message
         reply.infer_response.id = request.id
     if request.parameters[_EMPTY_FINAL].bool_param:
         reply.infer_response.parameters["triton_final_response"].bool_param = True

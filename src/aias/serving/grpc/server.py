@@ -141,9 +141,11 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
         return entered
 
-    def _turned_away(self, fault: AiasError) -> Declined:
-        """What is said of the running call, of which the application has seen nothing: counted as if it had."""
-        details, began = _running.get()
+    def _turned_away(self, fault: AiasError, began: float | None = None) -> Declined:
+        """What is said of the running call, or of its message that came when it `began`, of which the application has
+        seen nothing: counted as if it had."""
+        details, called = _running.get()
+        began = called if began is None else began
         headers = dict(carried(details.invocation_metadata))
         request = self._last_words.request(b"POST", details.method.encode(), headers)
         try:
@@ -330,6 +332,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             context.invocation_metadata(),
             seconds_left=context.time_remaining(),
             answering=self._answering,
+            turned_away=partial(self._turned_away, began=time.perf_counter()),
             aside=partial(self._step, body_bytes=size, payer=self.stalls.payer) if is_large else None,
         )
 

@@ -105,7 +105,8 @@ class Found:
 class Wire:
     """One caller's line to the application. `metadata` is what came with the call, `told` what its trailers are to say;
     `answering` holds what is under way, also when nobody waits for it any longer. `aside`: does in a thread what would
-    hold up the loop, where the message is large."""
+    hold up the loop, where the message is large. `turned_away`: counts a message that the application has seen nothing
+    of, and gives what is said of it."""
 
     def __init__(
         self,
@@ -115,8 +116,10 @@ class Wire:
         seconds_left: float | None,
         answering: set[asyncio.Future[None]],
         aside: Callable[..., Awaitable[Any]] | None = None,
+        turned_away: Callable[[AiasError], Declined],
     ) -> None:
         self._application, self._answering, self._aside = application, answering, aside
+        self.turned_away = turned_away
         self._came_at = time.monotonic()
         self.told: tuple[tuple[str, str], ...] = ()
         self.headers = [(b"host", b"localhost"), *carried(metadata)]

@@ -8,6 +8,10 @@ import pytest
 grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
 
 
+def nobody(_fault: object) -> Any:
+    raise AssertionError("the application sees all of it")
+
+
 def carried(metadata: list[tuple[str, str]], seconds_left: float | None) -> tuple[list[tuple[bytes, bytes]], Any]:
     """The headers that an application sees, and what the caller is told at the end."""
     from aias.serving.grpc.wire import Wire
@@ -21,7 +25,7 @@ def carried(metadata: list[tuple[str, str]], seconds_left: float | None) -> tupl
         await send({"type": "http.response.start", "status": 200, "headers": left})
         await send({"type": "http.response.body", "body": b"{}"})
 
-    wire = Wire(application, metadata, seconds_left=seconds_left, answering=set())
+    wire = Wire(application, metadata, seconds_left=seconds_left, answering=set(), turned_away=nobody)
     found = asyncio.run(wire.ask("POST", "/", b"x"))
 
     assert (found.status, found.head) == (200, {})
@@ -64,7 +68,7 @@ def test_an_application_whose_caller_is_gone_sees_it_hang_up_and_is_not_cancelle
                 return
 
     async def leave() -> None:
-        wire = Wire(application, [], seconds_left=1e12, answering=set())
+        wire = Wire(application, [], seconds_left=1e12, answering=set(), turned_away=nobody)
         assert (b"x-deadline-ms", b"86400000") in wire.headers
         asking = asyncio.ensure_future(wire.ask("POST", "/"))
         await asyncio.sleep(0)
