@@ -44,14 +44,14 @@ def deploy(
 
     With --canary or --shadow the live version goes on answering, and REF is on trial beside it.
     """
-    from aias.core.names import Ref, check_name
+    from aias.core.names import Ref, check_endpoint
     from aias.core.quantities import share_of
     from aias.core.settings import home
     from aias.registry.registry import Registry
     from aias.registry.rollout.trial import beside, told
 
     parsed = Ref.parse(ref)
-    endpoint = check_name(name or parsed.name)
+    endpoint = check_endpoint(name or parsed.name)
     guard = _guard(max_errors, max_slower, max_latency, promote_after)
     shares = [None if each is None else share_of(each) for each in (canary, shadow)]
     asked = beside(*shares, sticky=sticky, guarded=guard is not None)

@@ -17,7 +17,7 @@ from aias.client.leaderboard import Leaderboard
 from aias.client.optimize import optimize
 from aias.core.errors import BadValue, UserError
 from aias.core.events import Event, Watch, logged
-from aias.core.names import Ref, check_name
+from aias.core.names import Ref, check_endpoint
 from aias.core.nested import flat
 from aias.core.schema import Field
 from aias.core.settings import home_at
@@ -238,7 +238,7 @@ class Model:
         With `canary` or `shadow`, a share of the requests from 0 to 1, the live version stays and this one is tried
         beside it. Raises `BadTrial`, and `OtherAnswers` if the version does not answer its golden rows as recorded.
         """
-        ref, name = self.version.ref, check_name(endpoint or self.version.name)
+        ref, name = self.version.ref, check_endpoint(endpoint or self.version.name)
         trial = beside(canary, shadow)
         self._check_golden()
         if trial is None:

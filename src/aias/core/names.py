@@ -30,6 +30,20 @@ def check_name(name: str) -> str:
     return name
 
 
+RESERVED: Final = frozenset(("stats",))
+"""What no endpoint may be called: its description would be at `/v2/models/stats`, where the statistics of all are."""
+
+
+def check_endpoint(name: str) -> str:
+    """The same for an endpoint that is to be made: its name is a part of paths too."""
+    if check_name(name) in RESERVED:
+        raise BadName(
+            f"no endpoint can be called `{name}`, since /v2/models/{name} is something else",
+            hint=f"deploy it under another name: `aias deploy {name} --as {name}-1`",
+        )
+    return name
+
+
 def listed(names: str | Iterable[str]) -> tuple[str, ...]:
     """One name by itself is a list of one, not its letters. What is none at all is told by whoever looks for it."""
     return tuple(names) if isinstance(names, Iterable) and not isinstance(names, str) else (names,)

@@ -17,7 +17,7 @@ from aias.core.errors import StorageFailed
 from aias.core.events import Event, Watch, nobody
 from aias.core.failpoints import failpoint
 from aias.core.locks import locked
-from aias.core.names import Ref, check_name
+from aias.core.names import Ref, check_endpoint, check_name
 from aias.database import endpoints, versions
 from aias.database.engine import Database, Transaction
 from aias.registry.high_water_mark import HighWaterMark
@@ -159,9 +159,9 @@ class Registry:
 
         `seen` is the revision that the caller has seen, 0 for "there was none": when somebody else has moved the
         endpoint since, nothing happens and `EndpointMoved` is raised. Trials of the endpoint end. Raises
-        `UnknownVersion`, `DamagedArtifact`.
+        `UnknownVersion`, `DamagedArtifact`, `BadName`.
         """
-        check_name(endpoint)
+        check_endpoint(endpoint)
         self.manifest(version := self.version(ref))
         with self._moving(endpoint, seen) as transaction:
             # Looked up again, since it may have been removed while its files were read.

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aias.core.names import BadName, Ref, check_name, digest_of, name_from
+from aias.core.names import BadName, Ref, check_endpoint, check_name, digest_of, name_from
 
 
 @pytest.mark.parametrize("name", ["a", "churn-2026", "0", "a.b_c-d", "x" * 63])
@@ -58,3 +58,13 @@ def test_a_reference_is_written_as_it_is_read() -> None:
 def test_a_digest_is_over_the_bytes_and_not_over_how_they_were_cut() -> None:
     assert digest_of([b"ab", b"c"]) == digest_of([b"abc"])
     assert digest_of([b"abc"]) == "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_an_endpoint_may_not_be_called_what_stands_in_a_path_for_something_else() -> None:
+    assert check_endpoint("stats-1") == "stats-1"
+    assert check_name("stats") == "stats"
+    with pytest.raises(BadName, match="/v2/models/stats is something else") as refused:
+        check_endpoint("stats")
+    assert refused.value.hint == "deploy it under another name: `aias deploy stats --as stats-1`"
+    with pytest.raises(BadName, match="cannot be a name"):
+        check_endpoint("../x")

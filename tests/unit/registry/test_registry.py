@@ -94,6 +94,13 @@ def test_a_name_that_is_none_is_refused_before_anything_is_written(registry: Reg
     assert folders(registry) == []
 
 
+def test_no_endpoint_is_made_whose_description_would_be_something_else(registry: Registry):
+    with pytest.raises(BadName, match="no endpoint can be called `stats`"):
+        registry.deploy("stats", Ref("churn", 1))
+
+    assert registry.endpoints() == []
+
+
 def test_an_endpoint_points_at_the_version_last_deployed_and_remembers_the_others(registry: Registry):
     publish(registry, 1)
     two = publish(registry, 2)

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from aias.core.names import RESERVED
 from aias.serving.admission.access_control import is_loopback
 from aias.serving.http.routes import PUBLIC, Route, RouteTable
 from live_server import LiveServer, live_server
@@ -23,6 +24,27 @@ def test_only_the_probes_are_public(server: LiveServer) -> None:
     public = {route.path for route in routes(server) if route.scope == PUBLIC}
 
     assert public == {"*", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready", "/ping", "/health"}
+
+
+def test_what_stands_where_an_endpoint_does_is_no_name_of_one(server: LiveServer) -> None:
+    table, open_ = server.gateway.application.table, [each for each in routes(server) if "{endpoint}" in each.path]
+    whole = [each.path.split("/") for each in routes(server) if "{" not in each.path]
+    taken = {
+        parts[at]
+        for each in open_
+        for parts in whole
+        if len(parts) == len(pattern := each.path.split("/"))
+        and all(a == b for a, b in zip(parts, pattern, strict=True) if b[:1] != "{")
+        for at in (pattern.index("{endpoint}"),)
+    }
+
+    assert taken == RESERVED
+    for name in ("models", "health", "versions", "infer", "repository"):
+        assert all(
+            (found := table.find(each.path.replace("{endpoint}", name).replace("{version}", "1"))) is not None
+            and found.places["endpoint"] == name
+            for each in open_
+        )
 
 
 def test_every_other_route_opens_only_to_a_key_with_its_scope(server: LiveServer) -> None:
