@@ -308,11 +308,7 @@ class Job:
         meant = " on average" if trial.candidate.sent else ""
         if missed := self.wanted.missed(trial.row_us, trial.size_bytes, meant=meant):
             return missed
-        if not trial.helps:
-            speed, together = trial.speed, trial.together
-            told = f", {times(together.speed.value)} with {together.callers} callers," if together else ""
-            return f"{times(speed.value)} as fast{meant}{told} and {sized(trial.smaller)} is not worth it"
-        return ""
+        return "" if trial.helps else trial.unworthy(meant=meant)
 
     # Certifying
 

@@ -10,7 +10,7 @@ import numpy as np
 from aias.artifact.manifest import Manifest
 from aias.compress.comparison import Answered, evidence
 from aias.compress.context import Context
-from aias.compress.frontier import CERTIFIED, FELL, Asked, Point
+from aias.compress.frontier import CERTIFIED, FELL, Asked, Point, sized, times
 from aias.compress.gate.evidence import Evidence, Loss, digits, loss_of
 from aias.compress.gate.power import design_factor, guessed, in_doubt
 from aias.compress.techniques.contract import Candidate, Made
@@ -242,6 +242,14 @@ class Trial:
         better = self.speed.low > FASTER_MIN or self.smaller > SMALLER_MIN
         slower = any(self._speed(each).high <= WORSE for each in (self.alone, self.together) if each)
         return better and not slower and self.smaller > (BOTH if self.candidate.sent else WORSE)
+
+    def unworthy(self, *, meant: str) -> str:
+        """Why it does not help; with limits where it may be faster, and it is not certain. `meant`: what speed is."""
+        speed, told = self.speed, ""
+        if self.together:
+            told = f", {times(self._speed(self.together).value)} with {self.together.callers} callers,"
+        unsure = f" (but may be {times(speed.low)})" if speed.low <= FASTER_MIN < speed.value else ""
+        return f"{times(speed.value)} as fast{meant}{unsure}{told} and {sized(self.smaller)} is not worth it"
 
     def _speed(self, latency: PairedLatency) -> Estimate:
         return latency.average if self.candidate.sent and latency.average else latency.speed

@@ -13,6 +13,7 @@ from aias.compress.certification import Certification
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.trial import Judged, Trial
 from aias.core.task import Task
+from aias.runtimes.latency import Estimate, PairedLatency
 from compression_contexts import opened, taught
 
 
@@ -123,3 +124,23 @@ def test_a_threshold_that_was_imported_is_that_of_what_is_made_smaller(tmp_path:
     assert found.calibration is None  # it is a threshold of these very probabilities
     assert (answered.labels == judged.parent.labels).all()
     assert (judged.parent.scores.argmax(axis=1) != judged.parent.labels).mean() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("sent", "average", "said"),
+    [
+        (0.5, Estimate(1.783, 0.568, 4.74), "1.78× as fast on average (but may be 0.568×), 1.2× with 4 callers,"),
+        (0.5, Estimate(0.99, 0.97, 1.01), "0.99× as fast on average, 1.2× with 4 callers,"),
+        (0.0, Estimate(1.783, 0.568, 4.74), "1.02× as fast, 1.1× with 4 callers,"),
+    ],
+)
+def test_who_is_not_certain_to_be_faster_is_told_so_by_what_decides(sent: float, average: Estimate, said: str) -> None:
+    """Of a cascade the mean decides, with several callers too, and of others the median."""
+    pace: Any = None
+    trial = Trial(Candidate("small first", lambda _: Made(pace, pace), sent=sent), "cascade", smaller=0.95)
+    trial.alone = PairedLatency(pace, pace, Estimate(1.02, 1.0, 1.04), average=average)
+    trial.together = PairedLatency(pace, pace, Estimate(1.1, 1.0, 1.2), callers=4, average=Estimate(1.2, 1.0, 1.4))
+
+    assert not trial.helps
+    told = trial.unworthy(meant=" on average" if sent else "")
+    assert told == f"{said} and 1.05× as large is not worth it"
