@@ -139,8 +139,9 @@ def test_the_frontier_is_kept_with_the_version_and_beside_its_parent(home: Path,
     assert "plots/frontier.svg" in card
     assert (child.folder / "plots" / "frontier.svg").read_bytes().startswith(b"<svg")
     assert read_manifest((child.folder / "manifest.json").read_bytes()).form == "compressed"
-    with pytest.raises(NotFound, match="not been compressed"):
+    with pytest.raises(NotFound, match="not been compressed") as fault:
         aias.load("amounts@2", home=home).frontier()
+    assert fault.value.hint.startswith("aias compress amounts@2; `aias frontier amounts@")
 
 
 def test_the_frontier_is_shown_as_a_table_as_markdown_and_as_json(home: Path, parent: aias.Model) -> None:

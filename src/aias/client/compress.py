@@ -198,7 +198,17 @@ def frontier_of(model: "Model") -> "Frontier":
             f"`aias compress {model.ref}` writes it anew" if path == _place(model) else "restore the version's folder"
         )
         raise Damaged(fault.message, hint=hint) from None
-    raise NotFound(f"{model.ref} has not been compressed yet", hint=f"aias compress {model.ref}")
+    raise NotFound(f"{model.ref} has not been compressed yet", hint=f"aias compress {model.ref}{_others(model)}")
+
+
+def _others(model: "Model") -> str:
+    """The newest other version of the model that has a frontier: who gives no number means the newest of all."""
+    from aias.client.model import Model
+
+    for version in reversed(model.registry.versions(model.version.name)):
+        if _place(Model(model.registry, version)).is_file():
+            return f"; `aias frontier {version.ref}` shows that of {version.ref}"
+    return ""
 
 
 def _before(model: "Model") -> "Frontier | None":
