@@ -23,6 +23,7 @@ from aias.training.scoring.effective_sizes import (
 )
 from aias.training.scoring.formulas import FORMULAS, Case
 from aias.training.scoring.intervals import Interval, intervals, sampled
+from aias.training.scoring.studentised import Studentised
 
 LabelWeights = Sequence[float] | Floats | None
 """Of the classes, (classes,); or of each row its own, (rows, classes)."""
@@ -122,7 +123,10 @@ def _measured(
     rows = len(parts[0].y)
     kept_groups = None if groups is None else groups[kept]
     drawn = [sizes_of(part, kept_groups).drawn for part in parts]
-    found = intervals([_formula(part) for part in parts], rows=rows, units=drawn, seed=seed, groups=kept_groups)
+    means = [Studentised.of(part, kept_groups) for part in parts]
+    formulas = [mean or _formula(part) for mean, part in zip(means, parts, strict=True)]
+    found = intervals(formulas, rows=rows, units=drawn, seed=seed, groups=kept_groups)
+    found = [mean.ends(*ends) if mean and ends else ends for mean, ends in zip(means, found, strict=True)]
     narrower = float(np.sqrt(rows / len(y)))
     return [
         _with_interval(
