@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,8 @@ from typing import Final
 from aias.core.cpus import cpus
 
 LIBRARIES: Final = ("aias", "numpy", "onnxruntime")
+ENGINES: Final = ("openvino",)
+"""That may be installed beside, and then may answer in ONNX Runtime's place."""
 
 FLAGS: Final = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile", "asimd", "sve")
 """Instructions by which runtimes choose how to compute."""
@@ -36,6 +39,9 @@ def host() -> Host:
     said = _cpuinfo()
     flags = set(said.get("flags", said.get("Features", "")).split())
     libraries = {name: importlib.metadata.version(name) for name in LIBRARIES} | {"python": platform.python_version()}
+    for name in ENGINES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            libraries[name] = importlib.metadata.version(name)
     processor = said.get("model name", platform.machine())
     return Host(processor, tuple(each for each in FLAGS if each in flags), cpus(), libraries)
 
