@@ -289,8 +289,11 @@ class Trial:
     def draft(self, manifest: Manifest, made: Made) -> Manifest:
         """The parent's manifest with what this candidate reads and answers by."""
         answering, lineage, read = self.answering, manifest.lineage, {field.name for field in made.encoder.fields}
+        # In bfloat16 the parent's own sentence encoder is computed, and no other.
+        reads_as_before = made.embedding is None and made.encoder.subwords is not None
+        settings = {key: held for key, held in lineage.settings.items() if key != "precision" or reads_as_before}
         if made.precision:
-            lineage = replace(lineage, settings={**lineage.settings, "precision": made.precision})
+            settings["precision"] = made.precision
         gone = tuple(
             replace(field, role="ignored", reason=NOT_READ) for field in manifest.inputs if field.name not in read
         )
@@ -298,7 +301,8 @@ class Trial:
             manifest, inputs=tuple(field for field in manifest.inputs if field.name in read),
             ignored=(*manifest.ignored, *gone),
             encoders=tuple(entry for entry in manifest.encoders if entry.field in read),
-            form="compressed", lineage=lineage, files=(), measurements=(), leaderboard=(), row_us=0.0,
+            form="compressed", lineage=replace(lineage, settings=settings), files=(), measurements=(), leaderboard=(),
+            row_us=0.0,
             calibration=answering.calibration.as_dict() if answering.calibration else None,
             label_weights=answering.label_weights or (),
             intervals=answering.intervals.as_dict() if answering.intervals else None,

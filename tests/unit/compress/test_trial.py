@@ -1,5 +1,6 @@
 """`compress/trial.py`: who answers as the parent does loses nothing, and gains nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import aias
 from aias.compress.certification import Certification
 from aias.compress.techniques.contract import Candidate, Made
-from aias.compress.trial import Judged, Trial
+from aias.compress.trial import ALL, Judged, Trial
 from aias.core.task import Task
 from aias.runtimes.latency import Estimate, PairedLatency
 from compression_contexts import opened, taught
@@ -43,6 +44,20 @@ def test_what_is_made_for_each_fold_gains_nothing_by_where_the_fold_stopped_it(t
     rows = judged.searched
     assert not np.allclose(trial.scores(judged, rows), judged.before(rows, by_fold=False).scores)
     assert judged.loss(rows, judged.before(rows, by_fold=True), by_fold=True).value == 0
+
+
+def test_in_which_precision_a_parent_is_computed_is_said_of_no_candidate_that_reads_otherwise(tmp_path: Path) -> None:
+    """Else what has no sentence encoder any more would be let off with differences of bfloat16 on another host."""
+    frame = pl.DataFrame({"x": np.arange(200.0), "y": ["p", "q"] * 100})
+    aias.train(frame, target="y", name="m", learners=["linear"], folds=2, search=False, inline=True, home=tmp_path)
+    context = opened(aias.load("m@1", home=tmp_path), frame, tmp_path)
+    parent, trial = context.parent.manifest, Trial(Candidate("itself", lambda _: made), "")
+    parent = replace(parent, lineage=replace(parent.lineage, settings={"precision": "bfloat16", "seed": 1}))
+    made = Made(context.whole(ALL), context.encoder)
+
+    assert trial.draft(parent, made).lineage.settings == {"seed": 1}
+    own = replace(made, precision="bfloat16")
+    assert trial.draft(parent, own).lineage.settings == {"precision": "bfloat16", "seed": 1}
 
 
 @pytest.mark.parametrize("tested", [None, np.array([0, 0, 1])])
