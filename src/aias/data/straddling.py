@@ -38,11 +38,19 @@ def beside(fold: Any) -> Any:
 def apart(folds: Ints, fold: int, copies: Ints | None) -> Flags:
     """The rows of other folds that equal none of this one, (rows,); all of other folds, where too few of them would be
     left. `copies`: the number of each row's, (rows,), where some lie in several folds."""
+    if copies is None or not tells(folds, fold, copies):
+        return np.asarray(folds != fold)
+    return _apart(folds, fold, copies)
+
+
+def tells(folds: Ints, fold: int, copies: Ints) -> bool:
+    """Whether enough rows of other folds equal none of this one."""
+    return bool(_apart(folds, fold, copies).sum() >= TELLING_MIN * (folds != fold).sum())
+
+
+def _apart(folds: Ints, fold: int, copies: Ints) -> Flags:
     others = folds != fold
-    if copies is None:
-        return np.asarray(others)
-    left = others & ~np.isin(copies, copies[~others])
-    return np.asarray(left if left.sum() >= TELLING_MIN * others.sum() else others)
+    return np.asarray(others & ~np.isin(copies, copies[~others]))
 
 
 def without_straddling(

@@ -15,9 +15,10 @@ from aias.core.arrays import Floats, Ints
 from aias.core.names import digest_of
 from aias.core.schema import Field
 from aias.core.task import Task
-from aias.data.straddling import LEFT_OUT, beside
+from aias.data.straddling import LEFT_OUT, beside, tells
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.learners.contract import Examples
+from aias.training.kin import is_part, kin
 from aias.training.ledger import not_written
 from aias.training.selection.configuration import ALL
 
@@ -95,6 +96,15 @@ class Table:
     def judged_clusters(self) -> Ints | None:
         return None if self.clusters is None else self.clusters[self.judged]
 
+    def kin(self, rows: Ints) -> Ints | None:
+        """Of these rows, those that belong together wherever they are parted, by number, (rows,): of one cluster, and
+        copies of one another that stand in several, where that leaves parts; None where each stands for itself."""
+        if self.clusters is None:
+            return None
+        found = self.clusters[rows]
+        joined = found if self.copies is None else kin(found, self.copies[rows])
+        return joined if is_part(joined) else found
+
     def inside(self, fold: int) -> Ints:
         """The rows to fit on."""
         if fold == ALL:
@@ -109,11 +119,11 @@ class Table:
 
     def judging(self, fold: int) -> Ints:
         """The same in an order of which every second row is one of the halves by which learners choose
-        (`learners.contract.halves`): no cluster is in both, but for the one in the middle."""
+        (`learners.contract.halves`): none of `kin` is in both, but for those in the middle."""
         rows = self.outside(fold)
-        if self.clusters is None:
+        if (found := self.kin(rows)) is None:
             return rows
-        numbers = np.unique(self.clusters[rows], return_inverse=True)[1]
+        numbers = np.unique(found, return_inverse=True)[1]
         drawn = np.random.default_rng(fold + 1).permutation(len(rows))  # clusters are at most as many
         order, middle = np.argsort(drawn[numbers], kind="stable"), (len(rows) + 1) // 2
         mixed = np.empty_like(rows)
@@ -123,17 +133,16 @@ class Table:
     def inner_folds(self, rows: Ints, *, count: int, seed: int) -> Ints:
         """Of these rows, for what is derived from answers out of fold: (rows,), from 0, at most `count`.
 
-        Rows of one cluster are in one fold, as they are in those that judge; unless one holds most of the rows. Copies
-        may be in several: `data.straddling.apart`.
+        Rows of `kin` are in one fold, as they are in those that judge; unless one holds most of the rows. Copies may
+        then be in several, which tell each other nothing (`data.straddling.apart`); where too few would be left to tell
+        anything, they are together, and clusters are not.
         """
-        drawn = np.random.default_rng(seed)
-        numbers = None if self.clusters is None else np.unique(self.clusters[rows], return_inverse=True)[1]
-        if numbers is None or 2 * (sizes := np.bincount(numbers)).max() > len(rows):
-            return np.asarray(drawn.permutation(len(rows)) % count)
-        order = drawn.permutation(len(sizes))
-        sizes, folds = sizes[order], np.empty(len(sizes), np.int64)
-        folds[order] = (np.cumsum(sizes) - sizes / 2) * count // len(rows)
-        return np.asarray(np.unique(folds, return_inverse=True)[1][numbers])
+        found = self.kin(rows)
+        folds = _dealt(found, rows=len(rows), count=count, seed=seed)
+        copies = self.copies_in(rows)
+        if copies is None or all(tells(folds, fold, copies) for fold in range(int(folds.max()) + 1)):
+            return folds
+        return _dealt(copies, rows=len(rows), count=count, seed=seed)
 
     def copies_in(self, rows: Ints) -> Ints | None:
         """Of these rows, where some may be copies in several inner folds: the number of each row's."""
@@ -218,6 +227,19 @@ class Table:
         table = cls(meta.task, encoder, part, **{name: _mapped(folder / f"{name}.npy") for name in _PARTED})
         table.__dict__["digest"] = meta.digest
         return table
+
+
+def _dealt(numbers: Ints | None, *, rows: int, count: int, seed: int) -> Ints:
+    """Each to one of so many folds, whole numbers at a time, where there are any that part the rows."""
+    drawn = np.random.default_rng(seed)
+    if numbers is None or not is_part(numbers):
+        return np.asarray(drawn.permutation(rows) % count)
+    numbers = np.unique(numbers, return_inverse=True)[1]
+    sizes = np.bincount(numbers)
+    order = drawn.permutation(len(sizes))
+    sizes, folds = sizes[order], np.empty(len(sizes), np.int64)
+    folds[order] = (np.cumsum(sizes) - sizes / 2) * count // rows
+    return np.asarray(np.unique(folds, return_inverse=True)[1][numbers])
 
 
 class _Named(msgspec.Struct, frozen=True):

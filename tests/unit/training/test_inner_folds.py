@@ -15,6 +15,7 @@ from aias.training.blocks import fit_block
 from aias.training.ledger import Ledger
 from aias.training.pipeline import Features
 from aias.training.prepare import prepare
+from aias.training.scoring.cross_fitting import parted
 from aias.training.selection.configuration import ALL, Configuration, Unit
 from aias.training.table import Table
 from aias.training.unit import UnitFitter
@@ -96,6 +97,58 @@ def test_what_only_copies_in_other_groups_know_is_not_known_out_of_fold(name: st
         y = table.whole.y[rows][twice] * 2.0 - 1
         column = made[1][twice, 0] - made[1][twice, 0].mean()
         assert column @ y / max(1e-9, np.linalg.norm(column) * np.linalg.norm(y)) < 0.5
+
+
+def multiplied(times: int, *, partners: int, rows: int = 200) -> tuple[Table, np.ndarray]:
+    """Labels by chance; each different row so many times, in groups drawn from so many. And the number of each row's
+    copies."""
+    rng = np.random.default_rng(0)
+    row = np.tile(np.arange(rows), times)
+    columns = {
+        "g": [f"g{each % (GROUPS // partners) * partners + rng.integers(partners)}" for each in row],
+        "c": [f"v{each}" for each in row],
+        "x": rng.normal(size=rows)[row],
+        "y": rng.choice(["no", "yes"], rows)[row],
+    }
+    table = prepare(
+        read(pl.DataFrame(columns), target="y"), target="y", metric=None, how="random", test=0.0, given=None,
+        seconds=10, folds=3, seed=0, watch=nobody,
+    ).table  # fmt: skip
+    groups = np.unique(columns["g"], return_inverse=True)[1]
+    return replace(table, clusters=groups, copies=row), row
+
+
+@pytest.mark.parametrize("times", [9, 30])
+@pytest.mark.parametrize("partners", [4, GROUPS])
+def test_however_many_copies_of_a_row_stand_in_other_groups_none_tells_another(times: int, partners: int) -> None:
+    """Of nine in groups by chance too few others were left to tell anything, so all of them did."""
+    table, row = multiplied(times, partners=partners)
+    rows = table.inside(ALL)
+    task = Fit(table.task, 1, Deadline.after(600), 1, nobody)
+
+    made = fit_block("target_means", table, rows, task, Features(table.encoder, table.whole.encoded))
+
+    folds = table.inner_folds(rows, count=4, seed=1)
+    assert set(folds) == {0, 1, 2, 3}
+    assert (folds == folds[:200][row]).all()
+    of_groups = [len(set(folds[table.clusters == each])) for each in range(GROUPS)]
+    assert max(of_groups) == 1 or partners == GROUPS, "groups that have no copies elsewhere are together, too"
+    if made is not None:
+        y = table.whole.y[rows] * 2.0 - 1
+        column = made[1][:, 0] - made[1][:, 0].mean()
+        assert column @ y / max(1e-9, np.linalg.norm(column) * np.linalg.norm(y)) < 0.5
+
+
+def test_no_copy_in_another_group_is_in_the_other_half_of_the_rows_that_judge_nor_in_another_part() -> None:
+    table, row = multiplied(3, partners=4)
+    table = replace(table, folds=np.zeros(table.rows, np.int16))
+
+    rows = table.judging(0)
+
+    first, second = (half.x for half in halves(Examples(rows, table.whole.y[rows])))
+    assert len({*row[first]} & {*row[second]}) <= 20  # of the groups in the middle, which have one in ten
+    parts = parted(table.folds, table.kin(table.judged))
+    assert set(parts) == {0, 1, 2, 3, 4} and (parts == parts[:200][row]).all()
 
 
 def test_rows_without_clusters_are_drawn_each_for_itself() -> None:

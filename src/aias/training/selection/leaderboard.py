@@ -99,7 +99,7 @@ class Leaderboard:
     def _judge_by(self, table: Table) -> None:
         self.table, self.task, self.class_costs = table, table.task, table.class_costs
         self.y, self.groups = table.whole.y[table.judged], table.judged_clusters
-        self.folds = parted(table.folds[table.judged].astype(np.int64), self.groups)
+        self.folds = parted(table.folds[table.judged].astype(np.int64), table.kin(table.judged))
 
     def narrow(self, count: int) -> None:
         """From now on only the first `count` folds judge."""
