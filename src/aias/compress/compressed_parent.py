@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from aias.compress.applicable import LAST
 from aias.compress.context import BY_TIME, Context
 from aias.compress.fitting import fitted
 from aias.compress.techniques.contract import Candidate, Ladder, Made, NotApplicable, Proposal
@@ -103,6 +104,13 @@ def _in_its_time(context: Context, wanted: Parent) -> Context:
 def _step(context: Context, wanted: Parent) -> Candidate:
     """What the technique of a step proposed, by its name."""
     (technique, name), why = step_of(wanted), ""
+    if technique in LAST:
+        raise UserError(
+            f"{wanted.ref} is made by {technique} of what its search had found by then, and without the rows of a fold "
+            "that is not found again: it cannot be compressed once more",
+            hint=f"compress {context.parent.ref} again, with a larger loss (`--max-loss`, or `max_loss=`), or by "
+            "techniques that you name (`--technique`, or `techniques=`)",
+        )
     try:
         proposed = list(member("compress.techniques", technique)(context))
     except NotApplicable as fault:

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aias.compress.compressed_parent import _as_it_was
+from aias.compress.compressed_parent import _as_it_was, _step
 from aias.compress.context import Context
 from aias.core.deadline import Deadline
+from aias.core.errors import UserError
 from aias.training.parent import NoTime
 
 
@@ -46,3 +47,16 @@ def test_with_less_time_folds_do_not_certify_what_would_be_compared_with_a_worse
 @pytest.mark.parametrize("parent", [made("drop_members", seconds=600.0), made("distill")], ids=["no time", "not told"])
 def test_what_does_not_hang_on_the_time_or_does_not_say_it_is_found_again_in_any(parent: Any) -> None:
     assert _as_it_was(opened(60.0, certifying=50), parent).deadline.seconds == 60.0
+
+
+def test_what_combined_what_a_search_had_found_is_told_that_folds_do_not_find_it_again() -> None:
+    proof = {"technique": "cascade"}
+    wanted: Any = SimpleNamespace(ref="m@3", manifest=SimpleNamespace(
+        lineage=SimpleNamespace(settings={"proof": proof}), leaderboard=[SimpleNamespace(name="small first")]
+    ))  # fmt: skip
+    context: Any = SimpleNamespace(parent=SimpleNamespace(ref="m@1"))
+
+    with pytest.raises(UserError, match=r"m@3 is made by cascade .* cannot be compressed once more") as fault:
+        _step(context, wanted)
+
+    assert fault.value.hint.startswith("compress m@1 again")
