@@ -102,7 +102,7 @@ class Application:
             request.headers = read_headers(scope["headers"])
             request.id = given_id(request.headers) or request.id
             scope["id"] = request.id
-            self.observing.begin(request, scope.get("via", "http"))
+            self.observing.begin(request, scope.get("rpc", ""))
             reply = await self._answer(request, receive)
         except ClientGone as fault:
             # A task that has failed is held by the frame that waited for it, and that by the fault.

@@ -332,6 +332,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             context.invocation_metadata(),
             seconds_left=context.time_remaining(),
             answering=self._answering,
+            method=_running.get()[0].method.lstrip("/"),
             turned_away=partial(self._turned_away, began=time.perf_counter()),
             aside=partial(self._step, body_bytes=size, payer=self.stalls.payer) if is_large else None,
         )

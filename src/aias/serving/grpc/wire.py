@@ -106,7 +106,7 @@ class Wire:
     """One caller's line to the application. `metadata` is what came with the call, `told` what its trailers are to say;
     `answering` holds what is under way, also when nobody waits for it any longer. `aside`: does in a thread what would
     hold up the loop, where the message is large. `turned_away`: counts a message that the application has seen nothing
-    of, and gives what is said of it."""
+    of, and gives what is said of it. `method`: with its service, as traces name it."""
 
     def __init__(
         self,
@@ -117,7 +117,9 @@ class Wire:
         answering: set[asyncio.Future[None]],
         aside: Callable[..., Awaitable[Any]] | None = None,
         turned_away: Callable[[AiasError], Declined],
+        method: str = "",
     ) -> None:
+        self._method = method
         self._application, self._answering, self._aside = application, answering, aside
         self.turned_away = turned_away
         self._came_at = time.monotonic()
@@ -137,7 +139,7 @@ class Wire:
         """`unread`: why there is no body, which the application hears where it would read it."""
         scope: dict[str, Any] = {
             "type": "http",
-            "via": "grpc",
+            "rpc": self._method,
             "http_version": "1.1",
             "method": method,
             "scheme": "http",

@@ -24,10 +24,10 @@ class Recording:
     def __init__(self, metrics: Metrics, *, spans: "Spans | None" = None) -> None:
         self._metrics, self._spans, self.traces = metrics, spans, spans is not None
 
-    def begin(self, request: Request, via: str = "http") -> None:
-        """As soon as the headers are known."""
+    def begin(self, request: Request, rpc: str = "") -> None:
+        """As soon as the headers are known. `rpc`: the method over gRPC, with its service."""
         if self._spans is not None:
-            request.span = self._spans.begin(request.headers, via)
+            request.span = self._spans.begin(request.headers, rpc)
 
     def note(self, request: Request, reply: Reply, seconds: float) -> None:
         """An answer of any status, `seconds` after the request."""

@@ -30,6 +30,9 @@ from aias.serving.observability.traces import TRACEPARENT, TRACESTATE, Sampling,
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _HTTP: Final = "http/protobuf"
 
+_OWN_STATUS: Final = ("Ready", "ModelStreamInfer")
+"""Methods that answer that something is not so, and do not fail."""
+
 _READERS: Final = ("opentelemetry.trace.span", "opentelemetry.trace.propagation.tracecontext")
 """What they warn of is what callers have sent, which W3C's Trace Context says is to be ignored."""
 
@@ -75,8 +78,8 @@ class Spans:
         for each in _READERS:
             logging.getLogger(each).setLevel(logging.ERROR)
 
-    def begin(self, headers: Mapping[bytes, bytes], via: str) -> Span | None:
-        """The span of a request that has just come, `via` http or grpc; None when it is not to be traced."""
+    def begin(self, headers: Mapping[bytes, bytes], rpc: str = "") -> Span | None:
+        """The span of a request that has just come, over gRPC by the method `rpc`; None when it is not to be traced."""
         parent = parent_of(headers) if TRACEPARENT in headers else None
         if not self._sampling.takes(parent):
             return None
@@ -85,7 +88,9 @@ class Spans:
             carried = {name.decode(): headers[name].decode("latin-1") for name in (TRACEPARENT, TRACESTATE)
                        if name in headers}  # fmt: skip
             context = self._propagator.extract(carried)
-        attributes = {"network.protocol.name": via}
+        attributes = {"url.scheme": _scheme(headers), "network.protocol.name": "http"}
+        if rpc:
+            attributes |= {"rpc.system.name": "grpc", "rpc.method": rpc, "network.protocol.name": "grpc"}
         return self._tracer.start_span("request", context=context, kind=SpanKind.SERVER, attributes=attributes)
 
     def end(
@@ -95,6 +100,9 @@ class Spans:
         now = (cast("ReadableSpan", span).start_time or 0) + round(seconds * 1e9)
         span.update_name(f"{request.method} {request.route}" if request.route else request.method)
         span.set_attributes(_attributes(request, reply, endpoint, version))
+        method = (cast("ReadableSpan", span).attributes or {}).get("rpc.method")
+        if method and not str(method).endswith(_OWN_STATUS):
+            span.set_attribute("rpc.response.status_code", _status_over_grpc(reply.status))
         if reply.status >= 500:
             span.set_status(StatusCode.ERROR)
         if reply.phases is not None:
@@ -135,6 +143,17 @@ def _attributes(request: Request, reply: Reply, endpoint: str, version: str) -> 
         "aias.endpoint": endpoint, "aias.version": version, "aias.rows": reply.rows,
     }  # fmt: skip
     return found | {name: value for name, value in said.items() if value}
+
+
+def _status_over_grpc(status: int) -> str:
+    from aias.serving.grpc.wire import CODES
+
+    return "OK" if status == 200 else CODES[status].name if status in CODES else "INTERNAL"
+
+
+def _scheme(headers: Mapping[bytes, bytes]) -> str:
+    """As its caller had it, if a proxy says so: this server knows no TLS."""
+    return "https" if headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https" else "http"
 
 
 def _resource(environment: Mapping[str, str]) -> Resource:

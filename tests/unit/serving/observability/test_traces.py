@@ -220,7 +220,8 @@ def test_a_traced_request_sends_itself_and_its_phases(collector: Collector) -> N
     assert (whole.trace_id.hex(), whole.parent_span_id.hex(), whole.trace_state) == (TRACE, SPAN, "vendor=abc")
     attributes = said(whole)
     assert attributes["http.response.status_code"] == 200
-    assert attributes["network.protocol.name"] == "http"
+    assert (attributes["network.protocol.name"], attributes["url.scheme"]) == ("http", "http")
+    assert not [name for name in attributes if name.startswith("rpc.")]
     assert (attributes["aias.endpoint"], attributes["aias.version"]) == ("churn", "churn@1")
     assert (attributes["aias.rows"], attributes["aias.request_id"]) == (1, "mine")
     assert (said(failed)["error.type"], said(failed)["http.response.status_code"]) == ("data.bad-value", 422)
@@ -260,7 +261,10 @@ def test_a_call_of_grpc_is_traced_under_its_callers_trace(collector: Collector) 
 
     span = collector.named("GET /v2/models/{endpoint}")
     assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, SPAN)
-    assert said(span)["network.protocol.name"] == "grpc"
+    attributes = said(span)
+    assert (attributes["rpc.system.name"], attributes["rpc.response.status_code"]) == ("grpc", "OK")
+    assert attributes["rpc.method"] == "inference.GRPCInferenceService/ModelMetadata"
+    assert attributes["network.protocol.name"] == "grpc"
     told = dict(call.trailing_metadata())
     assert (told["x-request-id"], told["traceresponse"]) == ("mine", f"00-{TRACE}-{span.span_id.hex()}-01")
 
