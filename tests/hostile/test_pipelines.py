@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from aias.serving.connections import connection
 from live_server import BOUNDS, LiveServer, Rule, Shelf, connections, eventually, live_server
 from raw_requests import BODY, KEY, POST
 
@@ -102,6 +103,33 @@ def test_a_server_that_stops_answers_what_waits_as_bytes_too_and_says_so_in_the_
 
     answers = told.split(b"HTTP/1.1 200")[1:]
     assert [b"connection: close" in each.lower() for each in answers] == [False] * 59 + [True]
+
+
+def test_a_server_whose_time_for_stopping_runs_out_answers_what_it_has_understood_and_resets_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "HEARD_SHARE", 1e-6)
+    gate, slow, shelf = threading.Event(), Rule(), Shelf()
+    shelf.deploy("churn", 1, slow)
+    with live_server(shelf, bounds=THREADS) as server, server.socket() as client:
+        slow.gate = gate
+        sender = threading.Thread(
+            target=client.sendall, args=((POST + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY) * 5_000,)
+        )
+        sender.start()
+        slow.started.acquire()
+        eventually(lambda: any(each._behind for each in connections(server)))
+        server.gateway.stop()
+        eventually(lambda: all(each._stops and not each._behind for each in connections(server)))
+        gate.set()
+        told = b""
+        while piece := client.recv(1 << 16):
+            told += piece
+        sender.join()
+
+    answers = told.split(b"HTTP/1.1 200")[1:]
+    assert len(answers) <= WAITING_MAX + 1
+    assert [b"connection: close" in each.lower() for each in answers] == [False] * (len(answers) - 1) + [True]
 
 
 def test_what_has_blank_lines_in_its_body_is_one_request() -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import httptools
 
-from aias.serving.connections.fast_path import PIECE_BYTES, FastPath, Flow
+from aias.serving.connections.fast_path import HEARD_SHARE, PIECE_BYTES, FastPath, Flow
 from aias.serving.connections.read_budget import ReadBudget
 from aias.serving.connections.targets import taken_apart
 from aias.serving.connections.timeouts import ANSWER, BODY, HEAD, IDLE, LINGER
@@ -184,10 +184,9 @@ class Connection(FastPath):
             return
         if self._phase is HEAD and self._head_bytes > self._bounds.header_bytes:
             self._refuse(headers_too_large(self._bounds.header_bytes, _HEADERS_MAX))
+        elif self._phase is BODY and self._is_mostly_chunks and self.skip:
+            self._linger()
         elif self._phase is BODY and self._is_mostly_chunks:
-            if self.skip:
-                self._linger()
-                return
             self._refuse(chunks_too_large())
 
     def _feed(self, data: bytes) -> None:
@@ -373,6 +372,7 @@ class Connection(FastPath):
         if self._phase is BODY and self._held is not None and now - self._began_at > self._bounds.give_way_seconds:
             # Not as good as here: it counts among those of its key whose bodies are still to come.
             self._begin()
+        self._forget_behind(now)
         if self._stops and self._has_rested(now):
             self.transport.close()
         super().sweep(now)
@@ -382,7 +382,7 @@ class Connection(FastPath):
         that already; closed now, it would be lost."""
         if self._is_waiting:
             self._together.run()
-        self._stops = True
+        self._stops, self._hears_until = True, self.loop.time() + HEARD_SHARE * self._bounds.drain_seconds
         if self._phase is BODY and self._held is not None:
             self._begin()
         if self.cycle is not None and not self.cycle.response_complete:

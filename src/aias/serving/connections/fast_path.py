@@ -6,6 +6,7 @@ bytes ─ head known? ─ refused a moment ago ─▶ again (`admission/repeated
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -28,6 +29,10 @@ HEADS_AT_ONCE: Final = 16
 
 PIECE_BYTES: Final = 1_024
 """Of a read with more: 40 of the shortest requests."""
+
+HEARD_SHARE: Final = 0.5
+"""Of the time for stopping: what has come by then behind many requests, and is not understood yet, is not answered, so
+that all answers before it get out and the last of them says so."""
 
 _END: Final = b"\r\n\r\n"
 
@@ -88,6 +93,8 @@ class FastPath(Bounded):
         self._held: bytes | None = None
         # What has come after a request that waits for its turn on the loop, or after many that wait for one.
         self._behind = b""
+        # Until when that is heard, as the server stops.
+        self._hears_until, self._has_forgotten = math.inf, False
         # Of a request that has been looked at and goes the long way; its place in the queue, if it has one already.
         self._is_looked_at = False
         self._coming: Ticket | None = None
@@ -252,11 +259,21 @@ class FastPath(Bounded):
             self.data_received(data[at : at + PIECE_BYTES])
         return True
 
+    def _forget_behind(self, now: float) -> None:
+        """Where its time is over, and it does not begin with the rest of a body. What comes then would make no sense,
+        and is read for nothing, when the answers to all that was understood are out."""
+        if self._behind and now > self._hears_until and self._phase is not BODY and not self._is_waiting:
+            self._behind, self._has_forgotten = b"", True
+
+    def _linger(self) -> None:
+        self.flow.held = False
+        super()._linger()
+
     def _read_on(self) -> None:
         """Nothing waits any more behind what is being answered."""
         if self._behind:
             self.loop.call_soon(self._hear_behind)
-        else:
+        elif not self._has_forgotten:
             self.flow.resume_reading()
 
     def _hear_behind(self) -> None:
