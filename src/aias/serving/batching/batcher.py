@@ -17,7 +17,7 @@ from one thread; so a test can drive it with a clock of its own.
 """
 
 from collections.abc import Callable
-from heapq import heappop, heappush, heapreplace
+from heapq import heappop, heappush
 from itertools import count, islice
 from typing import Any, Final, Protocol
 
@@ -275,11 +275,17 @@ class Batcher:
         parts = list[Part]()
         rows_left, room, room_of_large = flow.rows_max, flow.together, flow.part
         passed: set[str] = set()
+        aside: dict[str, list[tuple[int, int, Ticket]]] = {}
         while tenants := [each for each in self._queues if each not in passed and flow in self._flows_of(each)]:
             tenant = min(tenants, key=self._tenants.had)
-            ticket = self._head(tenant, flow, now) if parts else self._foremost(tenant, flow, now)
+            if not parts:
+                aside[tenant] = self._set_aside(tenant, flow, now)
+            ticket = self._head(tenant, flow, now)
             if ticket is None:
-                passed.add(tenant)
+                # Of what is large as much as there is room for.
+                large = aside.pop(tenant, [])
+                self._put_back(tenant, flow, large)
+                passed |= set() if large else {tenant}
                 continue
             part = self._cut(ticket, rows_left, min(room, room_of_large) if ticket.is_large else room, first=not parts)
             if part is None:
@@ -292,6 +298,8 @@ class Batcher:
             room_of_large -= part.units
             if ticket.whole or not rows_left or room <= 0:
                 break
+        for tenant, large in aside.items():
+            self._put_back(tenant, flow, large)
         batch = Batch(flow, parts)
         batch.begins(now)
         self._flows.charge(flow, batch.ends_at - now)
@@ -315,15 +323,26 @@ class Batcher:
         stays_whole = not first and not ticket.is_large
         return None if size < 1 or (stays_whole and size < left) else Part(ticket, at, at + size)
 
-    def _foremost(self, tenant: str, flow: Flow, now: float) -> Ticket | None:
-        """The head; after a part of what is large, who waits behind all that is."""
-        first = ticket = self._head(tenant, flow, now)
-        while ticket and ticket.is_large and flow in self._queues[tenant].was_large:
-            heapreplace(self._queues[tenant].flows[flow], (ticket.priority, next(self._serial), ticket))
+    def _set_aside(self, tenant: str, flow: Flow, now: float) -> list[tuple[int, int, Ticket]]:
+        """After a part of what is large, what else is large and stands before the first that is not: that goes first.
+        Nothing loses its place by it: sent behind all that had come, of many only one had a part in each round."""
+        large = list[tuple[int, int, Ticket]]()
+        if flow not in self._queues[tenant].was_large:
+            return large
+        ticket = first = self._head(tenant, flow, now)
+        while ticket and first and ticket.is_large and ticket.priority == first.priority:
+            large.append(heappop(self._queues[tenant].flows[flow]))
             ticket = self._head(tenant, flow, now)
-            if ticket is first:
-                break
-        return ticket
+        if first and (ticket is None or ticket.priority != first.priority):
+            self._put_back(tenant, flow, large)
+            return []
+        return large
+
+    def _put_back(self, tenant: str, flow: Flow, large: list[tuple[int, int, Ticket]]) -> None:
+        if large:
+            queue = self._queues[tenant].flows.setdefault(flow, [])
+            for each in large:
+                heappush(queue, each)
 
     def _take(self, part: Part, now: float) -> None:
         ticket, queue = part.ticket, self._queues[part.ticket.tenant]

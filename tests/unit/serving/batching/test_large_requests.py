@@ -120,6 +120,31 @@ def test_a_large_request_of_its_own_tenant_is_not_starved_by_small_ones() -> Non
     assert machine.seconds_of(large) < 3.0
 
 
+def test_of_many_large_requests_none_waits_for_long_however_many_small_ones_come() -> None:
+    """MiniLM's costs, and ninety callers of one tenant who ask again at once: a quarter for three long texts."""
+    machine, chance = Machine(), random.Random(1)
+    model = flow(per_row=0.00076, per_run=0.0043, rows_max=1_024, objective=1)
+
+    def again() -> None:
+        if machine.now < 20:
+            units = 30.0 * chance.random()
+            if chance.random() < 0.25:
+                machine.ask(model, rows=3, units=60.0 + units, then=again)
+            else:
+                machine.ask(model, units=5.0 + units, then=again)
+
+    for _ in range(90):
+        machine.at(0.1 * chance.random(), again)
+    machine.run()
+
+    answered = [each for each in machine.tickets if machine.answered(each)]
+    waits = [each.started_at - each.entered_at for each in answered if each.started_at is not None]
+    assert sum(each.is_large for each in answered) > 100
+    # As long as the door foresees, and again as long for small ones that came later and went in between.
+    assert max(waits) < 2 * model.wait_seconds_max
+    assert machine.broken == []
+
+
 def test_a_part_is_cut_by_what_its_rows_weigh_each() -> None:
     machine, model = Machine(), flow(per_row=0.001, per_run=0.0, rows_max=1_000, objective=10)
     ends = [float(at) for at in range(1, 101)] + [100.0 + 64 * at for at in range(1, 11)]
