@@ -8,6 +8,9 @@ from aias.serving.versions.model import Model
 
 PLATFORM: Final = "onnxruntime_onnx"
 
+ENDS: Final = ("low", "high")
+"""From and to where the truth of a predicted number lies, as the columns of CSV and Arrow are called."""
+
 
 def metadata_of(name: str, model: Model, versions: Sequence[int]) -> dict[str, object]:
     """`versions`: those that can be asked. `-1` stands for the rows, of which there may be any number."""
@@ -46,7 +49,8 @@ def outputs_of(model: Model) -> list[dict[str, object]]:
         return [{"name": "vectors", "datatype": "FP32", "shape": [-1, width]}]
     classes = len(model.manifest.task.classes)
     if not classes:
-        return [{"name": "prediction", "datatype": "FP64", "shape": [-1]}]
+        names = ["prediction", *(ENDS if model.manifest.intervals is not None else ())]
+        return [{"name": name, "datatype": "FP64", "shape": [-1]} for name in names]
     return [
         {"name": "prediction", "datatype": "BYTES", "shape": [-1]},
         {"name": "probabilities", "datatype": "FP32", "shape": [-1, classes]},

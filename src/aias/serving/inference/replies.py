@@ -1,7 +1,9 @@
 """Answers → a reply of the protocol, with tensors in its JSON or behind it."""
 
+import math
 from collections.abc import Sequence
-from typing import Final
+from itertools import repeat
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -10,6 +12,7 @@ from aias.runtimes.contract import Answers
 from aias.serving.formats.json_answers import FLOAT32, short
 from aias.serving.formats.tensors import finite, write_bytes
 from aias.serving.http.messages import BINARY, Reply, Request
+from aias.serving.inference.descriptions import ENDS
 from aias.serving.inference.requests import Form, Inference
 
 PIECE_VALUES: Final = 10_000
@@ -58,13 +61,19 @@ def _output(
         return shaped, finite(values.ravel().tolist()), None
     if name == "probabilities":
         return _probabilities(form, answers, classes)
-    is_class = answers.probabilities is not None
-    datatype, shape = "BYTES" if is_class else "FP64", [len(answers.predictions)]
+    is_class, column = answers.probabilities is not None, _column(name, answers)
+    datatype, shape = "BYTES" if is_class else "FP64", [len(column)]
     head: dict[str, object] = {"name": name, "datatype": datatype, "shape": shape}
     if not form.binary:
-        return head, finite(answers.predictions), None
-    raw = write_bytes(answers.predictions) if is_class else np.asarray(answers.predictions, "<f8").tobytes()
-    return head, [], raw
+        return head, finite(column), None
+    return head, [], write_bytes(column) if is_class else np.asarray(column, "<f8").tobytes()
+
+
+def _column(name: str, answers: Answers) -> list[Any]:
+    if name not in ENDS:
+        return answers.predictions
+    end, unknown = ENDS.index(name), (math.nan, math.nan)
+    return [each[end] for each in answers.intervals or repeat(unknown, len(answers.predictions))]
 
 
 def _probabilities(
