@@ -241,14 +241,19 @@ class Trial:
         """Faster or smaller for certain, and neither slower, be it for several callers at once, nor larger."""
         better = self.speed.low > FASTER_MIN or self.smaller > SMALLER_MIN
         slower = any(self._speed(each).high <= WORSE for each in (self.alone, self.together) if each)
-        return better and not slower and self.smaller > (BOTH if self.candidate.sent else WORSE)
+        return better and not slower and self._small_enough
+
+    @property
+    def _small_enough(self) -> bool:
+        return self.smaller > (BOTH if self.candidate.sent else WORSE)
 
     def unworthy(self, *, meant: str) -> str:
         """Why it does not help; with limits where it may be faster, and it is not certain. `meant`: what speed is."""
         speed, told = self.speed, ""
         if self.together:
             told = f", {times(self._speed(self.together).value)} with {self.together.callers} callers,"
-        unsure = f" (but may be {times(speed.low)})" if speed.low <= FASTER_MIN < speed.value else ""
+        doubted = self._small_enough and speed.low <= FASTER_MIN < speed.value
+        unsure = f" (but may be {times(speed.low)})" if doubted else ""
         return f"{times(speed.value)} as fast{meant}{unsure}{told} and {sized(self.smaller)} is not worth it"
 
     def _speed(self, latency: PairedLatency) -> Estimate:

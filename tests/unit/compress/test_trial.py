@@ -159,3 +159,5 @@ def test_who_is_not_certain_to_be_faster_is_told_so_by_what_decides(sent: float,
     assert not trial.helps
     told = trial.unworthy(meant=" on average" if sent else "")
     assert told == f"{said} and 1.05× as large is not worth it"
+    trial.smaller = 0.01  # of which there is no doubt
+    assert "may be" not in trial.unworthy(meant="")
