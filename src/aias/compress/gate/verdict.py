@@ -15,6 +15,7 @@ from typing import Final, Generic, TypeVar
 import numpy as np
 
 from aias.compress.gate.evidence import RISK, SPENT, Evidence, Loss, digits, loss_of
+from aias.compress.gate.power import Power
 
 Rows = TypeVar("Rows")
 
@@ -71,6 +72,7 @@ def judge(
         elif not p < risk:
             asked = f" with {100 * (1 - risk):.0f} % confidence" if own < RISK else ""
             reason = f"a loss of {digits(margin)} cannot be ruled out{asked}: {loss}"
+            reason += _enough(metric, margin, claim.evidence)
             first = first or claim
         elif part:
             reason = f"where {part} it is certain to lose more than {digits(part_margin)}"
@@ -78,6 +80,15 @@ def judge(
             reason = ""
         verdicts.append(Verdict(claim.name, not reason, loss, p, reason))
     return verdicts
+
+
+def _enough(metric: str, margin: float, found: Evidence) -> str:
+    """How many rows would be likely to certify what loses something, and less than the margin, if that is the truth."""
+    left = margin - found.value
+    if not (found.value > 0 and left > 0 and 0 < found.spread < np.inf):
+        return ""
+    needed = Power(metric, left, found.spread, found.rows).seen(found).rows_needed
+    return f"; if that is what it loses, {needed:,} rows would be enough" if needed > found.rows else ""
 
 
 def fallback(p: Sequence[float]) -> list[float]:

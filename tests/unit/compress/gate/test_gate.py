@@ -152,6 +152,21 @@ def test_what_is_as_good_passes_where_rows_are_enough_and_not_where_they_are_few
     assert many.loss.high < 0.005
 
 
+def test_who_seems_to_lose_less_than_the_margin_is_told_how_many_rows_would_say_so():
+    asked = {"metric": "accuracy", "margin": 0.01, "part_margin": 1}
+
+    (few,) = judge([Claim("a", Proportions(15, 10, 1_000))], **asked)
+    needed = int(few.reason.partition("if that is what it loses, ")[2].split()[0].replace(",", ""))
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(needed, [0.015, 0.010, 0.975], 400)
+    passed = [judge([Claim("a", Proportions(*each[:2].tolist(), needed))], **asked)[0].certified for each in drawn]
+
+    assert few.reason.endswith("rows would be enough")
+    assert 0.75 < np.mean(passed) < 0.9
+    for lost, won in ((10, 10), (20, 10)):  # nothing, and so much that no rows are enough
+        assert "would be enough" not in judge([Claim("a", Proportions(lost, won, 1_000))], **asked)[0].reason
+
+
 def test_a_part_that_is_sacrificed_is_named():
     parts = {"sex is f": Proportions(80, 0, 1_000), "sex is m": Proportions(0, 30, 900)}
     claim = Claim("a", Proportions(10, 40, 30_000), parts)
