@@ -130,9 +130,11 @@ class Ticket:
 
     @property
     def next_estimate(self) -> float:
-        """Seconds of its next run."""
-        estimate = self.estimate
-        return estimate if self.whole else min(estimate, self.flow.cost.seconds(self.flow.part))
+        """Seconds of its next run; no row is cut, however much one weighs."""
+        estimate, units = self.estimate, self.flow.part
+        if self.ends is not None and self.taken < self.rows:
+            units = max(units, self.units_of(self.taken, self.taken + 1))
+        return estimate if self.whole else min(estimate, self.flow.cost.seconds(units))
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,22 @@ def test_of_many_large_requests_none_waits_for_long_however_many_small_ones_come
     assert machine.broken == []
 
 
+def test_a_row_that_takes_longer_than_a_part_is_waited_for_as_long_as_it_takes() -> None:
+    machine, model = Machine(), flow(per_row=0.00076, per_run=0.0043, rows_max=1_024, objective=1)
+
+    def again() -> None:
+        if machine.now < 10:
+            machine.ask(model, units=200.0, ends=[200.0], then=again)
+
+    for _ in range(60):
+        again()
+    machine.run()
+
+    assert model.cost.seconds(200.0) > 5 * model.cost.seconds(model.part)
+    waits = [each.started_at - each.entered_at for each in machine.tickets if each.started_at is not None]
+    assert max(waits) < 1.25 * model.wait_seconds_max
+
+
 def test_a_part_is_cut_by_what_its_rows_weigh_each() -> None:
     machine, model = Machine(), flow(per_row=0.001, per_run=0.0, rows_max=1_000, objective=10)
     ends = [float(at) for at in range(1, 101)] + [100.0 + 64 * at for at in range(1, 11)]
