@@ -127,7 +127,8 @@ class Split:
         for each in self.canaries:
             if by_live or each.model.version == version:
                 each.collector.see(Seen(not by_live, kind_of(request), failed, seconds, late))
-        for mirror in () if late else self._mirrors:
+        # What did not end here would not end there either: the shadow would see nothing more.
+        for mirror in () if late or own else self._mirrors:
             mirror.offer(request)
 
 

@@ -256,3 +256,19 @@ def test_what_came_too_late_is_no_failure_and_is_not_shown_to_a_shadow() -> None
         (False, True), (False, True), (False, False)
     ]  # fmt: skip
     assert len(mirror.offered) == 1
+
+
+def test_a_shadow_is_not_shown_what_came_too_late_or_did_not_end() -> None:
+    class Mirrored:
+        def __init__(self) -> None:
+            self.offered = list[str]()
+
+        def offer(self, request: Request) -> None:
+            self.offered.append(request.id)
+
+    mirror = Mirrored()
+    shadowed = Split("churn", 1, live=LIVE, canaries=[], mirrors=[mirror])
+    for id_, status in (("answered", 200), ("failed", 500), ("did not end", 504), ("refused", 503)):
+        shadowed.note(asked(shadowed, id_=id_), Reply(b"", status, phases=(0.1, 0.1, 0.1) if status == 200 else None))
+
+    assert mirror.offered == ["answered", "failed"]
