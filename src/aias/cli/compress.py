@@ -23,6 +23,9 @@ WIDE: Final = 200
 NARROW: Final = 100
 """In fewer, rows would fold into three lines and more: what one caller gets and what it costs stands alone."""
 
+NARROWER: Final = {"p50 µs": 60, "smaller": 48}
+"""Columns of the terminal from which these are shown: else hardly a word of a candidate's name is on a line."""
+
 PLOT_COLUMNS: Final = 100
 """Of the plot at most."""
 
@@ -112,7 +115,8 @@ def draw(found: "Frontier") -> None:
     points = list(found.ordered())
     several = f"{found.callers} at once" if found.callers > 1 else "several at once"
     every = ("candidate", "loss", "p50 µs", "faster", several, "smaller", "memory", "verdict")
-    spared = () if shutil.get_terminal_size().columns >= NARROW else (several, "memory")
+    spared = [] if shutil.get_terminal_size().columns >= NARROW else [several, "memory"]
+    spared += [name for name, columns in NARROWER.items() if shutil.get_terminal_size().columns < columns]
     shown = [place for place, name in enumerate(every) if name not in spared]
     head = [every[place] for place in shown]
     rows = [[_short(point)[place] for place in shown] for point in points if point.measured]

@@ -265,3 +265,19 @@ def test_a_narrow_terminal_spares_what_one_caller_need_not_know(
     head = capsys.readouterr().out.splitlines()[1]
     assert "faster" in head and "verdict" in head
     assert [name in head for name in ("at once", "memory")] == [shown] * 2
+
+
+@pytest.mark.parametrize("columns", [40, 50, 62])
+def test_a_still_narrower_one_leaves_room_for_names(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 40 columns a name had one of them, and its letters stood below each other."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    named = replace(FRONTIER.points[-1], name="distilled into 400 trees of 16 leaves, fitted again")
+
+    draw(replace(FRONTIER, points=(*FRONTIER.points, named)))
+
+    said = capsys.readouterr().out.split("·")[0].splitlines()
+    assert said[1].startswith("candidate ")
+    assert any(line.startswith("distilled") for line in said)
+    assert max(map(len, said)) <= columns
