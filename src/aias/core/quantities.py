@@ -57,7 +57,7 @@ def accepted_loss_of(text: float | str) -> float:
 
 
 def _quantity(text: float | str, units: Mapping[str, float], what: str, hint: str) -> float:
-    if isinstance(text, Real):
+    if isinstance(text, Real) and not isinstance(text, bool):
         return float(text)
     found = isinstance(text, str) and re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z%]*)", text.strip())
     if not found or found[2] not in units:

@@ -319,7 +319,7 @@ def _given(
 
 def _grouping(split: str) -> str:
     """The column whose equal values belong together. Raises `BadSplit`."""
-    way, _, column = split.partition(":")
+    way, _, column = str(split).partition(":")  # whoever calls from Python may give anything
     if split != "random" and not (way == "group" and column):
         raise BadSplit(
             f"the rows of an imported version cannot be split by {split!r}",

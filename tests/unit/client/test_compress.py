@@ -15,6 +15,8 @@ from aias.core.errors import Damaged, NotFound, UserError
 from aias.core.events import Event, nobody
 from aias.core.quantities import accepted_loss_of, bytes_of, share_of
 from aias.core.schema import Field, SchemaMismatch
+from aias.data.errors import BadSplit
+from aias.training.parent import _grouping
 from aias.training.train import Recipe
 
 
@@ -52,6 +54,19 @@ def test_what_is_no_share_or_size_is_refused(text):
         share_of(text)
     with pytest.raises(UserError, match="not a size"):
         bytes_of(text)
+
+
+@pytest.mark.parametrize("read", [share_of, accepted_loss_of, bytes_of])
+def test_true_is_no_number(read: Any) -> None:
+    """It counted as 1: a loss of all there is."""
+    with pytest.raises(UserError, match="True is not a"):
+        read(True)
+
+
+@pytest.mark.parametrize("split", [3, "time:day", "group:"])
+def test_rows_of_an_imported_version_are_parted_by_groups_or_not_at_all(split: Any) -> None:
+    with pytest.raises(BadSplit, match=f"cannot be split by {split!r}"):
+        _grouping(split)
 
 
 @pytest.mark.parametrize(
