@@ -21,6 +21,7 @@ from heapq import heappop, heappush
 from itertools import count, islice
 from typing import Any, Final, Protocol
 
+from aias.serving.batching.demand import Demand
 from aias.serving.batching.queues import Queue
 from aias.serving.batching.service_rate import ServiceRate
 from aias.serving.batching.shares import Shares
@@ -50,7 +51,7 @@ class Batcher:
         self._service_rate = ServiceRate(places)
         self._queues: dict[str, Queue] = {}
         self._open: set[Ticket] = set()
-        self._tenants, self._flows = Shares(), Shares()
+        self._tenants, self._flows, self._demand = Shares(), Shares(), Demand()
         self._serial = count()
 
     @property
@@ -88,6 +89,7 @@ class Batcher:
             queue.flows[ticket.flow] = []
         heappush(queue.flows[ticket.flow], (ticket.priority, next(self._serial), ticket))
         queue.hold(ticket)
+        self._demand.add(ticket.tenant, ticket.estimate, now)
         self._open.add(ticket)
         self._dispatch()
 
@@ -109,16 +111,18 @@ class Batcher:
 
     def expected_wait(self, ticket: Ticket) -> float:
         """Until it starts, at the present rate: after its tenant's requests of no lower priority, and as much work of
-        every other tenant."""
+        every other tenant, of what waits and what will come meanwhile."""
         if len(self._started) < self._places and not self._queues:
             return 0.0
         now, mine = self._clock(), self._queues.get(ticket.tenant)
         own = mine.seconds_before(ticket.priority) if mine else 0.0
-        share = own + ticket.next_estimate
-        ahead = sum(min(share, queue.seconds) for queue in self._queues.values() if queue is not mine)
         # Of a run that is overdue nothing is known, but that it may well take as long again.
         first = min((abs(batch.ends_at - now) for batch in islice(self._started, self._places)), default=0.0)
-        return first + self._service_rate.seconds_for(self._booked_seconds + own + ahead)
+        booked, waiting = self._booked_seconds, {tenant: queue.seconds for tenant, queue in self._queues.items()}
+        return self._demand.wait(
+            ticket.tenant, own, own + ticket.next_estimate, waiting, now,
+            lambda seconds: first + self._service_rate.seconds_for(booked + seconds),
+        )  # fmt: skip
 
     def cancel(self, ticket: Ticket) -> None:
         """Its caller has gone: what of it has not begun never will. Nothing is delivered."""

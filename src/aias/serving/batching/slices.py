@@ -18,6 +18,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
 
+from aias.serving.batching.demand import Demand
 from aias.serving.batching.service_rate import ServiceRate
 from aias.serving.batching.shares import Shares
 from aias.serving.refusals import Overloaded
@@ -87,6 +88,7 @@ class Slices:
         self._owed = 0.0
         self._queues: dict[str, _Queue] = {}
         self._shares, self._serial, self._service_rate = Shares(), count(), ServiceRate(1)
+        self._demand = Demand()
         self._has_begun = False
         self._worked_before: float | None = None
         self._unheard, self._refuses_until = 0, -math.inf
@@ -115,7 +117,7 @@ class Slices:
 
     def check(self, seconds: float, *, payer: str, wait_max: float, deadline: float | None, priority: int = 1) -> None:
         """Refuse what would wait longer than that, or be answered after its deadline. Raises `Overloaded`."""
-        wait = self._service_rate.seconds_for(self._ahead(seconds, payer, priority))
+        wait = self._expected_wait(seconds, payer, priority)
         over, bound = wait - wait_max, "more waits than can be answered in time"
         if deadline is not None:
             over, bound = self._clock() + wait + seconds - deadline, "it would be answered after its deadline"
@@ -136,6 +138,7 @@ class Slices:
             queue = self._queues[payer] = _Queue()
         heappush(queue.heap, (priority, next(self._serial), seconds, work, until, over))
         queue.add(priority, seconds)
+        self._demand.add(payer, seconds, self._clock())
 
     def expire(self) -> None:
         """Give up what has waited until its time was over, as others go first; to be called now and then."""
@@ -152,11 +155,12 @@ class Slices:
         for each in late:
             each[5]()
 
-    def _ahead(self, seconds: float, payer: str, priority: int) -> float:
-        """What runs before: its payer's own, but for what may wait longer, and as much of each other's."""
+    def _expected_wait(self, seconds: float, payer: str, priority: int) -> float:
+        """After its payer's own, but for what may wait longer, and as much of each other's."""
         mine = self._queues.get(payer)
         own = mine.seconds_before(priority) if mine else 0.0
-        return own + sum(min(own + seconds, each.seconds) for each in self._queues.values() if each is not mine)
+        waiting = {each: queue.seconds for each, queue in self._queues.items()}
+        return self._demand.wait(payer, own, own + seconds, waiting, self._clock(), self._service_rate.seconds_for)
 
     def _run(self) -> None:
         began = now = self._clock()

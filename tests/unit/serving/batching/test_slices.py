@@ -89,7 +89,7 @@ def test_what_waits_behind_others_without_end_is_given_up_when_its_time_is_over(
     assert told == ["soon over", "later ran"]
     # What was given up is not reckoned with.
     assert loop.ask(0.01) in ("at once", "waits")
-    assert loop.slices._ahead(0.01, "one", 2) <= 0.011
+    assert loop.slices._expected_wait(0.01, "one", 2) <= 0.011
 
 
 def test_between_two_slices_the_sockets_are_heard() -> None:
