@@ -69,8 +69,8 @@ class Power:
 
     def __str__(self) -> str:
         known = math.isfinite(self.resolved)
-        told = f"{f'a loss of {digits(self.resolved)}' if known else 'no loss'} in {self.metric}"
-        said = f"{self.rows:,} rows can tell {told} from none; the margin is {digits(self.margin)}"
+        told = f"can tell a loss of {digits(self.resolved)}" if known else "cannot tell any loss"
+        said = f"{self.rows:,} rows {told} in {self.metric} from none; the margin is {digits(self.margin)}"
         if self.enough or not known:
             return said
         return (

@@ -271,7 +271,7 @@ def test_power_says_what_cannot_be_resolved():
     assert not few.enough
     assert "3,361 rows would be enough" in str(few)
     assert str(Power("roc_auc", 0.01, np.inf, 408)) == (
-        "408 rows can tell no loss in roc_auc from none; the margin is 0.01"
+        "408 rows cannot tell any loss in roc_auc from none; the margin is 0.01"
     )
 
 
