@@ -21,7 +21,7 @@ from heapq import heappop, heappush
 from itertools import count, islice
 from typing import Any, Final, Protocol
 
-from aias.serving.batching.demand import Demand
+from aias.serving.batching.demand import Demand, Queued
 from aias.serving.batching.queues import Queue
 from aias.serving.batching.service_rate import ServiceRate
 from aias.serving.batching.shares import Shares
@@ -118,11 +118,11 @@ class Batcher:
         own = mine.seconds_before(ticket.priority) if mine else 0.0
         # Of a run that is overdue nothing is known, but that it may well take as long again.
         first = min((abs(batch.ends_at - now) for batch in islice(self._started, self._places)), default=0.0)
-        booked, waiting = self._booked_seconds, {tenant: queue.seconds for tenant, queue in self._queues.items()}
-        return self._demand.wait(
-            ticket.tenant, own, own + ticket.next_estimate, waiting, now,
-            lambda seconds: first + self._service_rate.seconds_for(booked + seconds),
-        )  # fmt: skip
+        queued = Queued(own, own + ticket.next_estimate, own + self._tenants.ahead(ticket.tenant))
+        waiting = {tenant: queue.seconds for tenant, queue in self._queues.items()}
+        stretch = self._service_rate.seconds_for(1.0)
+        first += stretch * self._booked_seconds
+        return self._demand.wait(ticket.tenant, queued, waiting, now, first=first, stretch=stretch)
 
     def cancel(self, ticket: Ticket) -> None:
         """Its caller has gone: what of it has not begun never will. Nothing is delivered."""

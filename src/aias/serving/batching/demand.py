@@ -6,52 +6,89 @@ little at a time, but at once again, is hardly foreseen, and has half of the tim
 """
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 HORIZON_SECONDS: Final = 1.0
 """What was asked so long ago counts for a third."""
 
 ROUNDS_MAX: Final = 8
-"""Of finding what comes in a wait that grows with what comes in it; each adds less than the one before."""
+"""Each finds somebody less who has all that may go first; there are hardly ever more than three."""
 
-CLOSE: Final = 0.02
-"""Of the wait: by so little it may be foreseen too short."""
+_SWEEP_SECONDS: Final = 5.0
+_REMEMBERED_MAX: Final = 64
+_FADED: Final = 0.002
+"""Seconds a second, of who asks no more."""
 
-_REMEMBERED_MAX: Final = 128
-_FADED: Final = 0.001
+
+class Queued(NamedTuple):
+    """Seconds of work: what the payer of who comes has before it (`own`), what may go first of another's that waits
+    (`most`), and of what that one will ask for (`later`): who comes after somebody whose turn it is goes behind."""
+
+    own: float
+    most: float
+    later: float
 
 
 class Demand:
     """Of each payer, how many seconds of work were let in a second, of late; `now` by one clock."""
 
     def __init__(self) -> None:
-        self._paces: dict[str, tuple[float, float]] = {}
+        # Weights grow with time instead of all that is older fading.
+        self._asked: dict[str, float] = {}
+        self._since = -math.inf
 
     def add(self, payer: str, seconds: float, now: float) -> None:
-        pace = self._pace(payer, now) + seconds / HORIZON_SECONDS
-        self._paces[payer] = pace, now
-        if len(self._paces) > _REMEMBERED_MAX:
-            paces = sorted(((self._pace(each, now), each) for each in self._paces), reverse=True)
-            kept = paces[: _REMEMBERED_MAX // 2]
-            self._paces = {each: (pace, now) for pace, each in kept if pace > _FADED}
+        if now - self._since > _SWEEP_SECONDS or len(self._asked) > _REMEMBERED_MAX:
+            self._sweep(now)
+        weight = math.exp((now - self._since) / HORIZON_SECONDS)
+        self._asked[payer] = self._asked.get(payer, 0.0) + weight * seconds / HORIZON_SECONDS
 
     def wait(
-        self, payer: str, own: float, most: float, waiting: Mapping[str, float], now: float,
-        seconds_for: Callable[[float], float],
-    ) -> float:  # fmt: skip
-        """Until all of its `own` seconds are over, and of each other's no more than `most`, of what it has `waiting`
-        and what will come. `seconds_for`: how long so much work takes."""
-        paces = {each: self._pace(each, now) for each in (*self._paces, *waiting)}
-        others = [(waiting.get(each, 0.0), pace) for each, pace in paces.items() if each != payer]
-        wait = seconds_for(own + sum(min(most, there) for there, _ in others))
-        for _ in range(ROUNDS_MAX if others else 0):
-            before = wait
-            wait = seconds_for(own + sum(min(most, there + pace * before) for there, pace in others))
-            if wait - before <= CLOSE * wait:
+        self, payer: str, queued: Queued, waiting: Mapping[str, float], now: float, *, first: float, stretch: float
+    ) -> float:
+        """Until it is its turn, where so many seconds come `first`, and others' work takes `stretch` times as long as
+        it should. `waiting`: of each payer, so many seconds."""
+        own, most, later = queued
+        others = self._others(payer, waiting, now)
+        fixed, growing = own, list[tuple[float, float, float]]()
+        for there, pace in others:
+            least = min(most, there)
+            bound = max(least, later)
+            if bound > least and pace:
+                growing.append((there, pace, bound))
+            else:
+                fixed += least
+        # From above: where all of these have all that may go first. What comes in a wait grows with it, up to that.
+        wait = first + stretch * (fixed + sum(bound for _, _, bound in growing))
+        for _ in range(ROUNDS_MAX if growing else 0):
+            work, pace = fixed, 0.0
+            for there, each, bound in growing:
+                if there + each * wait < bound:
+                    work, pace = work + there, pace + each
+                else:
+                    work += bound
+            # Below 1, as what may go first of these is all within the wait; but for rounding.
+            before, wait = wait, min(wait, (first + stretch * work) / max(1e-9, 1 - stretch * pace))
+            if wait == before:
                 break
         return wait
 
-    def _pace(self, payer: str, now: float) -> float:
-        pace, at = self._paces.get(payer, (0.0, now))
-        return pace * math.exp((at - now) / HORIZON_SECONDS)
+    def _others(self, payer: str, waiting: Mapping[str, float], now: float) -> list[tuple[float, float]]:
+        """Of each, what waits, and its pace."""
+        fade, asked = math.exp((self._since - now) / HORIZON_SECONDS), self._asked
+        found = [(there, fade * asked.get(each, 0.0)) for each, there in waiting.items() if each != payer]
+        if len(asked) > 1 or payer not in asked:
+            found += [
+                (0.0, fade * weight)
+                for each, weight in asked.items()
+                if each not in waiting and each != payer and fade * weight > _FADED
+            ]
+        return found
+
+    def _sweep(self, now: float) -> None:
+        """Forget who asks no more, and of too many those who ask least."""
+        fade = math.exp((self._since - now) / HORIZON_SECONDS)
+        paces = sorted(((fade * weight, each) for each, weight in self._asked.items()), reverse=True)
+        self._asked = {each: pace for pace, each in paces[: _REMEMBERED_MAX // 2] if pace > _FADED}
+        self._since = now

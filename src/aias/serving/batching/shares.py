@@ -16,6 +16,10 @@ class Shares:
     def had(self, who: Any) -> float:
         return self._had.get(who, self._now)
 
+    def ahead(self, who: Any) -> float:
+        """How much more than whoever comes back now."""
+        return max(0.0, self.had(who) - self._now)
+
     def enter(self, who: Any) -> None:
         if len(self._had) > _REMEMBERED_MAX:
             # Who has had less than the clock says starts from the clock: nothing is lost with these.

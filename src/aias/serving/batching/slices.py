@@ -18,7 +18,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
 
-from aias.serving.batching.demand import Demand
+from aias.serving.batching.demand import Demand, Queued
 from aias.serving.batching.service_rate import ServiceRate
 from aias.serving.batching.shares import Shares
 from aias.serving.refusals import Overloaded
@@ -159,8 +159,10 @@ class Slices:
         """After its payer's own, but for what may wait longer, and as much of each other's."""
         mine = self._queues.get(payer)
         own = mine.seconds_before(priority) if mine else 0.0
+        queued = Queued(own, own + seconds, own + self._shares.ahead(payer))
         waiting = {each: queue.seconds for each, queue in self._queues.items()}
-        return self._demand.wait(payer, own, own + seconds, waiting, self._clock(), self._service_rate.seconds_for)
+        stretch = self._service_rate.seconds_for(1.0)
+        return self._demand.wait(payer, queued, waiting, self._clock(), first=0.0, stretch=stretch)
 
     def _run(self) -> None:
         began = now = self._clock()
