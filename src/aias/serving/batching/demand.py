@@ -50,6 +50,9 @@ class Demand:
         """Until it is its turn, where so many seconds come `first`, and others' work takes `stretch` times as long as
         it should. `waiting`: of each payer, so many seconds."""
         own, most, later = queued
+        if waiting.keys() <= {payer} and self._asked.keys() <= {payer}:
+            # Alone, as mostly.
+            return first + stretch * own
         others = self._others(payer, waiting, now)
         fixed, growing = own, list[tuple[float, float, float]]()
         for there, pace in others:
@@ -78,13 +81,11 @@ class Demand:
         """Of each, what waits, and its pace."""
         fade, asked = math.exp((self._since - now) / HORIZON_SECONDS), self._asked
         found = [(there, fade * asked.get(each, 0.0)) for each, there in waiting.items() if each != payer]
-        if len(asked) > 1 or payer not in asked:
-            found += [
-                (0.0, fade * weight)
-                for each, weight in asked.items()
-                if each not in waiting and each != payer and fade * weight > _FADED
-            ]
-        return found
+        return found + [
+            (0.0, fade * weight)
+            for each, weight in asked.items()
+            if each not in waiting and each != payer and fade * weight > _FADED
+        ]
 
     def _sweep(self, now: float) -> None:
         """Forget who asks no more, and of too many those who ask least."""
