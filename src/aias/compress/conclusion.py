@@ -126,7 +126,8 @@ class Conclusion:
         why = self.decided[0].verdict.reason if self.decided else near.reason
         lost = bool(self.decided) or near.loses  # else it was not small or fast enough, whatever rows can tell
         told = lost and not self._power.enough
-        more = f" ({self.wanted.told(self._power)})" if told else ""
+        counted = bool(self.decided) and self.decided[0].verdict.rows_needed > 0  # and said: another number confuses
+        more = f" ({self.wanted.told(self._power)})" if told and not counted else ""
         return (
             f"nothing is worth it, because even the nearest candidate, {near.name}, fell: {why}{more}"
             f"{self._late(near, told=told)}"

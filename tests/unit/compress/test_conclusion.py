@@ -164,6 +164,23 @@ def test_of_what_was_not_timed_no_latency_is_explained() -> None:
     assert found.timed() == "Nothing was timed."
 
 
+def test_where_a_verdict_says_how_many_rows_would_do_no_other_number_of_them_stands_beside_it() -> None:
+    near = trial("int8", 0.004, 9, 40_896)
+    near.evidence.spread, near.loses = math.inf, False
+    unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
+    unused |= {"fallen": (), "spent": Spent(10.0, 3.0, 7.0), "enough": {}, "wanted": Goals(), "chance": chance}
+    why = "a loss of 0.005 cannot be ruled out; if that is what it loses, 9,000 rows that certify would be enough"
+    parent: Any = SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1")))
+
+    def said(needed: int) -> str:
+        verdict = SimpleNamespace(certified=False, reason=why, rows_needed=needed)
+        decided: Any = SimpleNamespace(finished=SimpleNamespace(trial=near), verdict=verdict)
+        return Conclusion(parent, [near], [decided], power=Power("roc_auc", 0.005, 0.5, 1_000), **unused).verdict()
+
+    assert said(9_000).endswith(f"int8, fell: {why}")
+    assert said(0).endswith('and so would `--max-loss 4.1%` (`max_loss="4.1%"`))')
+
+
 def test_folds_that_do_not_judge_are_not_counted() -> None:
     rows = read(pl.DataFrame({"a": [i * i % 31 / 7 for i in range(80)], "y": [i % 7 / 3 for i in range(80)]}))
     found = prepare(

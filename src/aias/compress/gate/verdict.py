@@ -23,6 +23,9 @@ OWN_SHARE: Final = 0.05
 """Of the risk, which each behind the first has of itself: its limit is then 2.9 standard errors away, else 1.8. The
 first always keeps half."""
 
+ROWS_MAX: Final = 1_000_000_000
+"""That are told to be enough: nobody has more, and nearly at the margin there is no end to them."""
+
 
 class Sealed(Generic[Rows]):
     """Rows set aside for certification; they can be had once."""
@@ -46,13 +49,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`p`: the chance of such rows if it, or any other that was judged, were worse by the margin."""
+    """`p`: the chance of such rows if it, or any other that was judged, were worse by the margin; `rows_needed`: how
+    many would be enough to certify it, if it loses what it seems to, as its reason says; 0 where that says none."""
 
     name: str
     certified: bool
     loss: Loss
     p: float
     reason: str
+    rows_needed: int = 0
 
 
 def judge(
@@ -66,29 +71,31 @@ def judge(
     verdicts: list[Verdict] = []
     first: Claim | None = None
     for claim, own, p, part in zip(claims, alone, fallback(alone), harmed, strict=True):
-        loss = loss_of(metric, claim.evidence, risk=RISK)
+        loss, needed = loss_of(metric, claim.evidence, risk=RISK), 0
         if first and own < risk <= p:
             reason = f"not sure enough behind {first.name}, which promised to be safer and did not pass: {loss}"
         elif not p < risk:
             asked = f" with {100 * (1 - risk):.0f} % confidence" if own < RISK else ""
             reason = f"a loss of {digits(margin)} cannot be ruled out{asked}: {loss}"
-            reason += _enough(metric, margin, claim.evidence)
+            if needed := _enough(metric, margin, claim.evidence):
+                reason += f"; if that is what it loses, {needed:,} rows that certify would be enough"
             first = first or claim
         elif part:
             reason = f"where {part} it is certain to lose more than {digits(part_margin)}"
         else:
             reason = ""
-        verdicts.append(Verdict(claim.name, not reason, loss, p, reason))
+        verdicts.append(Verdict(claim.name, not reason, loss, p, reason, needed))
     return verdicts
 
 
-def _enough(metric: str, margin: float, found: Evidence) -> str:
-    """How many rows would be likely to certify what loses something, and less than the margin, if that is the truth."""
+def _enough(metric: str, margin: float, found: Evidence) -> int:
+    """How many rows would be likely to certify what loses something, and less than the margin, if that is the truth; 0
+    where that is not so, or takes more than anybody has."""
     left = margin - found.value
     if not (found.value > 0 and left > 0 and 0 < found.spread < np.inf):
-        return ""
+        return 0
     needed = Power(metric, left, found.spread, found.rows).seen(found).rows_needed
-    return f"; if that is what it loses, {needed:,} rows would be enough" if needed > found.rows else ""
+    return needed if found.rows < needed <= ROWS_MAX else 0
 
 
 def fallback(p: Sequence[float]) -> list[float]:

@@ -161,10 +161,12 @@ def test_who_seems_to_lose_less_than_the_margin_is_told_how_many_rows_would_say_
     drawn = rng.multinomial(needed, [0.015, 0.010, 0.975], 400)
     passed = [judge([Claim("a", Proportions(*each[:2].tolist(), needed))], **asked)[0].certified for each in drawn]
 
-    assert few.reason.endswith("rows would be enough")
+    assert few.reason.endswith(f"{needed:,} rows that certify would be enough") and few.rows_needed == needed
     assert 0.75 < np.mean(passed) < 0.9
     for lost, won in ((10, 10), (20, 10)):  # nothing, and so much that no rows are enough
         assert "would be enough" not in judge([Claim("a", Proportions(lost, won, 1_000))], **asked)[0].reason
+    near = {**asked, "margin": np.nextafter(0.01, 1)}  # 2.4e17 rows would have been enough
+    assert "would be enough" not in judge([Claim("a", Proportions(20, 10, 1_000))], **near)[0].reason
 
 
 def test_a_part_that_is_sacrificed_is_named():
