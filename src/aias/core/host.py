@@ -27,6 +27,12 @@ class Host:
     cores: int
     libraries: dict[str, str]
 
+    def computes_like(self, other: "Host") -> bool:
+        """Whether ONNX Runtime adds up in the same order on both: a session has one thread, whatever the cores, and
+        another engine is chosen where it answers as that does."""
+        mine, theirs = ((each.processor, each.flags, each.libraries.get("onnxruntime")) for each in (self, other))
+        return mine == theirs
+
     @property
     def saturates(self) -> bool:
         """Whether it adds two products of uint8 and int8 in 16 bits, as x86 without VNNI does (`vpmaddubsw`): beyond

@@ -1,5 +1,5 @@
 """A compressed version that was proved on one host and is loaded on another: its speed is measured again beside what it
-was made from, before it is served.
+was made from, before it is served. For that any library is another host; for its answers only what computes them is.
 
 Its golden rows are asked at every load (`golden.py`), and other answers refuse it. A speed that is gone is told: the
 answers are as good, only the reason for them is not. What was found is kept for this host.
@@ -53,8 +53,9 @@ class Arrival:
 
 
 def moved(manifest: Manifest) -> bool:
-    """Whether a version was proved on another host than this."""
-    return proved_on(manifest) not in (None, host())
+    """Whether a version was proved where scores may come out otherwise than here in their last bits."""
+    proved = proved_on(manifest)
+    return proved is not None and not proved.computes_like(host())
 
 
 def arrive(

@@ -65,7 +65,8 @@ def recorded_in(folder: Path, manifest: Manifest) -> bytes | None:
 
 
 def check(runtime: OnnxRuntime, recorded: bytes, *, moved: bool = False) -> int:
-    """How many rows were answered as they were recorded. `moved`: on another host. Raises `OtherAnswers`, `Damaged`."""
+    """How many rows were answered as they were recorded. `moved`: to where scores may come out otherwise in their last
+    bits (`arrival.moved`). Raises `OtherAnswers`, `Damaged`."""
     golden = read_golden(recorded)
     labels, found = _told(runtime.predict(golden.rows), runtime.manifest)
     wanted = np.array([[np.nan if each is None else each for each in row] for row in golden.scores], np.float64)

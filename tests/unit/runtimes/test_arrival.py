@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 import aias
-from aias.core.events import Event
+from aias.core.events import Event, nobody
 from aias.core.host import host
 from aias.runtimes import arrival
 from aias.runtimes.arrival import arrive, known, moved
@@ -44,6 +44,27 @@ def test_where_it_was_proved_nothing_is_asked(model: aias.Model, tmp_path: Path)
         assert not moved(runtime.manifest)
         assert arrive(runtime, golden(model), above=lambda: None, cache=tmp_path, watch=told.append) is None
     assert told == []
+
+
+@pytest.mark.parametrize("name", ["openvino", "aias", "numpy", "python", "cores"])
+def test_what_does_not_compute_the_answers_allows_them_no_other_ones(
+    model: aias.Model, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With another OpenVINO golden rows of a graph that reads tokens had a thousand times the bound."""
+    monkeypatch.setattr(arrival, "SECONDS", 0.05)
+    here = host()
+    other = replace(here, libraries=here.libraries | {name: "0.1"}) if name != "cores" else replace(here, cores=999)
+    runtime = proved(model, other)
+
+    assert not moved(runtime.manifest)
+    assert arrive(runtime, golden(model), above=lambda: ("m@1", model.runtime), cache=None, watch=nobody)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"processor": "other"}, {"flags": ()}, {"libraries": host().libraries | {"onnxruntime": "0.1"}}]
+)
+def test_what_computes_the_answers_may_round_them_otherwise(model: aias.Model, changed: dict[str, Any]) -> None:
+    assert moved(proved(model, replace(host(), **changed)).manifest)
 
 
 def test_elsewhere_it_is_timed_beside_its_parent_once(
