@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
 pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
 from aias.compress.cascading import DeferralRule, fair
+from aias.compress.compressed_parent import stacked
 from aias.compress.context import Context
 from aias.compress.fitting import fitted
 from aias.compress.searched import Known
@@ -346,3 +348,16 @@ def test_texts_are_not_read_in_the_time_that_is_kept_for_finishing(context, monk
     (candidate, *_) = member("compress.techniques", "static_embeddings")(context)
     with pytest.raises(UserError, match="no time to read the texts again"):
         candidate.make(0)
+
+
+@pytest.mark.parametrize("name", ["int8", "encoder_vocabulary"])
+def test_what_reads_by_an_encoder_of_its_own_says_that_nothing_goes_on_from_it(context, name):
+    """It was said to read other columns, terms or tokens, which of int8 was not so."""
+    (first, *_), proof = member("compress.techniques", name)(context), {"technique": name}
+    manifest = SimpleNamespace(lineage=SimpleNamespace(settings={"proof": proof}), leaderboard=[first])
+
+    with pytest.raises(UserError) as fault:
+        stacked(context, [SimpleNamespace(ref="m@2", manifest=manifest)])
+
+    assert fault.value.message.startswith(f"m@2 reads sentences by another encoder, which {name} made of that of m@1")
+    assert fault.value.hint.startswith("compress m@1 once more")

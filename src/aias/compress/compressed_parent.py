@@ -61,13 +61,26 @@ def stacked(context: Context, chain: Sequence[Parent]) -> Context:
         made = base.at(0)
         if made.embedding is not None or made.encoder is not context.encoder:
             raise UserError(
-                f"{each.ref} reads other columns, terms or tokens than {context.parent.ref}, and those of a fold are "
-                "not those of another: it cannot be found again fold by fold",
+                f"{each.ref} reads {_otherwise(context, each, made)}",
                 hint=f"compress {first.ref} once more, with a larger loss or a smaller size "
                 "(`--max-loss`, `--size`, or `max_loss=`, `size=`)",
             )
         context = replace(context, parent=each, members=(), weights=np.zeros(0), base=base, memo={})
     return context
+
+
+def _otherwise(context: Context, wanted: Parent, made: Made) -> str:
+    """Why nothing goes on from what reads rows in another way than the version that was trained."""
+    trained = context.parent.ref
+    if made.embedding is not None:
+        return (
+            f"sentences by another encoder, which {step_of(wanted)[0]} made of that of {trained}, and what compresses "
+            "a version once more reads them by the one that was trained with"
+        )
+    return (
+        f"other columns or terms than {trained}, and those of a fold are not those of another: it cannot be found "
+        "again fold by fold"
+    )
 
 
 def _as_it_was(context: Context, wanted: Parent) -> Context:
