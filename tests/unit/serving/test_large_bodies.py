@@ -19,6 +19,7 @@ from aias.core.errors import AiasError
 from aias.core.limits import ANSWER_BYTES_MAX
 from aias.core.schema import Field
 from aias.encoders.rows import Encoded
+from aias.registry.registry import Registry
 from aias.runtimes.contract import Answers, Row
 from aias.serving.formats import json_rows as rows
 from aias.serving.formats.json_rows import SLACK, read_rows
@@ -134,8 +135,9 @@ answer_on([listener], Path(sys.argv[1]), hosts=[], bounds=Bounds(), announce=lam
 
 
 def test_a_server_has_no_thread_keep_the_interpreter_for_long(tmp_path: Path) -> None:
+    Registry.open(tmp_path).close()
     done = subprocess.run(
-        [sys.executable, "-c", ANSWER, os.fspath(tmp_path / "home")], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", ANSWER, os.fspath(tmp_path)], capture_output=True, text=True, check=True,
         env=artifacts.importable(),
     )  # fmt: skip
 
