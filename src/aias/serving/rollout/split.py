@@ -58,12 +58,15 @@ class Split:
             if not _is_called(self.live, named):
                 request.model = next((each.model for each in self.canaries if _is_called(each.model, named)), self.live)
             return
+        if request.death is not None or (request.slot is not None and request.slot.tries):
+            # A worker has died in its run, the last one or one before. A canary is not tried a second time: its caller
+            # is to see no failure. What becomes of it says nothing of the live version beside the other.
+            return
         request.split = self
         if request.method == "GET":
             # What is described is the live version, whoever asks.
             return
-        # In whose run a worker has died it is not tried a second time: its caller is to see no failure.
-        if self.canaries and request.death is None and (found := self._canary_of(request)) is not None:
+        if self.canaries and (found := self._canary_of(request)) is not None:
             request.model = found.model
 
     @property
@@ -108,9 +111,6 @@ class Split:
 
     def note(self, request: "Request", reply: "Reply") -> None:
         """Note what became of a request, and let the shadows have it."""
-        if request.death is not None:
-            # It is known of whom that was, and whatever became of it then says nothing of the one beside the other.
-            return
         own = reply.status == 504 and request.deadline is None
         late, failed, seconds = reply.status in _LATE and not own, False, None
         if late:
