@@ -60,7 +60,8 @@ def test_an_imported_version_teaches_a_smaller_one(parent: aias.Model) -> None:
     assert published.certified is not None and published.certified.high < found.frontier.margin
     reasons = {each.name: each.reason for each in found.frontier.points}
     (once,) = [reason for reason in reasons.values() if "imported" in reason]
-    assert "drop members" in once
+    assert "drop members" in once and "distill network" not in once
+    assert any("network" in name and ("distilled" in name or "PyTorch" in said) for name, said in reasons.items())
     assert len(found.model.predict(rows(5)[0])) == 5
     home = parent.registry.home
     judges = read(rows()[0], schema=Schema(manifest.inputs))

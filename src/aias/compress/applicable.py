@@ -9,9 +9,9 @@ SECONDS: Final = ("int8", "static_embeddings", "static_windows")
 replace encoders that take minutes by ones that take seconds, and gain most."""
 
 BY_TEACHER: Final = (
-    "bfloat16", "cut_trees", "distill", "encoder_vocabulary", "fewer_columns", "fewer_layers", "fine_tune",
-    "fold_graph", "half_weights", "int4", "low_rank", "narrower_layers", "prune_channels", "prune_weights",
-    "smaller_model", *SECONDS,
+    "bfloat16", "cut_trees", "distill", "distill_network", "encoder_vocabulary", "fewer_columns", "fewer_layers",
+    "fine_tune", "fold_graph", "half_weights", "int4", "low_rank", "narrower_layers", "prune_channels",
+    "prune_weights", "smaller_model", *SECONDS,
 )  # fmt: skip
 """Techniques that need only the parent's answers or its graph, and no member of it."""
 

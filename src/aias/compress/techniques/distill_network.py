@@ -42,7 +42,7 @@ def distill_network(context: Context) -> Iterator[Candidate]:
     if context.encoder.layout.texts:
         raise NotApplicable("synthetic rows would mix texts with columns that do not belong to them")
     if context.task.classes and not any(each.configuration.learner == "mlp" for each in context.members):
-        raise NotApplicable("no member of it is a network on numbers; what trees say of classes, trees say faster")
+        raise NotApplicable("it has no network on numbers as a member; what trees say of classes, trees say faster")
     if importlib.util.find_spec("torch") is None:
         raise NotApplicable("networks are fitted by PyTorch, which is not installed (`pip install 'aias[deep]'`)")
     first, *others = (
