@@ -63,8 +63,7 @@ class Router:
         self._asked_before = {name: place for place, name in enumerate(asked_before)}
         self.width = Widths(self.known, width or (lambda endpoint: load(endpoint).manifest.task.width)).of
         self.stage = Stage(rollouts, warmed=self._tried, watch=watch, clock=clock, shadow=shadow)
-        self._models, self._alone = dict[str, Model](), dict[str, Model]()
-        self._aside = Aside(clock)
+        self._models, self._alone, self._aside = dict[str, Model](), dict[str, Model](), Aside(clock)
         self._endpoints: dict[str, Endpoint] = {}
         self._on_trial: frozenset[str] = frozenset()
         self._wanted: dict[str, Endpoint] = {}
@@ -72,7 +71,7 @@ class Router:
         """Endpoints that no version answers for."""
         self.due: frozenset[str] = frozenset()
         """Endpoints of which a version has to be loaded yet."""
-        self._at_work, self._soon = set[str](), deque[str]()
+        self._at_work, self._soon, self._in_order = set[str](), deque[str](), list[str]()
         self._began_at, self._at_start = 0.0, cast("set[str] | None", None)
         self._generation: int | None = None
         self._looked: int | None = None
@@ -149,9 +148,8 @@ class Router:
 
     def by_last_asked(self) -> list[str]:
         """The endpoints in memory, those that were asked last first."""
-        models = self._models
         self._note_asked()
-        return longest_ago({name: model.resident for name, model in models.items()})[::-1]
+        return longest_ago({name: model.resident for name, model in self._models.items()})[::-1]
 
     @property
     def held_bytes(self) -> int:
@@ -205,6 +203,7 @@ class Router:
             with self._changing:
                 self._tell_alone()
                 self.due |= {each.name for each in self._wanted.values() if self.stage.pending(each)}
+                self._in_order = sorted(self.due, key=self._rank)
             self._generation = generation
 
     def _go_by(self, wanted: dict[str, Endpoint]) -> None:
@@ -224,7 +223,7 @@ class Router:
                 else:
                     self._answer_with(endpoint, model)
                     self._warming.tell_loaded(name, model, 0.0)
-        self.due = frozenset(due)
+        self.due, self._in_order = frozenset(due), sorted(due, key=self._rank)
 
     def _is_followed(self, endpoint: Endpoint) -> bool:
         name, same = endpoint.name, is_same(self._endpoints.get(endpoint.name), endpoint)
@@ -253,14 +252,10 @@ class Router:
         """Whether it is in memory whoever asks: pinned, or beside it another version is on trial."""
         return name in self._on_trial or self.residency.pins(name)
 
-    def _room(self, name: str) -> bool:
-        """Whether one more is loaded before anybody asks; what there is no time for now follows soon."""
-        if len(self._models) + len(self._soon) >= AT_START_MAX or self.residency.surplus(2 * self.held_bytes):
-            return False
-        if self._clock() - self._began_at < START_SECONDS:
-            return True
-        self._soon.append(name)
-        return False
+    def _room(self) -> int:
+        """How many more are loaded before anybody asks."""
+        full = self.residency.surplus(2 * self.held_bytes)
+        return 0 if full else max(0, AT_START_MAX - len(self._models) - len(self._soon))
 
     def load_next(self) -> bool:
         """Load one of those that are due, or else of those that are to be loaded soon; whether there was one."""
@@ -278,16 +273,21 @@ class Router:
     def _load_one(self, *, but: frozenset[str] = frozenset()) -> bool:
         """Load one of those that are due, but for some versions; whether there was one."""
         with self._changing:
-            due = [each for each in self.due - self._at_work if not but.intersection(self._wanted[each].versions)]
-            if not due:
+            free = (each for each in self._in_order if each in self.due and each not in self._at_work)
+            due = (each for each in free if not (but and but.intersection(self._wanted[each].versions)))
+            if (name := next(due, None)) is None:
                 return False
-            name, at_start = min(due, key=self._rank), self._at_start or set()
+            at_start, may_wait = self._at_start or set(), not self._stays_put(name)
+            if name in at_start and may_wait and not (self._clock() - self._began_at < START_SECONDS and self._room()):
+                # Nor for any behind it; what there was no time for follows soon.
+                left = [name, *(each for each in due if each in at_start)]
+                self._soon.extend(left[: self._room()])
+                self.due -= {*left}
+                at_start.difference_update(left)
+                return True
             self._at_work.add(name)
         try:
-            if name in at_start and not self._stays_put(name) and not self._room(name):
-                self.due -= {name}
-            else:
-                self._load_due(name)
+            self._load_due(name)
         finally:
             at_start.discard(name)
             self._at_work.discard(name)
