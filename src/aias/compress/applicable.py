@@ -16,7 +16,7 @@ BY_TEACHER: Final = (
 """Techniques that need only the parent's answers or its graph, and no member of it."""
 
 MINUTES: Final = ("fine_tune",)
-"""Techniques that are tried when all others were: one fit takes a tenth of the time."""
+"""Techniques that are tried when all others were: one fit may take a fifth of the time."""
 
 LAST: Final = ("cascade",)
 """Techniques that combine what the search has found."""
