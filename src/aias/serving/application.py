@@ -38,7 +38,7 @@ from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.recording import Recording, trace_id
 from aias.serving.processes.garbage import forget_frames
 from aias.serving.refusals import BadKey, Overloaded, Refusal, for_caller, status_of, too_late, wrong_method
-from aias.serving.rollout.blame import blame
+from aias.serving.rollout.blame import blame, refuse
 from aias.serving.survival.isolated_versions import IsolatedVersions
 from aias.serving.survival.journal import Runs, Slot
 from aias.serving.versions.catching_up import CatchingUp
@@ -113,6 +113,7 @@ class Application:
             reply = self._refusal(fault, request)
         finally:
             self.executor.withdraw(request)
+            blame(request, self._router)
         await send_reply(request, reply, receive, send)
         self._note(request, reply, time.perf_counter() - started)
 
@@ -266,7 +267,7 @@ class Application:
         if route.method == "POST" and (DEADLINE in request.headers or PRIORITY in request.headers):
             read_urgency(request)
         if request.death is not None:
-            blame(request, request.death, self._router)
+            await refuse(request, request.death, self._router, bodies=self._bodies, receive=receive)
         endpoint = request.places.get("endpoint")
         if endpoint is not None and not await self._find(request, endpoint) and route.wakes:
             await self._fetch(request, endpoint)
@@ -353,8 +354,7 @@ class Application:
         found = self.table.find(request.path)
         if found is None:
             raise self.table.elsewhere(request.path)
-        route = found.route(request.method)
-        if route is None:
+        if (route := found.route(request.method)) is None:
             raise wrong_method(found.methods)
         request.places = found.places
         return route

@@ -1,3 +1,4 @@
+import asyncio
 import subprocess
 import sys
 import time
@@ -8,17 +9,18 @@ import pytest
 import artifacts
 from aias.core.events import nobody
 from aias.registry.rollout.trial import Guard, Trial, point
+from aias.serving.http.bodies import Bodies
 from aias.serving.http.messages import Reply, Request
 from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.recording import asked as request_came_to
 from aias.serving.refusals import TooLate
-from aias.serving.rollout.blame import blame
+from aias.serving.rollout.blame import blame, refuse
 from aias.serving.rollout.collector import EvidenceCollector
 from aias.serving.rollout.split import Canary, Split
 from aias.serving.survival.journal import Death, Journal, Layout, Pages
 from aias.serving.versions.model import Model, warm
 from aias.serving.versions.router import Router
-from live_server import AT, Rule, Shelf
+from live_server import AT, BOUNDS, Rule, Shelf
 
 
 def model(number: int) -> Model:
@@ -168,9 +170,9 @@ def test_a_death_is_evidence_of_the_version_that_ran_whether_it_is_in_memory_or_
     version: str, found: list[list[tuple[bool, bool]]]
 ) -> None:
     router, collectors = staged(5_000, 100)
-    request = Request("POST", "/predict/churn", "1", {}, {"endpoint": "churn"}, tenant="k")
+    request = Request("POST", "/predict/churn", "1", {}, {"endpoint": "churn"}, tenant="k", death=Death(version))
 
-    blame(request, Death(version), router)
+    blame(request, router)
 
     assert [[(each.trial, each.failed) for each in one._seen] for one in collectors] == found
 
@@ -178,20 +180,46 @@ def test_a_death_is_evidence_of_the_version_that_ran_whether_it_is_in_memory_or_
 @pytest.mark.parametrize("places", [{"endpoint": "churn"}, {}])
 def test_who_is_told_of_a_death_is_counted_for_the_version_that_ran(places: dict[str, str]) -> None:
     router, [seen] = staged(5_000)
-    request = Request("POST", "/predict/churn", "1", {}, places, model=LIVE, tenant="k")
+    death = Death("churn@2", TooLate("it did not end"))
+    # In chunks: how long it is, shows when it is there.
+    headers = {b"transfer-encoding": b"chunked"}
+    request = Request("POST", "/predict/churn", "1", headers, places, model=LIVE, death=death)
+    left = [{"type": "http.request", "body": b"x" * 1_000, "more_body": False}]
+
+    async def receive() -> dict[str, object]:
+        return left.pop()
 
     with pytest.raises(TooLate):
-        blame(request, Death("churn@2", TooLate("it did not end")), router)
+        asyncio.run(refuse(request, death, router, bodies=Bodies(BOUNDS), receive=receive))
+    blame(request, router)
 
-    assert (request_came_to(request), len(seen._seen)) == (("churn", "churn@2"), 1)
+    assert request_came_to(request) == ("churn", "churn@2")
+    assert [each.kind for each in seen._seen] == [(b"", 10, 0)]
+
+
+def test_a_death_is_told_by_what_was_asked_when_that_is_known() -> None:
+    """Two endpoints run the version, and the body, which was packed, has named one of them."""
+    router, [seen] = staged(5_000)
+    router.stage.endpoints = [*router.stage.endpoints, replace(router.stage.endpoints[0], name="other")]
+    request = Request(
+        "POST", "/v1/embeddings", "1", {b"content-length": b"30"}, {}, death=Death("churn@2"), body=b"x" * 1_000
+    )
+    blame(request, router)
+    before = len(seen._seen)
+    request.places = {"endpoint": "churn"}
+    blame(request, router)
+
+    assert (before, [each.kind for each in seen._seen]) == (0, [(b"", 10, 0)])
 
 
 def test_a_death_of_a_version_that_was_named_is_no_evidence() -> None:
     router, [seen] = staged(5_000)
     places = {"endpoint": "churn", "version": "2"}
 
-    blame(Request("POST", "/v2", "1", {}, places), Death("churn@2"), router)
-    blame(Request("POST", "/invocations", "1", {}, {"endpoint": "churn"}, named_version="2"), Death("churn@2"), router)
+    blame(Request("POST", "/v2", "1", {}, places, death=Death("churn@2")), router)
+    by_header = Request("POST", "/invocations", "1", {}, {"endpoint": "churn"}, named_version="2")
+    by_header.death = Death("churn@2")
+    blame(by_header, router)
 
     assert not seen._seen
 
