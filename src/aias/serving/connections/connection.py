@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import httptools
 
-from aias.serving.connections.fast_path import HEARD_SHARE, PIECE_BYTES, FastPath, Flow
+from aias.serving.connections.fast_path import HEARD_SHARE, PIECE_BYTES, FastPath, Flow, unheard
 from aias.serving.connections.read_budget import ReadBudget
 from aias.serving.connections.targets import taken_apart
 from aias.serving.connections.timeouts import ANSWER, BODY, HEAD, IDLE, LINGER
@@ -46,8 +46,6 @@ class Connection(FastPath):
     def __init__(self, *args: Any, budget: ReadBudget, unread: WriteBuffers, **prompt: Any) -> None:
         super().__init__(*args, **prompt)
         self._budget, self._unread = budget, unread
-        # A request that begins when its client has read on.
-        self._unbegun: tuple[Any, Any] | None = None
         self._head_bytes = self._head_lines = 0
         # Whether the server stops: the next answer says that it is the last.
         self._stops = False
@@ -68,12 +66,13 @@ class Connection(FastPath):
         super().connection_lost(exc)
         # Nothing of it leads back to it: so it goes at once, and not when garbage is looked for.
         self._answers.lost()
+        self._begun = None
         self._unread.remove(self)
         never = [*self.pipeline, *([self._unbegun] if self._unbegun else [])]
         if never:
             # What waited behind a request is nobody's, and will never begin; the last of it is `cycle`.
             for cycle, _ in never:
-                cycle.on_response = _unheard
+                cycle.on_response = unheard
             self.pipeline.clear()
             self._unbegun = None
             self.cycle = None  # type: ignore[assignment]
@@ -394,7 +393,3 @@ class Connection(FastPath):
         """Whether for so long nothing was asked that nothing is under way."""
         since = super().waits_since
         return since is not None and now - since > self._bounds.linger_seconds
-
-
-def _unheard() -> None:
-    """Of a request that does not begin."""

@@ -95,6 +95,9 @@ class FastPath(Bounded):
         self._behind = b""
         # Until when that is heard, as the server stops.
         self._hears_until, self._has_forgotten = math.inf, False
+        # The last request that has gone on its long way; one that begins when its client has read on.
+        self._begun: Any = None
+        self._unbegun: tuple[Any, Any] | None = None
         # Of a request that has been looked at and goes the long way; its place in the queue, if it has one already.
         self._is_looked_at = False
         self._coming: Ticket | None = None
@@ -260,10 +263,22 @@ class FastPath(Bounded):
         return True
 
     def _forget_behind(self, now: float) -> None:
-        """Where its time is over, and it does not begin with the rest of a body. What comes then would make no sense,
-        and is read for nothing, when the answers to all that was understood are out."""
-        if self._behind and now > self._hears_until and self._phase is not BODY and not self._is_waiting:
+        """Where its time is over, with the request before it that is not whole, if that has not begun. What comes then
+        would make no sense, and is read for nothing, when the answers to all that was understood are out."""
+        if now <= self._hears_until or self._is_waiting:
+            return
+        if self._phase is BODY and self.pipeline and self.pipeline[0][0] is self.cycle and self.cycle.more_body:
+            cycle, _ = self.pipeline.popleft()
+            cycle.on_response = unheard
+            self.cycle = (self.pipeline[0] if self.pipeline else self._unbegun or (self._begun,))[0]
+            # As if it had not come: the request before it is the last.
+            self._phase, self._has_forgotten, self.flow.held = ANSWER, True, True
+        if self._behind and self._phase is not BODY:
             self._behind, self._has_forgotten = b"", True
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._begun = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _linger(self) -> None:
         self.flow.held = False
@@ -287,3 +302,7 @@ class FastPath(Bounded):
     def _hear_again(self) -> None:
         if not self.flow.read_paused and not self._line.is_closing():
             self._line.resume_reading()
+
+
+def unheard() -> None:
+    """Of a request that does not begin."""
