@@ -31,6 +31,7 @@ class Following:
         self._wake, self._work = threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=self._run, name="aias-router")]
         self._threads += [threading.Thread(target=self._load, name="aias-loads") for _ in range(LOADS_MAX)]
+        self._first_loads = threading.Thread(target=self._load_first, name="aias-first-loads", daemon=True)
 
     def open(self) -> None:
         if self._listener is None:
@@ -51,9 +52,8 @@ class Following:
         """The first look. What it loads is waited for so long, and goes on: it may never end. Raises whatever a
         database does."""
         self._router.follow()
-        loading = threading.Thread(target=self._load_first, name="aias-first-loads", daemon=True)
-        loading.start()
-        loading.join(seconds)
+        self._first_loads.start()
+        self._first_loads.join(seconds)
 
     def settle(self) -> None:
         """Wait a moment for what the first look has left to be loaded, and no longer: that may never end."""
@@ -62,12 +62,13 @@ class Following:
             time.sleep(0.005)
 
     def stop(self) -> None:
+        """What is being loaded is waited for: a process that ends amid it is aborted."""
         self._is_to_stop = True
         self._wake.set()
         self._work.set()
         if self._listener is not None:
             self._listener.close()
-        for each in self._threads:
+        for each in (*self._threads, self._first_loads):
             if each.ident is not None:
                 each.join()
         for asked in self._taken():
@@ -114,7 +115,7 @@ class Following:
 
     def _load_first(self) -> None:
         try:
-            self._router.refresh()
+            self._router.refresh(stops=lambda: self._is_to_stop)
         except Exception as fault:  # noqa: BLE001  what is due stays so
             self._tell(fault)
 

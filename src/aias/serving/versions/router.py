@@ -156,13 +156,13 @@ class Router:
         """What all models in memory take; a version behind several endpoints is there once."""
         return sum({digest: model.resident.bytes for digest, model in self._held()}.values())
 
-    def refresh(self) -> None:
-        """Look whether anything has been deployed since, and follow: what it takes is in memory then."""
+    def refresh(self, stops: Callable[[], bool] = lambda: False) -> None:
+        """Look whether anything was deployed since, and follow: what it takes is in memory then, unless it `stops`."""
         self.follow()
         but = frozenset[str]()
         if self._at_start is None:
             self._at_start, self._began_at, but = {*self.due}, self._clock(), self._suspects
-        while self._load_one(but=but):
+        while not stops() and self._load_one(but=but):
             pass
 
     def retry(self, name: str) -> None:

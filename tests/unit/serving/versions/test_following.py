@@ -169,3 +169,26 @@ def test_what_is_loaded_at_the_start_is_waited_for_no_longer_than_that_and_the_r
 
     assert before == (True, [], [("good", "churn@2"), ("never", "churn@1")])
     assert sorted(table.loaded()) == before[2]
+
+
+def test_who_stops_amid_the_first_loads_waits_for_the_one_that_runs_and_for_no_other() -> None:
+    """A process that ends amid one is aborted by what it is loaded with."""
+    shelf, gate = Shelf(), threading.Event()
+    shelf.deploy("first", 1, Rule(gate=gate))
+    shelf.deploy("second", 2, Rule())
+    table = versions.Router(
+        shelf, shelf.load, metrics=Metrics(), watch=nobody, asked_before=["first", "second"], bounds=BOUNDS,
+        clock=Clock(),
+    )  # fmt: skip
+    made = Following(table, watch=nobody, seconds=PATIENCE)
+
+    made.begin(0.01)
+    stopping = threading.Thread(target=made.stop)
+    stopping.start()
+    stopping.join(0.05)
+    waits = stopping.is_alive()
+    gate.set()
+    stopping.join(PATIENCE)
+
+    assert (waits, stopping.is_alive()) == (True, False)
+    assert table.loaded() == [("first", "churn@1")]
