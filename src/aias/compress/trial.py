@@ -153,11 +153,11 @@ class Judged:
         weights = self.parent.label_weights
         if self.context.prepared.answers_of or self.context.keeps_labels:  # probabilities stay as they were taught
             return Answering(label_weights=tuple(weights) if weights else None), Answered(scores, weights)
-        groups = None if self.groups is None else self.groups[rows]
-        folds = parted(self.folds[rows], groups)
+        groups, table = None if self.groups is None else self.groups[rows], self.context.prepared.table
+        folds = parted(self.folds[rows], table.kin(table.judged[rows]))
         found, honest = Answering.fit(
             self.context.task, self.y[rows], scores, folds, seed=self.seed, groups=groups,
-            costs=self.context.prepared.table.class_costs, forward=self.context.prepared.table.blocks is not None,
+            costs=table.class_costs, forward=table.blocks is not None,
         )  # fmt: skip
         return found, Answered(honest.scores, found.label_weights)
 

@@ -69,12 +69,13 @@ def hold_out(
 ) -> HeldOut:
     """`beside_test`: hold rows back even where there is a test part; `last`: the last fold may be among them, by which
     `HeldOut.searched` tells how many there are. Raises `UserError` when there are too few rows."""
-    table, together = prepared.table, prepared.table.judged_clusters
+    table, clusters = prepared.table, prepared.table.judged_clusters
     if prepared.test.rows and not beside_test:
         held = np.zeros(len(table.judged), bool)
     elif table.fold_count > 1:
         held = np.isin(table.folds[table.judged], _folds(table.fold_count, share, seed=seed, last=last))
     else:
+        together = table.kin(table.judged)
         units = np.arange(len(table.judged)) if together is None else np.unique(together, return_inverse=True)[1]
         count = int(units.max()) + 1
         held = (np.random.default_rng(seed).permutation(count) < share * count)[units]
@@ -84,7 +85,7 @@ def hold_out(
             f"{counted(rows, 'row')} {are(rows)} too few to say what was gained or lost",
             hint=f"at least {ROWS_MIN} are needed",
         )
-    reserved = _apart(int(held.sum()), None if together is None else together[held])
+    reserved = _apart(int(held.sum()), None if clusters is None else clusters[held])
     if _apart(prepared.test.rows, prepared.test_clusters) + reserved < GROUPS_MIN:
         raise UserError(
             "rows of a single group are too few to say what was gained or lost",

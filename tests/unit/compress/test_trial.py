@@ -101,7 +101,10 @@ def test_what_answers_a_fold_in_time_is_told_by_earlier_ones_alone() -> None:
     sure = rng.uniform(0.02, 0.98, 1_800)
     scores = np.column_stack([1 - sure, sure])
     y, other = (rng.random((2, 1_800)) < 0.5 + 0.3 * (sure - 0.5)).astype(np.int64)
-    table = SimpleNamespace(class_costs=None, blocks=np.repeat([1, 2, 3], 600).astype(np.int16))
+    table = SimpleNamespace(
+        class_costs=None, blocks=np.repeat([1, 2, 3], 600).astype(np.int16), judged=np.arange(1_800),
+        kin=lambda _: None,
+    )  # fmt: skip
     context = SimpleNamespace(
         prepared=SimpleNamespace(answers_of="", table=table), keeps_labels=False,
         task=Task("y", "binary", "log_loss", ("no", "yes")),
@@ -116,6 +119,33 @@ def test_what_answers_a_fold_in_time_is_told_by_earlier_ones_alone() -> None:
         return answered.scores[folds == 1]
 
     assert np.array_equal(second(y), second(np.where(folds == 2, other, y)))
+
+
+def test_no_copy_in_another_group_helps_to_calibrate_what_answers_a_row_of_a_holdout() -> None:
+    rng, groups = np.random.default_rng(0), np.repeat(np.arange(180), 10)
+    sure = rng.uniform(0.02, 0.98, 1_800)
+    scores = np.column_stack([1 - sure, sure])
+    y = (rng.random(1_800) < 0.5 + 0.3 * (sure - 0.5)).astype(np.int64)
+    together, first = groups // 2, 7  # of every two groups, each of which has copies in the other
+    table = SimpleNamespace(
+        class_costs=None, blocks=None, judged=np.arange(first, first + 1_800), kin=lambda rows: together[rows - first]
+    )
+    context = SimpleNamespace(
+        prepared=SimpleNamespace(answers_of="", table=table), keeps_labels=False,
+        task=Task("y", "binary", "log_loss", ("no", "yes")),
+    )  # fmt: skip
+    rows, own = np.arange(100, 1_800), together == 20
+
+    def answered(y: np.ndarray) -> np.ndarray:
+        judged: Any = SimpleNamespace(
+            context=context, parent=SimpleNamespace(label_weights=None), folds=np.zeros(1_800, int), groups=groups,
+            seed=0, y=y,
+        )  # fmt: skip
+        found, honest = Judged.answering(judged, rows, scores[rows])
+        assert found.calibration is not None
+        return honest.scores[own[rows]]
+
+    assert np.array_equal(answered(y), answered(np.where(own, 1 - y, y)))
 
 
 def test_a_threshold_that_was_imported_is_that_of_what_is_made_smaller(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,6 +14,7 @@ from aias.core.events import nobody
 from aias.data.read import read
 from aias.learners.contract import Examples, Fit, halves
 from aias.training.blocks import fit_block
+from aias.training.held_out import hold_out
 from aias.training.ledger import Ledger
 from aias.training.pipeline import Features
 from aias.training.prepare import prepare
@@ -149,6 +152,18 @@ def test_no_copy_in_another_group_is_in_the_other_half_of_the_rows_that_judge_no
     assert len({*row[first]} & {*row[second]}) <= 20  # of the groups in the middle, which have one in ten
     parts = parted(table.folds, table.kin(table.judged))
     assert set(parts) == {0, 1, 2, 3, 4} and (parts == parts[:200][row]).all()
+
+
+def test_no_copy_of_a_row_that_a_holdout_reserves_is_searched_by() -> None:
+    """Only whole groups were reserved, and the search knew most of their rows from other groups."""
+    table, row = multiplied(3, partners=4)
+    table = replace(table, folds=np.zeros(table.rows, np.int16))
+    prepared: Any = SimpleNamespace(table=table, test=SimpleNamespace(rows=0), test_clusters=None)
+
+    held = hold_out(prepared, seed=0).held
+
+    assert 0 < held.sum() < table.rows / 2
+    assert {*row[held]}.isdisjoint(row[~held])
 
 
 def test_rows_without_clusters_are_drawn_each_for_itself() -> None:
