@@ -115,14 +115,17 @@ class Zygote:
         self._reap(pid, asked=False)
 
     def reap(self, pid: int) -> int | None:
-        """What a worker that is gone ended with; None when nobody knows it in time."""
+        """What a worker that is gone ended with; None when the zygote is gone, too. Raises `TimeoutError` when it
+        has not said so in time."""
         self._reap(pid, asked=True)
         try:
             self.channel.settimeout(REAP_SECONDS)
             while (said := self._next()) is not None:
                 if isinstance(said, Reaped) and said.pid == pid:
                     return said.status
-        except OSError:  # no word in time, or the zygote is gone
+        except TimeoutError:
+            raise
+        except OSError:  # the zygote is gone
             return None
         finally:
             with contextlib.suppress(OSError):

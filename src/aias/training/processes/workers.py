@@ -24,6 +24,9 @@ _READ_BYTES: Final = 1 << 20
 _GONE: Final = "it is gone"
 """Nobody knows what it died of: with it went who would."""
 
+_UNKNOWN: Final = "it ended, of what was not said in time"
+"""The forkserver did not go with it, and is only slow: as when memory is short, for which the system kills a worker."""
+
 
 @dataclass(eq=False)
 class Process:
@@ -232,7 +235,10 @@ class Workers:
 
     def _died_of(self, worker: Worker) -> str:
         pid, worker.process.known_pid = worker.process.known_pid, None
-        code = None if pid is None else worker.process.zygote.reap(pid)
+        try:
+            code = None if pid is None else worker.process.zygote.reap(pid)
+        except TimeoutError:
+            return _UNKNOWN
         if code is None:
             return _GONE
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"

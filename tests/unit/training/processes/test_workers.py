@@ -252,6 +252,27 @@ def test_what_was_being_fitted_when_the_forkserver_died_is_fitted_by_the_workers
     assert sorted(told) == ["done", "done", "train.begun-again", "train.begun-again"]
 
 
+def test_what_ends_beside_a_forkserver_that_is_only_slow_is_not_begun_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When memory is short the system ends the worker that has most, and whoever should say so is slow."""
+    monkeypatch.setattr("aias.training.processes.forkserver.REAP_SECONDS", 0.05)
+    with Workers(folder, count=1, threads=1) as workers:
+        worker, forkserver = workers.all[0], workers._forkserver._process
+        pid = worker.process.pid
+        os.kill(pid, signal.SIGSTOP)
+        workers.give(worker, order(LINEAR))
+        os.kill(forkserver.pid, signal.SIGSTOP)
+        try:
+            os.kill(pid, signal.SIGKILL)
+            _, word = heard(workers, kind="event gone")
+        finally:
+            os.kill(forkserver.pid, signal.SIGCONT)
+        assert (word.kind, word.message) == ("gone", "it ended, of what was not said in time")
+        workers.give(workers.all[0], order(LINEAR))
+        heard(workers, kind="done")
+
+
 def test_a_worker_that_is_not_started_yet_can_be_replaced(folder: Path) -> None:
     with Workers(folder, count=1, threads=1) as workers:
         workers.give(workers.all[0], order(LINEAR))
