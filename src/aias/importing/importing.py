@@ -48,7 +48,7 @@ from aias.training.history import History
 from aias.training.prepare import encoded_of
 from aias.training.profile import profile
 from aias.training.scoring import metrics
-from aias.training.scoring.report import Judged, at_once, report
+from aias.training.scoring.report import Judged, at_once, noting, report
 
 PROVED_ROWS_MAX: Final = 1_000
 """Of those that were given; beside them stand up to 600 edge cases."""
@@ -282,12 +282,16 @@ class _Job:
         weights = trained.manifest.label_weights or None
         measured = metrics.report(task, y, scores, seed=0, watch=self.watch, label_weights=weights)
         self._doubt(task, y, scores)
+        left_out: list[str] = []
         files = report(
             task, Judged(rows, encoded, y, scores, answer, label_weights=weights), trained.runtime.encoder,
             measured=measured, history=History(self.watch), best="", deadline=Deadline.after(REPORT_SECONDS), seed=0,
-            watch=self.watch,
+            watch=noting(self.watch, left_out),
         )  # fmt: skip
-        manifest = replace(trained.manifest, measurements=measured, judged="given", rows={"given": rows.rows})
+        manifest = replace(
+            trained.manifest, measurements=measured, judged="given", rows={"given": rows.rows},
+            notes=(*trained.manifest.notes, *left_out),
+        )  # fmt: skip
         return described(replace(trained, files=trained.files | files), manifest)
 
     def _doubt(self, task: Task, y: Any, scores: Any) -> None:

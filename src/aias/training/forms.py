@@ -31,7 +31,7 @@ from aias.training.profile import profile
 from aias.training.scoring import metrics
 from aias.training.scoring.answering import Answering, Calibrated
 from aias.training.scoring.cross_fitting import CrossFitted
-from aias.training.scoring.report import NO_TIME_LEFT, Judged, OutOfFold, at_once, report
+from aias.training.scoring.report import Judged, OutOfFold, at_once, noting, report
 from aias.training.selection.chance import tell_of_chance
 from aias.training.selection.fits import counts, parts_of
 from aias.training.selection.members import Member
@@ -294,13 +294,13 @@ class Forms:
         self, trained: Trained, judged: Judged, board: "Leaderboard", weights: Floats, until: Deadline
     ) -> Trained:
         """With its plots, what its answers hang on, and what was noticed; the second only in time."""
-        late = (NO_TIME_LEFT,) if until.passed else ()
+        left_out: list[str] = []
         files = report(
             self.prepared.task, judged, self.prepared.encoder, measured=trained.manifest.measurements,
             history=self.watch, best=board.members[int(weights.argmax())].name, deadline=until,
-            seed=self.recipe.seed, watch=self.watch,
+            seed=self.recipe.seed, watch=noting(self.watch, left_out),
         )  # fmt: skip
-        manifest = replace(trained.manifest, notes=(*self.watch.notes, *late))
+        manifest = replace(trained.manifest, notes=(*self.watch.notes, *left_out))
         return described(replace(trained, files=trained.files | files), manifest)
 
     @property

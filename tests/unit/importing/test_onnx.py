@@ -36,6 +36,19 @@ def test_a_matrix_of_columns_becomes_a_version_that_answers_alike(tmp_path: Path
     assert "Not measured" in (model.folder / "card.md").read_text("utf-8")
 
 
+def test_a_card_says_why_it_tells_nothing_of_the_importance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aias.training.scoring.report.IMPORTANCE_SECONDS_MAX", 0.0)
+    held = rows() | {"y": [LABELS[at % len(LABELS)] for at in range(40)]}
+
+    model = aias.import_model(
+        softmax_model(tmp_path / "net.onnx"), like=held, target="y", classes=LABELS, home=tmp_path
+    )
+
+    said = "feature importance is left out: 3 fields would take longer than there is"
+    assert model.manifest.measurements and model.manifest.notes == (said,)
+    assert (model.folder / "card.md").read_text("utf-8").count(said) == 1
+
+
 @pytest.mark.parametrize("none", [True, False])
 def test_rows_of_which_the_answer_is_infinite_measure_nothing(none: bool, tmp_path: Path) -> None:
     """It was published with numpy's warnings in place of a measurement."""

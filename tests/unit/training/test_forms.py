@@ -130,6 +130,19 @@ def test_a_version_whose_time_is_over_has_its_report_and_plots_but_for_the_impor
         assert b"the time budget was used up" in each.files["card.md"]
 
 
+def test_a_version_whose_importance_would_take_longer_than_there_is_says_so_once(monkeypatch) -> None:
+    """Only where the time was over already did its card."""
+    monkeypatch.setattr("aias.training.scoring.report.IMPORTANCE_SECONDS_MAX", 0.0)
+
+    found = train(read(rows(), target="y"), RECIPE, inline=True)
+
+    said = "feature importance is left out: 2 fields would take longer than there is"
+    for each in (found.quality, found.serving):
+        assert not read_report(each.files["report.json"]).importance
+        assert [note for note in each.manifest.notes if "importance" in note] == [said]
+        assert each.files["card.md"].count(said.encode()) == 1
+
+
 def test_the_libraries_of_the_members_are_among_those_of_a_version() -> None:
     pytest.importorskip("xgboost")
     recipe = replace(RECIPE, learners=("xgboost", "linear"), learner_settings={"xgboost": {"rounds": 3}}, folds=1)

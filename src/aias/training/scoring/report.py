@@ -14,6 +14,7 @@ from aias.artifact.report import PLOTS, REPORT, FieldImportance, Report, SliceSc
 from aias.core.arrays import Floats, Ints
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Watch, nobody
+from aias.core.quantities import counted
 from aias.core.task import Measurement, Task
 from aias.data.dataset import Dataset
 from aias.encoders.rows import Encoded, RowEncoder
@@ -41,6 +42,7 @@ IMPORTANCE_SHARE: Final = 0.5
 IMPORTANCE_SECONDS_MAX: Final = 4.0
 """When training ended early; else what was kept for the report is all there is."""
 
+UNREPORTED: Final = "train.unreported"
 NO_TIME_LEFT: Final = "feature importance is left out: the time budget was used up"
 
 HEAVIEST: Final = (3, 1)
@@ -113,6 +115,17 @@ def report(
     return _files(charts) | {REPORT: Report(found, rows, slices).as_bytes()}
 
 
+def noting(watch: Watch, notes: list[str]) -> Watch:
+    """What `report` is to tell so that `notes` hold what the card should say: what was left out of this very report."""
+
+    def told(event: Event) -> None:
+        if event.name == UNREPORTED:
+            notes.append(event.message)
+        watch(event)
+
+    return told
+
+
 @dataclass(eq=False)
 class OutOfFold:
     """Answers each row with what did not see it: the pipelines of the fold in which it judged.
@@ -164,7 +177,7 @@ def _importance(
 ) -> tuple[tuple[FieldImportance, ...], int]:
     """The fields, largest first, and the rows that they were found on."""
     if deadline.passed:
-        watch(Event("train.unreported", NO_TIME_LEFT))
+        watch(Event(UNREPORTED, NO_TIME_LEFT))
         return (), 0
     fields = _fields(encoder)
     width = judged.encoded.columns.shape[1]
@@ -178,8 +191,8 @@ def _importance(
 
     rows, repeats = _affordable(answer, columns, fields=len(fields), deadline=deadline)
     if not rows:
-        message = f"feature importance is left out: {len(fields):,} fields would take longer than there is"
-        watch(Event("train.unreported", message, "debug", {"fields": len(fields)}))
+        message = f"feature importance is left out: {counted(len(fields), 'field')} would take longer than there is"
+        watch(Event(UNREPORTED, message, "debug", {"fields": len(fields)}))
         return (), 0
     found = importance(
         answer, columns, judged.y, fields, task=task, seed=seed, repeats=repeats, rows_max=rows,
