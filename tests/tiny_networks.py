@@ -42,6 +42,19 @@ def dense(*, opset: int = 17, hidden: int = 96) -> bytes:
     return graph_of(nodes, {"w1": drawn(hidden, WIDTH), "b1": drawn(hidden), "w2": drawn(hidden, 3) / 4}, opset=opset)
 
 
+def convolutions(tensors: dict[str, Any], *, turned: bool = False) -> bytes:
+    """Two convolutions, of which the second takes every other pixel, and a layer: `k1`, `b1`, `k2`, `b2`, `w`, `b`."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["image"]),
+        helper.make_node("Conv", ["image", "k1", "b1"], ["c1"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c1"], ["r1"]),
+        helper.make_node("Conv", ["r1", "k2", "b2"], ["c2"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Relu", ["c2"], ["r2"]), helper.make_node("Flatten", ["r2"], ["f"]),
+        helper.make_node("Gemm", ["f", "w", "b"], ["z"], transB=int(turned)),
+    ]  # fmt: skip
+    return graph_of(nodes, {"shape": np.array([-1, 1, 8, 8]), **tensors})
+
+
 def rows(x: Any) -> Encoded:
     nothing = np.zeros(0, np.int64)
     return Encoded(np.asarray(x, np.float64), nothing, nothing[:, None], 0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,17 +19,23 @@ def _soon() -> Iterator[None]:
         yield
 
 
-def test_an_imported_network_is_made_smaller_by_fewer_bits(tmp_path: Path) -> None:
-    rng = np.random.default_rng(4)
+def two_layers(folder: Path, rng: np.random.Generator) -> tuple[Path, Any, Any]:
+    """A network in a file, and its matrices."""
     first, second = rng.normal(size=(48, 128)).astype(np.float32) / 7, rng.normal(size=(128, 3)).astype(np.float32) / 4
     nodes = [
         helper.make_node("MatMul", ["x", "w1"], ["h"]), helper.make_node("Relu", ["h"], ["r"]),
         helper.make_node("MatMul", ["r", "w2"], ["z"]), helper.make_node("Softmax", ["z"], ["p"], axis=1),
     ]  # fmt: skip
     path = saved(
-        tmp_path / "net.onnx", nodes, [value("x", ["N", 48])], [value("p", ["N", 3])],
+        folder / "net.onnx", nodes, [value("x", ["N", 48])], [value("p", ["N", 3])],
         [tensor("w1", first), tensor("w2", second)],
     )  # fmt: skip
+    return path, first, second
+
+
+def test_an_imported_network_is_made_smaller_by_fewer_bits(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    path, first, second = two_layers(tmp_path, rng)
     x = rng.normal(size=(400, 48)).round(3)
     y = (np.maximum(x @ first, 0) @ second + rng.normal(size=(400, 3)) / 9).argmax(axis=1)
     held = {f"n{j:02}": x[:, j].tolist() for j in range(48)} | {"y": [LABELS[at] for at in y]}
@@ -59,15 +66,7 @@ def test_where_zeros_pay_half_of_the_weights_go_and_the_others_are_healed(
 ) -> None:
     monkeypatch.setattr("aias.compress.techniques.prune_weights.gain", lambda: 2.0)
     rng = np.random.default_rng(7)
-    first, second = rng.normal(size=(48, 128)).astype(np.float32) / 7, rng.normal(size=(128, 3)).astype(np.float32) / 4
-    nodes = [
-        helper.make_node("MatMul", ["x", "w1"], ["h"]), helper.make_node("Relu", ["h"], ["r"]),
-        helper.make_node("MatMul", ["r", "w2"], ["z"]), helper.make_node("Softmax", ["z"], ["p"], axis=1),
-    ]  # fmt: skip
-    path = saved(
-        tmp_path / "net.onnx", nodes, [value("x", ["N", 48])], [value("p", ["N", 3])],
-        [tensor("w1", first), tensor("w2", second)],
-    )  # fmt: skip
+    path, _, _ = two_layers(tmp_path, rng)
     x = (rng.normal(size=(600, 8)) @ rng.normal(size=(8, 48))).round(3)
     bare = {f"n{j:02}": x[:, j].tolist() for j in range(48)}
     model = aias.import_model(

@@ -12,8 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-import polars as pl
+from mixed_table import mixed_table
 
 import aias
 from aias.core import memory
@@ -25,15 +24,6 @@ ROWS = 6_000
 LEARNERS = {"linear": {}, "boosted_trees": {"rounds": 20}, "extra_trees": {"trees": 20}}
 ADDRESSES = 3_000_000_000
 """Beyond those that it holds when it begins."""
-
-
-def table() -> pl.DataFrame:
-    """Extra trees get columns more, of what the plan says of the answers."""
-    chance = np.random.default_rng(0)
-    numbers = {name: chance.normal(size=ROWS) for name in "abcdefgh"}
-    plan = chance.choice(["basic", "pro", "team"], ROWS)
-    said = numbers["a"] + numbers["b"] * numbers["c"] + (plan == "pro") + chance.normal(size=ROWS)
-    return pl.DataFrame({**numbers, "plan": plan, "y": np.where(said > 0, "yes", "no")})
 
 
 def in_group(folder: Path) -> None:
@@ -68,7 +58,9 @@ if __name__ == "__main__":
         growing(what)
     if what == "ask":
         bound_addresses()
+    # Extra trees get columns more, of what the plan says of the answers.
+    table = mixed_table(ROWS, "abcdefgh")
     model = aias.train(
-        table(), target="y", name="m", time=600, folds=3, search=False, learners=LEARNERS, home=home, watch=watch
+        table, target="y", name="m", time=600, folds=3, search=False, learners=LEARNERS, home=home, watch=watch
     )
     print("version", model.ref, sep="\t")

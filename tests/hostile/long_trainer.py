@@ -12,6 +12,7 @@ import polars as pl
 import scipy.optimize
 import scipy.sparse
 from forking import fork_for_each_line, say
+from mixed_table import mixed_table
 
 import aias.client.model
 import aias.client.train
@@ -26,14 +27,6 @@ ROWS = 500
 LEARNERS = {"linear": {}, "boosted_trees": {"rounds": 150}, "extra_trees": {"trees": 100}}
 
 
-def table() -> pl.DataFrame:
-    chance = np.random.default_rng(0)
-    numbers = {name: chance.normal(size=ROWS) for name in "abcdef"}
-    plan = chance.choice(["basic", "pro", "team"], ROWS)
-    said = numbers["a"] + numbers["b"] * numbers["c"] + (plan == "pro") + chance.normal(size=ROWS)
-    return pl.DataFrame({**numbers, "plan": plan, "y": np.where(said > 0, "yes", "no")})
-
-
 def watch(event: Event) -> None:
     """Of units alone: which is begun, and which is ended."""
     if event.name == "train.unit":
@@ -44,8 +37,8 @@ def watch(event: Event) -> None:
 def work(home: Path, first_seed: int, rounds: int) -> None:
     """By worker processes, and without an end by time. The first training of a home finds nothing to go on with."""
     model = aias.client.train.train(
-        table(), target="y", name="model-0", time=600, folds=6, latency="1s", search=False, learners=LEARNERS,
-        resume=True, home=home, watch=watch,
+        mixed_table(ROWS, "abcdef"), target="y", name="model-0", time=600, folds=6, latency="1s", search=False,
+        learners=LEARNERS, resume=True, home=home, watch=watch,
     )  # fmt: skip
     for each in (model.quality, model):
         say("version", each.ref, each.version.digest)

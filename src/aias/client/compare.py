@@ -89,8 +89,8 @@ def compare(
 
     - `models`: the versions, by the name of the step that made each, in order
     - `rows`: the versions answer these one by one, in turn, for `seconds` altogether, each with the engine that would
-      serve it here. If they have labels, quality is
-      measured on them; else it is that of publication, which must have been measured on the same rows
+      serve it here. If they have labels, quality is measured on them; else it is that of publication, which must have
+      been measured on the same rows
     - `encoding`: of these rows, as in `train`
 
     Raises `UserError`.

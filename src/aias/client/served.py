@@ -1,7 +1,6 @@
 """A version as this host would serve it, to be timed."""
 
 from copy import copy
-from functools import partial
 from typing import TYPE_CHECKING
 
 from aias.core.events import Watch
@@ -14,12 +13,11 @@ if TYPE_CHECKING:
 def as_served(model: "Model", *, watch: Watch) -> "OnnxRuntime":
     """Answered by the engine that answers for it when it is served here; the model's own runtime stays as it is, and
     may have had another engine already. Raises `Damaged`."""
-    from aias.runtimes.engine_choice import CACHE, OURS, choose
-    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
+    from aias.runtimes.engine_choice import OURS, choose_at
+    from aias.runtimes.onnxruntime import OnnxRuntime
 
     fresh = model.runtime.session.engine == OURS
     runtime = copy(model.runtime) if fresh else OnnxRuntime.load(model.folder, model.manifest)
     runtime.manifest = model.manifest  # as sealed, by which a choice is kept
-    graph = partial(sealed_graph, model.folder, model.manifest)
-    choose(runtime, graph, cache=model.registry.home / CACHE, watch=watch)
+    choose_at(model.registry.home, runtime, model.folder, model.manifest, watch=watch)
     return runtime

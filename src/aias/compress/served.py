@@ -3,16 +3,13 @@
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
 
 from aias.compress.techniques.contract import Made
 from aias.compress.trial import Trial
 from aias.core.errors import UserError
 from aias.core.events import Watch
 from aias.runtimes.engine_choice import OURS, choose, installed
-from aias.runtimes.onnxruntime import OnnxRuntime
-
-GRAPH: Final = "model.onnx"
+from aias.runtimes.onnxruntime import MODEL, OnnxRuntime
 
 
 def as_served(trial: Trial, runtime: OnnxRuntime, files: Mapping[str, bytes], made: Made, *, watch: Watch) -> None:
@@ -21,7 +18,7 @@ def as_served(trial: Trial, runtime: OnnxRuntime, files: Mapping[str, bytes], ma
     """
     began = time.monotonic()
     # Why an engine does not answer for one of many candidates is no warning: it is timed with ONNX Runtime.
-    found = choose(runtime, lambda: files[GRAPH], cache=None, watch=lambda event: watch(replace(event, level="debug")))
+    found = choose(runtime, lambda: files[MODEL], cache=None, watch=lambda event: watch(replace(event, level="debug")))
     trial.engine, trial.engine_seconds = other(runtime), time.monotonic() - began
     if made.precision and found.engine == OURS:
         raise UserError(f"no engine computes it in {made.precision}: {found.reason}")

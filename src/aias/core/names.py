@@ -39,7 +39,7 @@ def check_endpoint(name: str) -> str:
     if check_name(name) in RESERVED:
         raise BadName(
             f"no endpoint can be called `{name}`, since /v2/models/{name} is something else",
-            hint=f"deploy it under another name: `aias deploy {name} --as {name}-1`",
+            hint=f"deploy it under another name: `--as {name}-1`",
         )
     return name
 

@@ -16,24 +16,18 @@ from typing import Any, Final
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from aias.core.arrays import Floats
 from aias.encoders.rows import Encoded
-from aias.graph.rewritten import NothingToRewrite
-from aias.runtimes.onnxruntime import Session
+from aias.graph.layers import DAMP, POSITIONS_MAX, is_dense, is_simple, patches, settings, some, values_of
+from aias.graph.rewritten import NothingToRewrite, drop_unread
 
 CHANNELS_MIN: Final = 8
 """Of fewer each is needed, and engines compute eight at once."""
 
 CHANNELS_STEP: Final = 4
 """What is left is a multiple of it: of 24 channels a row took 28 µs, of 18 36, of 16 23 (ONNX Runtime 1.32, AVX2)."""
-
-POSITIONS_MAX: Final = 4_096
-"""Where B is looked at, and so the size of the largest system that is solved: a second."""
-
-DAMP: Final = 0.01
-"""λ, in mean squares of what is read."""
 
 BY_CHANNEL: Final = (
     "Relu", "LeakyRelu", "Clip", "Elu", "Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "Identity", "Dropout",
@@ -67,10 +61,7 @@ def fewer_channels(model: onnx.ModelProto, encoded: Encoded, share: float) -> on
         )
     for pair in pairs:
         _Pruning(model, found, pair, encoded).run(share)
-        used = {name for node in found.graph.node for name in node.input}
-        kept = [each for each in found.graph.initializer if each.name in used]
-        del found.graph.initializer[:]
-        found.graph.initializer.extend(kept)
+        drop_unread(found.graph)
     return found
 
 
@@ -120,18 +111,6 @@ def _count(channels: int, share: float) -> int:
     return max(CHANNELS_MIN, CHANNELS_STEP * round(share * channels / CHANNELS_STEP))
 
 
-def is_simple(node: onnx.NodeProto) -> bool:
-    """A convolution whose patches are cut out here."""
-    known = settings(node)
-    return known.get("auto_pad", b"NOTSET") == b"NOTSET" and set(known.get("dilations", [1])) == {1}
-
-
-def is_dense(node: onnx.NodeProto) -> bool:
-    known = settings(node)
-    usual = known.get("alpha", 1.0) == 1 and known.get("beta", 1.0) == 1 and not known.get("transA")
-    return node.op_type == "MatMul" or (node.op_type == "Gemm" and usual)
-
-
 def _flattens(node: onnx.NodeProto, held: dict[str, onnx.TensorProto]) -> bool:
     """To a line for each row."""
     if node.op_type == "Flatten":
@@ -140,10 +119,6 @@ def _flattens(node: onnx.NodeProto, held: dict[str, onnx.TensorProto]) -> bool:
         return False
     shape = numpy_helper.to_array(held[node.input[1]]).tolist()
     return len(shape) == 2 and shape[0] in (0, -1)
-
-
-def settings(node: onnx.NodeProto) -> dict[str, Any]:
-    return {each.name: helper.get_attribute_value(each) for each in node.attribute}
 
 
 class _Pruning:
@@ -224,15 +199,6 @@ class _Pruning:
         return weights.reshape(channels, *sides, -1).transpose(3, 0, 1, 2)
 
 
-def values_of(model: onnx.ModelProto, name: str, encoded: Encoded) -> Floats:
-    """What the rows make of a tensor."""
-    shown = onnx.ModelProto()
-    shown.CopyFrom(model)
-    del shown.graph.output[:]
-    shown.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
-    return np.asarray(Session(shown.SerializeToString(), output=name).run(encoded), np.float64)
-
-
 def _chosen(values: Floats, weights: Floats, count: int, *, by_position: bool) -> Any:
     """The channels that say most of what the others do not, each by how far it moves the reader: the first pivots of a
     QR decomposition. `values`: (rows, channels, positions); `weights`: (channels, numbers, outputs)."""
@@ -241,22 +207,7 @@ def _chosen(values: Floats, weights: Floats, count: int, *, by_position: bool) -
     heavy = (weights**2).sum(axis=2)  # of a convolution for all positions alike
     scale = np.sqrt(heavy if by_position else heavy.sum(axis=1, keepdims=True))
     moved = (values * scale).transpose(0, 2, 1).reshape(-1, values.shape[1])
-    some = np.random.default_rng(0).permutation(len(moved))[:POSITIONS_MAX]
-    return np.sort(qr(moved[some], mode="r", pivoting=True)[1][:count])
-
-
-def patches(x: Floats, z: Floats, dims: Any, known: dict[str, Any]) -> tuple[Floats, Floats]:
-    """What a convolution reads for some of its outputs, (positions, channels * sides), and these, (positions,
-    outputs)."""
-    top, left, bottom, right = known.get("pads", [0, 0, 0, 0])
-    down, across = known.get("strides", [1, 1])
-    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, tuple(dims[2:]), axis=(2, 3))[:, :, ::down, ::across]
-    rows, _, high, wide = z.shape
-    places = np.random.default_rng(0).permutation(rows * high * wide)[:POSITIONS_MAX]
-    at = np.unravel_index(np.sort(places), (rows, high, wide))
-    read = windows.transpose(0, 2, 3, 1, 4, 5)[at]
-    return read.reshape(len(read), -1), z.transpose(0, 2, 3, 1)[at]
+    return np.sort(qr(some(moved), mode="r", pivoting=True)[1][:count])
 
 
 def _ridge(x: Floats, z: Floats) -> Floats:

@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from aias.graph.rewritten import NothingToRewrite, read_by, up_to
+from aias.graph.rewritten import NothingToRewrite, drop_unread, read_by, up_to
 
 STANDARD: Final = ("", "ai.onnx", "ai.onnx.ml")
 """Operator sets that every engine reads."""
@@ -82,10 +82,7 @@ class _Rest:
         self.shapes = _shapes(self.model)
         while any(self._folds(node) for node in graph.node):
             pass
-        used = {name for node in graph.node for name in read_by(node)} | {each.name for each in graph.output}
-        kept = [each for each in graph.initializer if each.name in used]
-        del graph.initializer[:]
-        graph.initializer.extend(kept)
+        drop_unread(graph)
 
     def _folds(self, node: onnx.NodeProto) -> bool:
         if node.op_type == "BatchNormalization":

@@ -19,7 +19,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from aias.graph.int8 import STEPS, multiplied_steps, rounded
-from aias.graph.rewritten import NothingToRewrite
+from aias.graph.rewritten import NothingToRewrite, drop_unread
 
 ZERO: Final = 128
 """Of activations as uint8, which processors multiply with int8 faster than int8 with int8. Where all of a row is 0 its
@@ -161,10 +161,8 @@ class _Products:
             raise NothingToRewrite(f"it has no product with a matrix of {NUMBERS_MIN:,} numbers or more")
         del found.graph.node[:]
         found.graph.node.extend(self.nodes)
-        used = {name for node in self.nodes for name in node.input}
-        kept = [each for each in found.graph.initializer if each.name in used]
-        del found.graph.initializer[:]
-        found.graph.initializer.extend([*kept, *self.tensors])
+        found.graph.initializer.extend(self.tensors)
+        drop_unread(found.graph)
         return found
 
     def _weights(self, node: onnx.NodeProto) -> Any:

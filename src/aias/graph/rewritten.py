@@ -143,3 +143,11 @@ def read_by(node: onnx.NodeProto) -> list[str]:
     within = [each.g for each in node.attribute if each.HasField("g")]
     own = [*node.input, *(each.name for graph in within for each in graph.output)]
     return [*own, *(name for graph in within for each in graph.node for name in read_by(each))]
+
+
+def drop_unread(graph: onnx.GraphProto) -> None:
+    """Of the tensors that are kept those that nothing reads any more."""
+    read = {name for node in graph.node for name in read_by(node)} | {each.name for each in graph.output}
+    kept = [each for each in graph.initializer if each.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)

@@ -15,8 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from aias.core.arrays import Floats
 from aias.encoders.rows import Encoded
-from aias.graph.channels import DAMP, POSITIONS_MAX, is_dense, settings, values_of
-from aias.graph.rewritten import NothingToRewrite, read_by
+from aias.graph.layers import DAMP, is_dense, settings, some, values_of
+from aias.graph.rewritten import NothingToRewrite, drop_unread
 
 NUMBERS_MIN: Final = 65_536
 """Of 128 × 128 numbers two thin products took longer than one, of 256 × 256 nine tenths of its time, of 1,024 × 1,024
@@ -69,10 +69,7 @@ def thinner(model: onnx.ModelProto, encoded: Encoded, share: float, places: list
         for name, value in zip(names, (down, up.T if turned else up), strict=False):
             held_so = np.ascontiguousarray(value, np.float32)
             found.graph.initializer.append(numpy_helper.from_array(held_so, name))
-    used = {name for node in found.graph.node for name in read_by(node)}
-    kept = [each for each in found.graph.initializer if each.name in used]
-    del found.graph.initializer[:]
-    found.graph.initializer.extend(kept)
+    drop_unread(found.graph)
     return found
 
 
@@ -103,9 +100,7 @@ def _weights(node: onnx.NodeProto, held: Mapping[str, onnx.TensorProto]) -> tupl
 def _read(model: onnx.ModelProto, encoded: Encoded, node: onnx.NodeProto) -> Floats:
     """What the layer reads, where it is known: (positions, inputs)."""
     values = values_of(model, node.input[0], encoded)
-    x = values.reshape(-1, values.shape[-1])
-    some = np.random.default_rng(0).permutation(len(x))[:POSITIONS_MAX]
-    x = x[np.sort(some)]
+    x = some(values.reshape(-1, values.shape[-1]))
     return np.asarray(x[np.isfinite(x).all(axis=1)])
 
 

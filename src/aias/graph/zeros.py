@@ -16,7 +16,7 @@ from onnx import TensorProto, numpy_helper
 
 from aias.core.arrays import Floats
 from aias.encoders.rows import Encoded
-from aias.graph.channels import DAMP, POSITIONS_MAX, is_dense, is_simple, patches, settings, values_of
+from aias.graph.layers import DAMP, is_dense, is_simple, patches, settings, some, values_of
 from aias.graph.rewriting import NUMBERS_MIN
 from aias.graph.rewritten import NothingToRewrite
 
@@ -77,7 +77,7 @@ def _heal(whole: onnx.ModelProto, found: onnx.ModelProto, node: onnx.NodeProto, 
         x, z = patches(read, wanted, weights.shape, settings(node))
         start = weights.reshape(len(weights), -1).T
     else:
-        x, z = _some(read.reshape(-1, read.shape[-1])), _some(wanted.reshape(-1, wanted.shape[-1]))
+        x, z = some(read.reshape(-1, read.shape[-1])), some(wanted.reshape(-1, wanted.shape[-1]))
         start = weights.T if turned else weights
     sound = np.isfinite(x).all(axis=1) & np.isfinite(z).all(axis=1)  # rows with gaps may have no answer
     x, z = x[sound], z[sound]
@@ -92,12 +92,6 @@ def _heal(whole: onnx.ModelProto, found: onnx.ModelProto, node: onnx.NodeProto, 
         _put(bias, moved[-1].reshape(tuple(bias.dims)))
         moved = moved[:-1]
     _put(held[node.input[1]], moved.T.reshape(weights.shape) if conv else moved.T if turned else moved)
-
-
-def _some(values: Floats) -> Floats:
-    """So many positions, the same of all tensors of as many."""
-    places = np.random.default_rng(0).permutation(len(values))[:POSITIONS_MAX]
-    return np.asarray(values[np.sort(places)])
 
 
 def _moved(x: Floats, z: Floats, stay: Any) -> Floats:

@@ -8,6 +8,7 @@ engine, at load or later, ONNX Runtime answers, and an event says why.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from aias.core.events import Event, Watch, nobody
 from aias.core.host import host
 from aias.core.names import digest_of
 from aias.encoders.rows import Encoded
-from aias.runtimes.onnxruntime import OnnxRuntime, Session
+from aias.runtimes.onnxruntime import OnnxRuntime, Session, sealed_graph
 
 OURS: Final = "onnxruntime"
 CACHE: Final = "cache/engines"
@@ -83,6 +84,11 @@ def choose(runtime: OnnxRuntime, model: Callable[[], bytes], *, cache: Path | No
     facts: dict[str, object] = {"model": runtime.manifest.name, **asdict(found)}
     watch(Event("runtime.chosen", f"{found.engine} answers for `{runtime.manifest.name}`: {found.reason}", facts=facts))
     return found
+
+
+def choose_at(home: Path, runtime: OnnxRuntime, folder: Path, manifest: Manifest, *, watch: Watch) -> Choice:
+    """The same of a version as it is sealed in a folder; what was measured is kept in the home."""
+    return choose(runtime, partial(sealed_graph, folder, manifest), cache=home / CACHE, watch=watch)
 
 
 def _first_faster(

@@ -65,6 +65,6 @@ def test_an_endpoint_may_not_be_called_what_stands_in_a_path_for_something_else(
     assert check_name("stats") == "stats"
     with pytest.raises(BadName, match="/v2/models/stats is something else") as refused:
         check_endpoint("stats")
-    assert refused.value.hint == "deploy it under another name: `aias deploy stats --as stats-1`"
+    assert refused.value.hint == "deploy it under another name: `--as stats-1`"
     with pytest.raises(BadName, match="cannot be a name"):
         check_endpoint("../x")

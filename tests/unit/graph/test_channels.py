@@ -8,7 +8,7 @@ from onnx import helper
 from aias.graph import channels
 from aias.graph.channels import fewer_channels, pairs_of
 from aias.graph.rewritten import NothingToRewrite
-from tiny_networks import X, dense, drawn, graph_of, rows, said
+from tiny_networks import X, convolutions, dense, drawn, graph_of, rows, said
 
 
 def chain(*, turned: bool = False) -> bytes:
@@ -16,19 +16,10 @@ def chain(*, turned: bool = False) -> bytes:
     kernels, more, bias, more_bias = drawn(16, 1, 3, 3), drawn(16, 16, 3, 3) / 2, drawn(16), drawn(16)
     for each in (kernels, more, bias, more_bias):
         each[8:] = each[:8]
-    nodes = [
-        helper.make_node("Reshape", ["x", "shape"], ["image"]),
-        helper.make_node("Conv", ["image", "k1", "b1"], ["c1"], pads=[1, 1, 1, 1]),
-        helper.make_node("Relu", ["c1"], ["r1"]),
-        helper.make_node("Conv", ["r1", "k2", "b2"], ["c2"], pads=[1, 1, 1, 1], strides=[2, 2]),
-        helper.make_node("Relu", ["c2"], ["r2"]), helper.make_node("Flatten", ["r2"], ["f"]),
-        helper.make_node("Gemm", ["f", "w", "b"], ["z"], transB=int(turned)),
-    ]  # fmt: skip
     w = drawn(256, 3)
-    return graph_of(nodes, {
-        "shape": np.array([-1, 1, 8, 8]), "k1": kernels, "b1": bias, "k2": more, "b2": more_bias,
-        "w": w.T.copy() if turned else w, "b": drawn(3),
-    })  # fmt: skip
+    return convolutions({
+        "k1": kernels, "b1": bias, "k2": more, "b2": more_bias, "w": w.T.copy() if turned else w, "b": drawn(3),
+    }, turned=turned)  # fmt: skip
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 from aias.graph import zeros
 from aias.graph.rewritten import NothingToRewrite
 from aias.graph.zeros import can_have_zeros, with_zeros
-from tiny_networks import RNG, WIDTH, dense, drawn, graph_of, rows, said
+from tiny_networks import RNG, WIDTH, convolutions, dense, drawn, graph_of, rows, said
 
 MIXED = drawn(12, WIDTH) * np.sqrt(WIDTH)
 
@@ -34,17 +34,9 @@ def layers(*, turned: int = 0) -> bytes:
 
 
 def convolution() -> bytes:
-    nodes = [
-        helper.make_node("Reshape", ["x", "shape"], ["image"]),
-        helper.make_node("Conv", ["image", "k1", "b1"], ["c1"], pads=[1, 1, 1, 1]),
-        helper.make_node("Relu", ["c1"], ["r1"]),
-        helper.make_node("Conv", ["r1", "k2", "b2"], ["c2"], pads=[1, 1, 1, 1], strides=[2, 2]),
-        helper.make_node("Relu", ["c2"], ["r2"]), helper.make_node("Flatten", ["r2"], ["f"]),
-        helper.make_node("Gemm", ["f", "w", "b"], ["z"]),
-    ]  # fmt: skip
-    return graph_of(nodes, {
-        "shape": np.array([-1, 1, 8, 8]), "k1": drawn(24, 1, 3, 3), "b1": drawn(24), "k2": drawn(24, 24, 3, 3) / 2,
-        "b2": drawn(24), "w": drawn(384, 3) / 4, "b": drawn(3),
+    return convolutions({
+        "k1": drawn(24, 1, 3, 3), "b1": drawn(24), "k2": drawn(24, 24, 3, 3) / 2, "b2": drawn(24),
+        "w": drawn(384, 3) / 4, "b": drawn(3),
     })  # fmt: skip
 
 

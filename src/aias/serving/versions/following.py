@@ -31,7 +31,7 @@ class Following:
         self._wake, self._work = threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=self._run, name="aias-router")]
         self._threads += [threading.Thread(target=self._load, name="aias-loads") for _ in range(LOADS_MAX)]
-        self._first_loads = threading.Thread(target=self._load_first, name="aias-first-loads", daemon=True)
+        self._first_loads = threading.Thread(target=self._load_first, name="aias-first-loads")
 
     def open(self) -> None:
         if self._listener is None:

@@ -30,15 +30,14 @@ def load(registry: Registry, version: Version, home: Path, watch: Watch) -> Answ
     """As it answers here. Raises `Damaged`, `OtherAnswers`."""
     from aias.runtimes.arrival import CACHE as HOSTS
     from aias.runtimes.arrival import arrive, moved
-    from aias.runtimes.engine_choice import CACHE, choose
+    from aias.runtimes.engine_choice import choose_at
     from aias.runtimes.golden import check, recorded_in
     from aias.runtimes.mapped import CACHE as WEIGHTS
     from aias.runtimes.mapped import load as load_mapped
-    from aias.runtimes.onnxruntime import sealed_graph
 
     manifest, folder = registry.manifest(version), registry.folder(version)
     runtime = load_mapped(folder, manifest, cache=home / WEIGHTS, watch=watch)
-    choose(runtime, partial(sealed_graph, folder, manifest), cache=home / CACHE, watch=watch)
+    choose_at(home, runtime, folder, manifest, watch=watch)
     recorded = recorded_in(folder, manifest)
     if recorded is not None:
         check(runtime, recorded, moved=moved(manifest))
@@ -104,14 +103,14 @@ def width_in(registry: Registry, endpoint: Endpoint) -> int:
 def made_from(registry: Registry, version: Version, *, home: Path) -> "tuple[str, OnnxRuntime] | None":
     """What a version was made from, to be timed beside it with the engine that answers for it here; None where it is
     not here any more."""
-    from aias.runtimes.engine_choice import CACHE, choose
-    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
+    from aias.runtimes.engine_choice import choose_at
+    from aias.runtimes.onnxruntime import OnnxRuntime
 
     for above in registry.lineage(version.ref):
         for each in above.versions if above.steps == 1 else ():
             folder, manifest = registry.folder(each), registry.manifest(each)
             runtime = OnnxRuntime.load(folder, manifest)
             # Nobody is told: it does not serve.
-            choose(runtime, partial(sealed_graph, folder, manifest), cache=home / CACHE, watch=nobody)
+            choose_at(home, runtime, folder, manifest, watch=nobody)
             return str(each), runtime
     return None
