@@ -10,7 +10,7 @@ from aias.core import limits
 _OWN_DESCRIPTORS: Final = 64
 """Beside connections: the database, artifacts being loaded, pipes."""
 
-_MAY_BE_NONE: Final = ("cache_bytes", "memory_bytes")
+_MAY_BE_NONE: Final = ("busy_poll_seconds", "cache_bytes", "memory_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Bounds:
     waiting_requests: int = limits.WAITING_REQUESTS_MAX
     inline_seconds: float = limits.INLINE_SECONDS_MAX
     inline_row_seconds: float = limits.INLINE_ROW_SECONDS_MAX
+    busy_poll_seconds: float = limits.BUSY_POLL_SECONDS
     objective_seconds: float = limits.OBJECTIVE_SECONDS
     answer_seconds: float = limits.ANSWER_SECONDS_MAX
     loop_seconds: float = limits.LOOP_SECONDS_MAX

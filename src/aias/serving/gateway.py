@@ -29,6 +29,7 @@ from aias.serving.admission.quotas import Quotas
 from aias.serving.application import Application
 from aias.serving.batching.executor import Executor
 from aias.serving.bounds import Bounds, SecondPort
+from aias.serving.connections.busy_polling import BusyPolling
 from aias.serving.connections.connection import Connection
 from aias.serving.connections.connection_limit import ConnectionLimit
 from aias.serving.connections.read_budget import ReadBudget
@@ -122,6 +123,7 @@ class Gateway:
         self._unread = WriteBuffers(self.bounds.unread_bytes, self.bounds.unread_seconds, self.metrics.refused)
         runs = None if kept is None else kept.journal.runs
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics, runs=runs)
+        self._polling = BusyPolling(self.bounds.busy_poll_seconds, lambda: self.executor.batcher.running > 0)
         self.callers = KeyRoutes(keys, watch, self._take_ring)
         self.endpoints = Endpoints(self.router, control, rollouts, isolated)
         self.application = self._application(
@@ -216,8 +218,9 @@ class Gateway:
         given = given or {"config": server.config, "server_state": server.server_state, "app_state": {}}
         note, budget, unread = self.metrics.refused, self._budget, self._unread
         return Connection(
-            **given, bounds=self.bounds, note=note, answers=self.application, budget=budget, unread=unread
-        )
+            **given, bounds=self.bounds, note=note, answers=self.application, budget=budget, unread=unread,
+            polling=self._polling,
+        )  # fmt: skip
 
     def _loop_server(self, kept: Kept | None, second: SecondPort | None) -> LoopServer:
         server = LoopServer(self._config(), self.bounds.sweep_seconds, self._tidy)

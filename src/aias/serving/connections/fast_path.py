@@ -16,6 +16,7 @@ from aias.serving.admission.early_refusals import SKIP_BYTES_MAX
 from aias.serving.admission.repeated_refusals import RepeatedRefusals
 from aias.serving.admission.urgency import DEADLINE
 from aias.serving.batching.tickets import Ticket
+from aias.serving.connections.busy_polling import BusyPolling
 from aias.serving.connections.last_words import LastWords
 from aias.serving.connections.timeouts import ANSWER, BODY, IDLE, Bounded
 from aias.serving.connections.transport import Headers
@@ -83,8 +84,9 @@ class FastPath(Bounded):
     _line: asyncio.Transport
     flow: Flow
 
-    def __init__(self, *args: Any, answers: AtOnce, **bounded: Any) -> None:
+    def __init__(self, *args: Any, answers: AtOnce, polling: BusyPolling, **bounded: Any) -> None:
         super().__init__(*args, last_words=answers.last_words, **bounded)
+        self._polling = polling
         self._at_once, self._will_answer, self._heads = answers.at_once, answers.will_answer, answers.heads
         self._look, self._refusals = answers.look, answers.repeated_refusals
         self._together, self._is_waiting = answers.together, False
@@ -198,6 +200,7 @@ class FastPath(Bounded):
             self.slot.answered()
         self.server_state.total_requests += 1
         self._phase, self._moved_at = IDLE, self.loop.time()
+        self._polling.answered()
         if self._behind:
             self.loop.call_soon(self._hear_behind)
         elif self._ended:

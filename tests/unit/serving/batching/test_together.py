@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def server(*, ledger: Callable[[], Ledger] = no_ledger, **quotas: tuple[Quota, .
     for name, model in models.items():
         shelf.deploy(name, 1, model, model=name)
     gateway = Gateway(shelf, shelf.load, lambda: FakeKeyRing({"limited": quotas["quotas"]} if quotas else None),
-                      ledger=ledger, bounds=BOUNDS)  # fmt: skip
+                      ledger=ledger, bounds=replace(BOUNDS, busy_poll_seconds=0.0))  # fmt: skip
     gateway.router.refresh()
     for name in models:
         # Tiny, whatever the machine was at when they were measured.
