@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from onnx import helper
 
 import aias
-from compression_contexts import soon
+from aias.compress.techniques.int8 import int8
+from compression_contexts import soon, taught
 from foreign import LABELS, saved, tensor, value
 
 
@@ -59,6 +61,37 @@ def test_an_imported_network_is_made_smaller_by_fewer_bits(tmp_path: Path) -> No
         same = found.model.predict(held) == model.predict(held)
         assert same.mean() > 0.9
     assert found.frontier.verdict
+
+
+def test_only_what_int8_has_written_goes_back_to_float32_and_never_all_of_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(60, 48)).round(3)
+    held = {f"n{j:02}": x[:, j].tolist() for j in range(48)} | {"y": rng.choice(LABELS, 60).tolist()}
+    small, _, _ = two_layers(tmp_path, rng)
+    wide = [
+        helper.make_node("Reshape", ["x", "shape"], ["image"]),
+        helper.make_node("Conv", ["image", "k"], ["c"], pads=[1, 1, 1, 1]), helper.make_node("Flatten", ["c"], ["f"]),
+        helper.make_node("MatMul", ["f", "w1"], ["h"]), helper.make_node("MatMul", ["h", "w2"], ["z"]),
+        helper.make_node("Softmax", ["z"], ["p"], axis=1),
+    ]  # fmt: skip
+    tensors = {"shape": (-1, 1, 6, 8), "k": (8, 1, 3, 3), "w1": (384, 2_048), "w2": (2_048, 3)}
+    deep = saved(
+        tmp_path / "deep.onnx", wide, [value("x", ["N", 48])], [value("p", ["N", 3])],
+        [tensor(name, np.array(shape) if name == "shape" else rng.normal(size=shape).astype(np.float32) / 50)
+         for name, shape in tensors.items()],
+    )  # fmt: skip
+    named = {}
+    for path in (small, deep):
+        home = tmp_path / path.stem
+        model = aias.import_model(
+            path, like=held, name="m", target="y", classes=LABELS, columns=list(held)[:48], metric="accuracy", home=home
+        )
+        candidate = next(iter(int8(taught(model, pl.DataFrame(held), home))))
+        assert candidate.milder is not None
+        named[path.stem] = [candidate.name, *(each.name for each in candidate.milder())]
+
+    name = "products in int8, a scale a row"
+    assert named == {"net": [name], "deep": [name, f"{name}, 1 of 2 in float32"]}
 
 
 def test_where_zeros_pay_half_of_the_weights_go_and_the_others_are_healed(

@@ -7,9 +7,11 @@ found by halving the list, not by trying one after another.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from aias.compress.nomination import Assurance
+from aias.compress.techniques.contract import Candidate
 from aias.compress.trial import Trial
 
 REPAIRED_MAX: Final = 2
@@ -40,7 +42,9 @@ def repaired(
         if over():
             return
         assert trial.candidate.milder is not None
-        options = list(trial.candidate.milder())
+        options = list[Candidate]()
+        with suppress(Exception):  # forms are made, and may raise anything: then this one is not repaired
+            options += trial.candidate.milder()
         low, high = 0, len(options)
         for _ in range(TRIES_MAX):
             if low >= high or over():

@@ -33,6 +33,8 @@ HALVED_MIN: Final = 256
 AXES_AS_INPUT: Final = 18
 """The operator set from which a reduction's axes are an input."""
 
+PRODUCTS: Final = ("MatMul", "Gemm")
+
 QUANTISED: Final = (
     "Conv", "MatMul", "Gemm", "MaxPool", "AveragePool", "GlobalAveragePool", "Relu", "Clip", "Add", "Concat", "Reshape",
     "Flatten", "Squeeze", "Unsqueeze", "Transpose",
@@ -45,13 +47,13 @@ def products_in_int8(model: onnx.ModelProto, spared: Collection[str] = ()) -> on
     return _Products(model, spared=frozenset(spared)).run()
 
 
-def weighed(graph: bytes, most: int) -> list[str]:
-    """The outputs of the products and convolutions with most weights, the heaviest first."""
+def weighed(graph: bytes, most: int, kinds: Collection[str]) -> list[str]:
+    """The outputs of the nodes of these kinds with most weights, the heaviest first."""
     model = onnx.load_from_string(graph)
     held = {each.name: int(np.prod(each.dims)) for each in model.graph.initializer if len(each.dims) > 1}
     found = [
         (held[node.input[1]], node.output[0]) for node in model.graph.node
-        if node.op_type in ("Conv", "MatMul", "Gemm") and node.input[1] in held
+        if node.op_type in kinds and node.input[1] in held
     ]  # fmt: skip
     return [name for _, name in sorted(found, reverse=True)[:most]]
 
@@ -167,7 +169,7 @@ class _Products:
 
     def _weights(self, node: onnx.NodeProto) -> Any:
         """(inputs, outputs) in float32, of a product that can be written otherwise."""
-        if node.op_type not in ("MatMul", "Gemm") or node.input[0] in self.held or node.input[1] not in self.held:
+        if node.op_type not in PRODUCTS or node.input[0] in self.held or node.input[1] not in self.held:
             return None
         if node.output[0] in self.spared:
             return None

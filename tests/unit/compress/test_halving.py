@@ -137,6 +137,17 @@ def test_a_milder_form_that_is_on_trial_already_is_not_tried_again():
     assert [each.name for each in found] == [name for name, _ in attempts.log] == ["good 0"]
 
 
+def test_where_milder_forms_cannot_be_told_the_others_are_repaired():
+    attempts, broken = Attempts(), harsh([])
+
+    def fail():
+        raise RuntimeError("no more memory")
+
+    broken.candidate = Candidate("bad", lambda _fold: None, None, fail)
+
+    assert [each.name for each in tried([broken, harsh(["good 0"])], attempts)] == ["good 0"]
+
+
 def test_what_would_gain_less_than_what_there_is_is_left_as_it_is():
     attempts = Attempts()
     better = trial("c 1", speed=20.0)

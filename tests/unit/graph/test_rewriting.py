@@ -12,7 +12,7 @@ from aias.core.host import Host
 from aias.encoders.rows import Layout
 from aias.graph import int8
 from aias.graph.compile import compile_graph
-from aias.graph.rewriting import halves, products_in_int8, weighed, with_fixed_scales
+from aias.graph.rewriting import PRODUCTS, halves, products_in_int8, weighed, with_fixed_scales
 from aias.graph.rewritten import NothingToRewrite, Rewriting, Rewritten, rewritten
 from tiny_networks import CLASSES, WIDTH, X, dense, drawn, graph_of, rows, said
 
@@ -162,8 +162,9 @@ def test_the_graph_itself_is_its_own_rewriting() -> None:
 
 def test_the_heaviest_products_are_named_and_can_be_spared() -> None:
     model = onnx.load_from_string(convolution())
-    assert weighed(convolution(), 2) == ["z", "c1"]
-    assert weighed(dense(), 1) == ["h"]
+    assert weighed(convolution(), 2, ("Conv", *PRODUCTS)) == ["z", "c1"]
+    assert weighed(convolution(), 2, PRODUCTS) == ["z"]
+    assert weighed(dense(), 1, PRODUCTS) == ["h"]
 
     spared = fixed_but(model, ["c1"])
 

@@ -16,7 +16,7 @@ from aias.compress.sensitivity import TEXTS, by_worth, parts_by_worth
 from aias.compress.sentences import Reader, reader
 from aias.compress.techniques.contract import Candidate, NotApplicable
 from aias.graph.int8 import Int8
-from aias.graph.rewriting import halves_too, products_in_int8, weighed, with_fixed_scales
+from aias.graph.rewriting import PRODUCTS, halves_too, products_in_int8, weighed, with_fixed_scales
 from aias.runtimes.onnxruntime import sealed_graph
 
 __all__ = ["int8"]
@@ -64,32 +64,39 @@ class Spare(Protocol):
 
 def _imported(context: Context) -> Iterator[Candidate]:
     """Both ways, where both are; raises what the first says where none is."""
-    ways: dict[str, Spare] = {
-        "products in int8, a scale a row": lambda model, spared: halves_too(products_in_int8(model, spared)),
-        "convolutions in int8, fixed scales": lambda model, spared: with_fixed_scales(model, shown(context), spared),
-    }
+    ways: dict[str, tuple[Spare, Collection[str]]] = {
+        "products in int8, a scale a row": (
+            lambda model, spared: halves_too(products_in_int8(model, spared)), PRODUCTS
+        ),
+        "convolutions in int8, fixed scales": (
+            lambda model, spared: with_fixed_scales(model, shown(context), spared), ("Conv", *PRODUCTS)
+        ),
+    }  # fmt: skip
     reasons = []
-    for name, how in ways.items():
+    for name, (how, kinds) in ways.items():
         try:
             found = regraphed(context, name, partial(how, spared=()))
-            yield replace(found, milder=partial(_milder_imported, context, name, how))
+            yield replace(found, milder=partial(_milder_imported, context, name, how, kinds))
         except NotApplicable as fault:
             reasons.append(fault.message)
     if len(reasons) == len(ways):
         raise NotApplicable("; ".join(reasons))
 
 
-def _milder_imported(context: Context, name: str, how: Spare) -> list[Candidate]:
-    """One product or convolution in float32, two, and so on, of the heaviest: those first that lose most for their
-    time."""
+def _milder_imported(context: Context, name: str, how: Spare, kinds: Collection[str]) -> list[Candidate]:
+    """One of these products or convolutions in float32, two, and so on, of the heaviest: those first that lose most for
+    their time. None where without one of them nothing is written anew."""
     assert context.parent.folder is not None, "only what is sealed was written anew"
-    places = weighed(sealed_graph(context.parent.folder, context.parent.manifest), PLACES_MAX)
+    places = weighed(sealed_graph(context.parent.folder, context.parent.manifest), PLACES_MAX, kinds)
     encoded = context.encoded(context.some(TEXTS))
 
     def form(spared: Collection[str]) -> Callable[[], Any]:
         return partial(written(context, partial(how, spared=spared)).scores, encoded)
 
-    order = parts_by_worth(places, form, written(context, lambda model: model).scores(encoded))
+    try:
+        order = parts_by_worth(places, form, written(context, lambda model: model).scores(encoded))
+    except NotApplicable:
+        return []
     return [
         regraphed_later(context, f"{name}, {kept} of {len(places)} in float32", partial(how, spared=order[:kept]))
         for kept in range(1, len(places))
