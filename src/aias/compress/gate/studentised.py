@@ -169,7 +169,7 @@ def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None)
         return Unknown(len(before))
     values, parts = (np.mean(each, axis=0) for each in list(zip(*known, strict=True))[:2])
     held = [(each[2], each[3]) if each else (LARGEST_SPREAD, WHOLE) for each in found]
-    spreads, most = (np.mean(each, axis=0) for each in zip(*held, strict=True))
+    spreads, most = (_of_kinds(flags != 0, np.array(each)) for each in zip(*held, strict=True))
     value, added, many = float(values), group_sums(parts, groups), mean_group_size(groups)
     seen = _evidence(value, added, float(many**2 * (spreads[0] ** 2).sum()), len(before))
     if not isinstance(seen, Studentised):
@@ -230,6 +230,13 @@ def _placements(positive: Any, before: Any, after: Any) -> tuple[float, Floats, 
     one_more = areas * counts / (counts + 1)
     spreads, own = np.sqrt(one_more * (1 - one_more)) / counts, classes[0]
     return lost(float(second[own].mean()), float(first[own].mean())), parts, spreads, areas / counts
+
+
+def _of_kinds(positive: Any, by_class: Floats) -> Floats:
+    """For each model and kind of row, (2, kinds), the mean over columns of what a row of its class has in each,
+    (columns, 2, 2): one of ten classes has only one column in which it is of the few."""
+    kinds = positive[:, np.unique(np.packbits(positive, axis=0), axis=1, return_index=True)[1]]
+    return np.asarray(np.where(kinds[:, None], by_class[:, :, :1], by_class[:, :, 1:]).mean(axis=0))
 
 
 def _wins(scores: Any, ones: Any, zeros: Any) -> Floats:
