@@ -123,7 +123,7 @@ class Gateway:
         self._unread = WriteBuffers(self.bounds.unread_bytes, self.bounds.unread_seconds, self.metrics.refused)
         runs = None if kept is None else kept.journal.runs
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics, runs=runs)
-        self._polling = BusyPolling(self.bounds.busy_poll_seconds, lambda: self.executor.batcher.running > 0)
+        self._polling = BusyPolling(self.bounds.busy_poll_seconds, lambda: self.executor.is_running)
         self.callers = KeyRoutes(keys, watch, self._take_ring)
         self.endpoints = Endpoints(self.router, control, rollouts, isolated)
         self.application = self._application(

@@ -219,6 +219,15 @@ class Executor:
             reply.body = await self.step(reply.later, payer=payer)
         return reply
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a model runs, here or apart, or a thread reads, writes or changes something."""
+        pools = (self._steps, self._long_steps, self._arrow_steps, self._changes)
+        return (
+            self.batcher.running > 0 or any(each.is_running for each in pools)
+            or any(each.batcher.running for each in self._apart.values())
+        )  # fmt: skip
+
     def expire(self) -> None:
         """Give up every request whose time is over; to be called now and then."""
         for each in (self._steps, self._long_steps, self._arrow_steps):

@@ -178,6 +178,10 @@ class Steps:
             if watcher is not None:
                 watcher.cancel()
 
+    @property
+    def is_running(self) -> bool:
+        return self._free < self._threads
+
     def expire(self) -> None:
         """Give up what has waited until its time was over; to be called now and then."""
         now = self._clock()

@@ -22,7 +22,7 @@ PASS_MAX: Final = 1_024
 
 class BusyPolling:
     """One for all connections of a loop. After an answer that was given at once it looks for so many `seconds`; 0:
-    never. `is_running`: whether models run in threads, which want the processor."""
+    never. `is_running`: whether threads or models apart want the processor."""
 
     __slots__ = ("_answers", "_clock", "_is_running", "_next_pass", "_pass", "_seconds", "_until", "is_on")
 

@@ -363,6 +363,26 @@ def test_a_large_body_that_is_read_holds_up_no_smaller_one() -> None:
         assert shares(found[0]) == [0.75] * 8_000
 
 
+def test_it_tells_whether_a_thread_reads_or_a_model_runs() -> None:
+    go_on = threading.Event()
+
+    async def story() -> list[bool]:
+        executor = Executor(places=1, bounds=BOUNDS, metrics=Metrics())
+        told = [executor.is_running]
+        for larger in (0, 1 << 30):
+            go_on.clear()
+            read = asyncio.ensure_future(executor.step(lambda: go_on.wait(PATIENCE), body_bytes=larger))
+            await asyncio.sleep(0)
+            told.append(executor.is_running)
+            go_on.set()
+            await read
+            told.append(executor.is_running)
+        executor.close()
+        return told
+
+    assert asyncio.run(story()) == [False, True, False, True, False]
+
+
 def test_who_has_as_many_bodies_being_read_as_may_wait_refuses_nobody_else() -> None:
     go_on = threading.Event()
 
