@@ -13,8 +13,11 @@ from aias.core.arrays import Floats, Ints
 WANTED: Final = 0.8
 """The chance with which a candidate that loses nothing should be certified."""
 
-ROWS_MAX: Final = 40.0
-"""That may be needed, as a power of e."""
+ROWS_MAX: Final = 1_000_000_000
+"""That are told to be enough: nobody has more, and nearly at the margin there is no end to them."""
+
+LOG_ROWS_MAX: Final = 40.0
+"""That are reckoned with."""
 
 DIFFERING: Final = 0.05
 """Rows answered otherwise by a good candidate, where none has been looked at yet."""
@@ -56,7 +59,7 @@ class Power:
         def within(power: Any) -> Any:
             return self.margin - replace(self, rows=math.ceil(math.exp(power))).resolved
 
-        return math.ceil(math.exp(halved(within, 0.0, 0.0, ROWS_MAX)))
+        return math.ceil(math.exp(halved(within, 0.0, 0.0, LOG_ROWS_MAX)))
 
     @property
     def enough(self) -> bool:
@@ -73,10 +76,9 @@ class Power:
         said = f"{self.rows:,} rows {told} in {self.metric} from none; the margin is {digits(self.margin)}"
         if self.enough or not known:
             return said
-        return (
-            f"{said}: a candidate that loses nothing would be certified with a chance of {100 * self.chance:.0f} %, "
-            f"{self.rows_needed:,} rows would be enough"
-        )
+        said += f": a candidate that loses nothing would be certified with a chance of {100 * self.chance:.0f} %, "
+        wanted = self.rows_needed
+        return said + (f"{wanted:,} rows would be enough" if wanted <= ROWS_MAX else "a billion would not be enough")
 
 
 def in_doubt(found: Evidence, spread: float = 0.0) -> float:

@@ -15,16 +15,13 @@ from typing import Final, Generic, TypeVar
 import numpy as np
 
 from aias.compress.gate.evidence import RISK, SPENT, Evidence, Loss, digits, loss_of
-from aias.compress.gate.power import Power
+from aias.compress.gate.power import ROWS_MAX, Power
 
 Rows = TypeVar("Rows")
 
 OWN_SHARE: Final = 0.05
 """Of the risk, which each behind the first has of itself: its limit is then 2.9 standard errors away, else 1.8. The
 first always keeps half."""
-
-ROWS_MAX: Final = 1_000_000_000
-"""That are told to be enough: nobody has more, and nearly at the margin there is no end to them."""
 
 
 class Sealed(Generic[Rows]):

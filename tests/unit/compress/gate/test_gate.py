@@ -272,6 +272,8 @@ def test_power_says_what_cannot_be_resolved():
     assert few.rows_needed == pytest.approx(3_361, abs=2)
     assert not few.enough
     assert "3,361 rows would be enough" in str(few)
+    far = Power("rmse", margin=1e-9, spread=1e6, rows=10_000)
+    assert str(far).endswith("a billion would not be enough")
     assert str(Power("roc_auc", 0.01, np.inf, 408)) == (
         "408 rows cannot tell any loss in roc_auc from none; the margin is 0.01"
     )
