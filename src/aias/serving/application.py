@@ -1,6 +1,5 @@
 """The application: checks the caller, finds the route, reads the body, has it answered, and counts."""
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterable, MutableMapping
@@ -35,7 +34,7 @@ from aias.serving.http.messages import FILES, Reply, Request, is_table
 from aias.serving.http.responses import PACK_BYTES_MIN, Send, packed_reply, response_of, send_reply
 from aias.serving.http.routes import Envelope, Envelopes, Route, RouteTable
 from aias.serving.observability.metrics import Metrics
-from aias.serving.observability.recording import Recording, trace_id
+from aias.serving.observability.recording import Recording
 from aias.serving.processes.garbage import forget_frames
 from aias.serving.refusals import BadKey, Overloaded, Refusal, for_caller, status_of, too_late, wrong_method
 from aias.serving.rollout.blame import blame, refuse
@@ -47,8 +46,6 @@ from aias.serving.versions.router import Router
 
 if TYPE_CHECKING:
     from aias.serving.observability.spans import Spans
-
-log = logging.getLogger("aias.serving")
 
 
 class Application:
@@ -386,8 +383,7 @@ class Application:
         fault = for_caller(raised) or AiasError("the server failed to answer", hint="its log has more")
         status = status_of(fault if isinstance(fault, Refusal) else raised)
         if fault is not raised:
-            trace = trace_id(request)
-            log.error("request %s failed%s", request.id, f" (trace {trace})" if trace else "", exc_info=raised)
+            self.observing.failed(request, raised)
         forget_frames(raised)
         self.observing.refused(request, fault.code)
         if status == 503 and request.charge is not None:

@@ -25,7 +25,7 @@ def test_files_are_named_and_folders_are_not(said: str, told: str) -> None:
     assert without_folders(said) == told
 
 
-def test_of_a_full_disk_a_caller_is_told_that_and_not_which_file() -> None:
+def test_of_a_full_disk_a_caller_is_told_that_and_not_which_file(caplog: pytest.LogCaptureFixture) -> None:
     def full() -> Ledger:
         raise StorageFailed("cannot keep quotas in /secret/place/quotas.ledger: No space left on device")
 
@@ -36,3 +36,17 @@ def test_of_a_full_disk_a_caller_is_told_that_and_not_which_file() -> None:
     assert refused.json["error"]["code"] == "aias.storage-failed"  # type: ignore[index, call-overload]
     assert b"disk" in refused.body
     assert b"secret" not in refused.body
+    [line] = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert "/secret/place/quotas.ledger: No space left on device (aias.storage-failed)" in line.getMessage()
+    assert line.exc_info is None
+
+
+def test_of_a_fault_that_is_not_known_the_log_has_the_frames(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> Ledger:
+        raise ZeroDivisionError
+
+    with live_server(quotas={"limited": (parse_quota("5/day"),)}, ledger=broken) as server:
+        assert server.call("POST", "/predict/churn", [{"age": 50}], key="limited").status == 500
+
+    [line] = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert line.exc_info is not None

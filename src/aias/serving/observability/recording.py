@@ -1,8 +1,10 @@
 """What is kept of a request once it is answered: counts, a line of the access log, and its span."""
 
+import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+from aias.core.errors import AiasError
 from aias.serving.http.messages import Reply, Request
 from aias.serving.observability.logs import ACCESS
 from aias.serving.observability.metrics import Metrics, Tally
@@ -11,6 +13,8 @@ from aias.serving.refusals import Refusal
 
 if TYPE_CHECKING:
     from aias.serving.observability.spans import Spans
+
+log = logging.getLogger("aias.serving")
 
 GONE: Final = "serving.caller-gone"
 
@@ -54,6 +58,15 @@ class Recording:
     def refused(self, request: Request, code: str) -> None:
         request.fault = code
         self._metrics.refused(code, *asked(request))
+
+    def failed(self, request: Request, fault: Exception) -> None:
+        """Tell the log of a fault of ours. One that is known, such as a full disk, needs no frames to be understood."""
+        trace = trace_id(request)
+        where = f" (trace {trace})" if trace else ""
+        if isinstance(fault, AiasError) and fault.code != AiasError.code:
+            log.error("request %s failed%s: %s (%s)", request.id, where, fault, fault.code)
+        else:
+            log.error("request %s failed%s", request.id, where, exc_info=fault)
 
     def tally(self, request: Request, reply: Reply, code: str) -> Tally:
         """Where refusals like this one are counted, of which nothing else is kept."""
