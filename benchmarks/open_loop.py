@@ -9,6 +9,7 @@ told as it was.
 """
 
 import contextlib
+import itertools
 import json
 import random
 import resource
@@ -32,11 +33,16 @@ LAST_SECONDS: Final = 3.0
 """For what is still to be answered after the last request."""
 
 
+BETWEEN: Final = b"\0"
+"""Requests that are asked in turn."""
+
+
 class Caller:
     """Connections to one port, and what became of their requests; each is given up after `patience` seconds."""
 
-    def __init__(self, port: int, request: bytes, patience: float = 60.0) -> None:
-        self.port, self.request, self.patience, self.poll = port, request, patience, select.epoll()
+    def __init__(self, port: int, requests: bytes, patience: float = 60.0) -> None:
+        self.port, self.patience, self.poll = port, patience, select.epoll()
+        self.requests = itertools.cycle(requests.split(BETWEEN))
         self.sockets: dict[int, socket.socket] = {}
         self.began: dict[int, float] = {}
         """In the order of their times."""
@@ -95,7 +101,7 @@ class Caller:
 
     def _send(self, number: int) -> None:
         try:
-            self.sockets[number].sendall(self.request)
+            self.sockets[number].sendall(next(self.requests))
         except BlockingIOError:
             # Not connected yet.
             self.poll.modify(number, select.EPOLLOUT)

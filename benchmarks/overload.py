@@ -1,6 +1,6 @@
 """What happens when more is asked than can be answered, and when hundreds of clients dawdle.
 
-    python benchmarks/overload.py [model|long|middle|inline|slow ...]
+    python benchmarks/overload.py [--keys N] [model|long|middle|inline|slow ...]
 
 `model`: 40 rows a request to a model in threads; on the event loop, `inline` one row, `middle` twenty, which take half
 a millisecond and more, `long` forty, in more than 4 kB. Capacity is what 32 connections get in a closed loop, just
@@ -10,12 +10,14 @@ and beside it those within the objective, which is what `aias bench` calls good;
 refusals.
 Machines that others use too are now faster, now slower, by half. So for `model` it is also told what share of its
 seconds the server spends in the threads that run models, beside the same at capacity: a run is the same work always.
+`--keys`: so many callers of equal share ask in turn, instead of one. What the server warns of is told too.
 Who is not answered within twice the objective gives up. What could not be asked, as no connection was free, or as the
 generator was late, is told beside it.
 `slow`: 50 requests a second alone, and beside 500 sockets, in a process of their own, that send a byte a second of a
 head, of a body, or nothing. The server has core 0, the clients core 1.
 """
 
+import argparse
 import asyncio
 import contextlib
 import json
@@ -26,6 +28,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from open_loop import BETWEEN
 from own_server import Running, key_of, other_core, serving
 
 HERE = Path(__file__).resolve()
@@ -39,18 +42,20 @@ RUNNING_MIN = 0.2
 ROWS = {"model": 40, "long": 40, "middle": 20, "inline": 1}
 
 
-def main(chosen: list[str]) -> None:
+def main(chosen: list[str], keys: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        secret, row = make_model(Path(folder))
+        row = make_model(Path(folder))
+        secrets = [key_of(Path(folder)) for _ in range(keys)]
         for name in chosen:
             # Equal requests would be answered from memory; only the model that is to run in threads does.
             bounds = {"cache_bytes": 0.0} | ({"inline_row_seconds": 1e-9} if name == "model" else {})
             with serving(folder, **bounds) as server:
                 if name == "slow":
-                    dawdle(server, wire(secret, [row]))
+                    dawdle(server, wire(secrets[0], [row]))
                 else:
-                    overload(name, server, wire(secret, [row] * ROWS[name]))
-    print(f"command: {COMMAND}")
+                    asked = [wire(each, [row] * ROWS[name]) for each in secrets]
+                    overload(name, server, BETWEEN.join(asked))
+    print(f"command: {COMMAND}{f' --keys {keys}' if keys > 1 else ''} {' '.join(chosen)}")
 
 
 def line(name: str, found: str, goal: str, good: bool) -> None:
@@ -133,14 +138,14 @@ def dawdle(server: Running, request: bytes) -> None:
     )  # fmt: skip
 
 
-def make_model(home: Path) -> tuple[str, dict[str, float]]:
+def make_model(home: Path) -> dict[str, float]:
     from aias.client.train import train
 
     chance = random.Random(1)
     rows = {f"n{at}": [chance.random() for _ in range(400)] for at in range(14)}
     rows["y"] = ["high" if a + b > 1 else "low" for a, b in zip(rows["n0"], rows["n1"], strict=True)]  # type: ignore[misc]
     train(rows, target="y", name="m", learners=["boosted_trees"], time=20, home=home, inline=True).deploy()
-    return key_of(home), {f"n{at}": 0.3 for at in range(14)}
+    return {f"n{at}": 0.3 for at in range(14)}
 
 
 def wire(secret: str, rows: object) -> bytes:
@@ -210,4 +215,7 @@ if __name__ == "__main__":
         other_core()
         asyncio.run(run_slow(int(sys.argv[2]), sys.stdin.buffer.read(), int(sys.argv[3])))
     else:
-        main(sys.argv[1:] or ["model", "long", "middle", "inline", "slow"])
+        asked = argparse.ArgumentParser()
+        asked.add_argument("--keys", type=int, default=1)
+        asked.add_argument("chosen", nargs="*", default=["model", "long", "middle", "inline", "slow"])
+        main(**vars(asked.parse_args()))

@@ -7,7 +7,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from aias.core.events import Event
 
 CORE: Final = 0
 
@@ -60,6 +63,11 @@ def other_core() -> None:
     os.sched_setaffinity(0, mine - {CORE} or mine)
 
 
+def _warn(event: "Event") -> None:
+    if event.level == "warning":
+        print(f"the server warns: {event.name} {event.message} {event.facts}", file=sys.stderr, flush=True)
+
+
 def _run(home: str, bounds: str) -> None:
     from aias.serving.bounds import Bounds
     from aias.serving.processes.ports import listen
@@ -69,7 +77,7 @@ def _run(home: str, bounds: str) -> None:
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     answer_on(
-        [listener], Path(home), hosts=["127.0.0.1"], bounds=Bounds(**json.loads(bounds)), announce=lambda _event: None,
+        [listener], Path(home), hosts=["127.0.0.1"], bounds=Bounds(**json.loads(bounds)), announce=_warn,
         when_ready=lambda: print(port, flush=True),
     )  # fmt: skip
 
