@@ -70,7 +70,7 @@ def test_a_moment_later_it_is_looked_at_anew() -> None:
 def test_where_nobody_should_wait_for_long_the_queue_is_looked_at_anew_sooner() -> None:
     scene = Scene()
     scene.refuse(Overloaded(), model=Thing(objective_seconds=0.1))
-    scene.now += 0.0009
+    scene.now += 0.0049
     assert scene.refusals.of(scene.head) is not None
     scene.now += 0.0002
 
