@@ -1,9 +1,10 @@
-"""What no server can pass: requests a second of two that say the same bytes to everybody, whatever was asked.
+"""What no server can pass: requests a second of some that say the same bytes to everybody, whatever was asked.
 
     python benchmarks/ceiling.py [--seconds 3] [--turns 3]
 
-One in C, where there is a compiler, one in Python, both an epoll loop with a read and a write for each request, which
-is not parsed; by the load generator of `serving.py`, on its cores. So this is what the kernel and the generator take.
+One in Python, one in C, where there is a compiler, and the same that never goes to sleep: epoll loops with a read and a
+write for each request, which is not parsed; by the load generator of `serving.py`, on its cores. So this is what the
+kernel and the generator take.
 """
 
 import argparse
@@ -57,7 +58,7 @@ C: Final = """
 
 int main(int count, char **given) {
     static char asked[65536];
-    int on = 1, listener = socket(AF_INET, SOCK_STREAM, 0), poll = epoll_create1(0);
+    int on = 1, sleeps = strcmp(given[0], "awake") ? -1 : 0, listener = socket(AF_INET, SOCK_STREAM, 0), poll = epoll_create1(0);
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(atoi(given[1]))};
     struct epoll_event news[256], first = {.events = EPOLLIN, .data.fd = listener};
     size_t length = strlen(given[2]);
@@ -67,7 +68,7 @@ int main(int count, char **given) {
     if (bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 256)) return 1;
     epoll_ctl(poll, EPOLL_CTL_ADD, listener, &first);
     for (;;) {
-        int ready = epoll_wait(poll, news, 256, -1);
+        int ready = epoll_wait(poll, news, 256, sleeps);
         for (int each = 0; each < ready; each++) {
             int caller = news[each].data.fd;
             if (caller == listener) {
@@ -112,6 +113,7 @@ def _servers(folder: Path) -> dict[str, list[str]]:
         built = folder / "same"
         subprocess.run([compiler, "-O2", "-x", "c", "-o", built, "-"], input=C.encode(), check=True)
         servers["c"] = [str(built)]
+        servers["c_awake"] = ["bash", "-c", 'exec -a awake "$0" "$@"', str(built)]
     return servers
 
 
