@@ -58,7 +58,8 @@ C: Final = """
 
 int main(int count, char **given) {
     static char asked[65536];
-    int on = 1, sleeps = strcmp(given[0], "awake") ? -1 : 0, listener = socket(AF_INET, SOCK_STREAM, 0), poll = epoll_create1(0);
+    int on = 1, sleeps = strcmp(given[0], "awake") ? -1 : 0;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), poll = epoll_create1(0);
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(atoi(given[1]))};
     struct epoll_event news[256], first = {.events = EPOLLIN, .data.fd = listener};
     size_t length = strlen(given[2]);

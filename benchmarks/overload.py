@@ -1,16 +1,17 @@
 """What happens when more is asked than can be answered, and when hundreds of clients dawdle.
 
-    python benchmarks/overload.py [--keys N] [model|long|middle|inline|slow ...]
+    python benchmarks/overload.py [--keys N] [--traced] [model|long|middle|invocations|inline|slow ...]
 
 `model`: 40 rows a request to a model in threads; on the event loop, `inline` one row, `middle` twenty, which take half
-a millisecond and more, `long` forty, in more than 4 kB. Capacity is what 32 connections get in a closed loop, just
-before and just after. Between, twice and five times as much in an open loop (`open_loop.py`), on as many connections as
-it takes up to three times what the server allows: answers within twice the objective (goodput) as a share of capacity,
-and beside it those within the objective, which is what `aias bench` calls good; the 99th percentile of answers, and of
-refusals.
+a millisecond and more, `long` forty, in more than 4 kB; `invocations` is `middle` in MLflow's way. Capacity is what 32
+connections get in a closed loop, just before and just after. Between, twice and five times as much in an open loop
+(`open_loop.py`), on as many connections as it takes up to three times what the server allows: answers within twice the
+objective (goodput) as a share of capacity, and beside it those within the objective, which is what `aias bench` calls
+good; the 99th percentile of answers, and of refusals.
 Machines that others use too are now faster, now slower, by half. So for `model` it is also told what share of its
 seconds the server spends in the threads that run models, beside the same at capacity: a run is the same work always.
-`--keys`: so many callers of equal share ask in turn, instead of one. What the server warns of is told too.
+`--keys`: so many callers of equal share ask in turn, instead of one. `--traced`: no two heads are the same, as where
+callers are traced and come through a proxy. What the server warns of is told too.
 Who is not answered within twice the objective gives up. What could not be asked, as no connection was free, or as the
 generator was late, is told beside it.
 `slow`: 50 requests a second alone, and beside 500 sockets, in a process of their own, that send a byte a second of a
@@ -39,10 +40,12 @@ FULL_SECONDS = 1.5
 """After which the one who asks has started, and queues are full."""
 RUNNING_MIN = 0.2
 """Of a server's seconds in other threads than the loop's: of less, models run on the loop."""
-ROWS = {"model": 40, "long": 40, "middle": 20, "inline": 1}
+ROWS = {"model": 40, "long": 40, "middle": 20, "invocations": 20, "inline": 1}
+HEADS = 2_000
+"""That differ."""
 
 
-def main(chosen: list[str], keys: int) -> None:
+def main(chosen: list[str], keys: int, *, traced: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         row = make_model(Path(folder))
         secrets = [key_of(Path(folder)) for _ in range(keys)]
@@ -53,9 +56,12 @@ def main(chosen: list[str], keys: int) -> None:
                 if name == "slow":
                     dawdle(server, wire(secrets[0], [row]))
                 else:
-                    asked = [wire(each, [row] * ROWS[name]) for each in secrets]
+                    heads = range(HEADS if traced else keys)
+                    body = body_of(name, row)
+                    asked = [wire(secrets[at % keys], *body, other=at if traced else 0) for at in heads]
                     overload(name, server, BETWEEN.join(asked))
-    print(f"command: {COMMAND}{f' --keys {keys}' if keys > 1 else ''} {' '.join(chosen)}")
+    more = f"{f' --keys {keys}' if keys > 1 else ''}{' --traced' if traced else ''}"
+    print(f"command: {COMMAND}{more} {' '.join(chosen)}")
 
 
 def line(name: str, found: str, goal: str, good: bool) -> None:
@@ -148,9 +154,16 @@ def make_model(home: Path) -> dict[str, float]:
     return {f"n{at}": 0.3 for at in range(14)}
 
 
-def wire(secret: str, rows: object) -> bytes:
+def body_of(name: str, row: dict[str, float]) -> tuple[object, bytes]:
+    rows = [row] * ROWS[name]
+    return ({"dataframe_records": rows}, b"/invocations") if name == "invocations" else (rows, b"/predict/m")
+
+
+def wire(secret: str, rows: object, path: bytes = b"/predict/m", *, other: int = 0) -> bytes:
+    """`other`: a number that its head has to itself; 0: none."""
     body = json.dumps(rows).encode()
-    return HEAD % (secret.encode(), len(body)) + body
+    passing = b"X-Forwarded-For: 10.0.1.%d\r\nTraceparent: 00-%032x-%016x-01\r\n" % (other % 255, other, other)
+    return HEAD % (path, secret.encode(), passing if other else b"", len(body)) + body
 
 
 def steady(server: Running, request: bytes) -> dict[str, float]:
@@ -181,7 +194,7 @@ async def run_steady(port: int, request: bytes) -> dict[str, float]:
 async def run_slow(port: int, request: bytes, count: int) -> None:
     """They begin within a second, not all at once, which no 500 callers would."""
     secret = request.partition(b"Bearer ")[2].split(b"\r\n")[0]
-    said = ((b"GET /", b"a"), (HEAD % (secret, 10_000), b" "), (b"", b""))
+    said = ((b"GET /", b"a"), (HEAD % (b"/predict/m", secret, b"", 10_000), b" "), (b"", b""))
     await asyncio.gather(*(dawdler(port, *said[at % 3], at / count) for at in range(count)))
 
 
@@ -205,7 +218,7 @@ def percentile(took: list[float]) -> float:
     return sorted(took)[int(0.99 * len(took))] if took else 0.0
 
 
-HEAD = b"POST /predict/m HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %b\r\nContent-Length: %d\r\n\r\n"
+HEAD = b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %b\r\n%bContent-Length: %d\r\n\r\n"
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["steady"]:
@@ -217,5 +230,6 @@ if __name__ == "__main__":
     else:
         asked = argparse.ArgumentParser()
         asked.add_argument("--keys", type=int, default=1)
-        asked.add_argument("chosen", nargs="*", default=["model", "long", "middle", "inline", "slow"])
+        asked.add_argument("--traced", action="store_true")
+        asked.add_argument("chosen", nargs="*", default=["model", "long", "middle", "invocations", "inline", "slow"])
         main(**vars(asked.parse_args()))

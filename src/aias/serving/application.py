@@ -206,10 +206,14 @@ class Application:
         long way has to look first."""
         if isinstance(fault, BadKey) and fault.may_be_new:
             return None
+        life = self.repeated_refusals.life(head, request, fault) if head.plain and not ends else 0.0
+        if life and isinstance(fault, Overloaded):
+            # Whoever comes again as soon as he is told shall not hear the same.
+            fault.come_again(max(life, fault.retry_seconds or 0.0))
         reply = self._refusal(fault, request)
         response = self._response(request, reply, more, started)
-        if head.plain and not ends:
-            self.repeated_refusals.keep(head, request, fault, reply, response)
+        if life:
+            self.repeated_refusals.keep(head, request, reply, response, life)
         return response
 
     def _response(self, request: Request, reply: Reply, more: Headers, started: float) -> bytes:

@@ -44,7 +44,7 @@ class Refusal(AiasError):
         """Say when, in whole seconds for everybody and in milliseconds for who reads them, such as OpenAI's clients."""
         self.retry_seconds = seconds
         whole, ms = max(1, math.ceil(seconds)), max(1, math.ceil(seconds * 1000))
-        self.headers = (*self.headers, (b"retry-after", b"%d" % whole), (b"retry-after-ms", b"%d" % ms))
+        self.headers = (*type(self).headers, (b"retry-after", b"%d" % whole), (b"retry-after-ms", b"%d" % ms))
 
 
 class BadRequest(Refusal):

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from aias.core.events import nobody
-from aias.serving.http.heads import HEADS_MAX, Heads
+from aias.serving.http.heads import Heads
 from aias.serving.http.messages import Reply
 from aias.serving.http.routes import Route, RouteTable
 from aias.serving.survival.isolated_versions import IsolatedVersions
@@ -234,22 +234,3 @@ def test_what_asks_for_more_than_an_answer_goes_the_long_way(url: bytes, more: l
     found = heads().of(url, [(b"content-length", b"3"), *more])
 
     assert found is None or not found.plain
-
-
-def test_only_so_many_heads_are_remembered() -> None:
-    held = heads()
-    found = held.of(b"/predict/churn", [(b"content-length", b"3")])
-    assert found is not None
-    for at in range(HEADS_MAX + 1):
-        held.remember(b"%d" % at, found)
-
-    assert (held.recall(b"0"), held.recall(b"%d" % HEADS_MAX)) == (None, found)
-
-
-def test_a_head_that_is_too_long_is_not_kept() -> None:
-    held = heads()
-    found = held.of(b"/predict/churn", [(b"content-length", b"3")])
-    assert found is not None
-    held.remember(b"x" * 3_000, found)
-
-    assert held.recall(b"x" * 3_000) is None

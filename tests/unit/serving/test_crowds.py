@@ -22,7 +22,7 @@ from aias.serving.batching.slices import Slices
 from aias.serving.connections.timeouts import IDLE
 from aias.serving.http.messages import Reply, Request
 from aias.serving.http.routes import Route
-from aias.serving.refusals import Overloaded, TooLate
+from aias.serving.refusals import TooLate
 from aias.serving.survival.verdicts import CONTINUE
 from live_server import BOUNDS, PATIENCE, Joined, LiveServer, Rule, Shelf, connections, eventually, live_server
 from raw_requests import POST
@@ -49,7 +49,10 @@ def answer_of(client: socket.socket) -> tuple[int, str]:
     while len(body) < length:
         body += client.recv(length - len(body))
     said = json.loads(body)
-    return int(data[9:12]), said[0]["prediction"] if isinstance(said, list) else said["error"]["code"]
+    if isinstance(said, list):
+        return int(data[9:12]), said[0]["prediction"]
+    # At /invocations they are MLflow's.
+    return int(data[9:12]), said["predictions"][0] if "predictions" in said else said.get("error", {}).get("code", "")
 
 
 @contextmanager
@@ -298,6 +301,46 @@ def test_who_would_wait_too_long_is_refused_by_its_head_and_goes_on_with_the_sam
         assert answer_of(client) == (200, "yes")
 
 
+def test_who_names_the_endpoint_in_a_header_or_not_at_all_is_refused_by_its_head_too() -> None:
+    body = b'{"inputs":{"age":[50]}}' + b" " * 20_000
+    named = b"X-Amzn-SageMaker-Target-Model: churn\r\nContent-Length: %d\r\n\r\n" % len(body)
+    head = POST.replace(b"/predict/churn", b"/invocations") + named
+    stuck = Slices(later=[].append)
+    stuck.begins()
+    for payer in ("another", "all-key"):
+        stuck.add(PATIENCE, lambda: None, payer=payer, priority=1)
+    with live_server(bounds=replace(LONG, inline_seconds=10.0)) as server, server.socket() as client:
+        application = server.gateway.application
+        application._loop._slices = stuck
+        application.repeated_refusals._clock = lambda: 0.0
+        for asked in (head, head.replace(b"Host", b"Traceparent: 00-a\r\nHost"), head):
+            client.sendall(asked)
+            assert answer_of(client) == (503, "")
+            client.sendall(body)
+        assert application.repeated_refusals.said
+        application.repeated_refusals.said.clear()
+        application._loop._slices = Slices()
+        client.sendall(head + body)
+
+        assert answer_of(client) == (200, "yes")
+
+
+def test_whoever_comes_again_when_he_is_told_is_looked_at_anew() -> None:
+    stuck = Slices(later=[].append)
+    stuck.begins()
+    for payer in ("another", "all-key"):
+        stuck.add(0.8001, lambda: None, payer=payer, priority=1)
+    with live_server(bounds=replace(LONG, objective_seconds=1.0)) as server:
+        application = server.gateway.application
+        application._loop._slices = stuck
+        refused = server.call("POST", "/predict/churn", [{"age": 50}])
+        [said] = application.repeated_refusals.said.values()
+        told = application.repeated_refusals._clock() + int(refused.headers["retry-after-ms"]) / 1_000
+
+    assert refused.status == 503
+    assert told >= said.until
+
+
 def test_what_is_refused_behind_a_request_that_waits_is_answered_after_it_too() -> None:
     """Also on a new connection, whose first request has a head that is known, and that others were just refused."""
     turns, body = list[Callable[[], None]](), b'{"error":{"code":"serving.overloaded"}}'
@@ -319,7 +362,7 @@ def test_what_is_refused_behind_a_request_that_waits_is_answered_after_it_too() 
         said = b"HTTP/1.1 503 Service Unavailable\r\nx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b"
         application.repeated_refusals._clock = lambda: 0.0
         application.repeated_refusals.keep(
-            head, refused, Overloaded(), Reply(b"", 503), said % (refused.id.encode(), len(body), body)
+            head, refused, Reply(b"", 503), said % (refused.id.encode(), len(body), body), 1.0
         )
         client.sendall(whole(50))
         eventually(lambda: waiting._behind or not waiting._is_waiting or waiting._phase is IDLE)

@@ -12,6 +12,7 @@ them refused later, dearly.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -67,8 +68,10 @@ class EarlyRefusals:
         """Of a request that is there to its last byte, or not: the whole refusal, with the headers `more`; its place in
         the queue; None where nothing is known against it, and nothing has been done for it. `ends`: a refusal says that
         the connection ends."""
-        application, endpoint = self._application, head.places["endpoint"]
+        application = self._application
         if slot is not None and slot.death is not None:
+            return None
+        if (endpoint := self._endpoint_of(head)) is None:
             return None
         model = self._router.peek(endpoint) or self._router.known(endpoint)
         split = self._router.stage.splits.get(endpoint)
@@ -79,15 +82,16 @@ class EarlyRefusals:
         if inline:
             if not self._on_loop.is_pressed(model, size) or self._response_cache.are_likely(endpoint, model, size):
                 return None
-        elif (split is None and not self._waits(model, head)) or not self._is_pressed(whole=whole):
+        elif (split is None and not self._waits(endpoint, model, size)) or not self._is_pressed(whole=whole):
             return None
         started, request = time.perf_counter(), application.request(head, slot)
+        request.places = {"endpoint": endpoint}
         try:
             self._access.check_caller(request.headers)
             self._let_in(head.route, request, model, only_look=True)
             if split is not None:
                 split.choose(request)
-                if self._is_held(request.asked) or not self._waits(request.asked, head):
+                if self._is_held(request.asked) or not self._waits(endpoint, request.asked, size):
                     return None
             read_urgency(request)
             if inline:
@@ -111,12 +115,20 @@ class EarlyRefusals:
         isolated = self._application.isolated
         return bool(isolated and isolated.held(model.version))
 
-    def _waits(self, model: Model, head: Head) -> bool:
+    def _endpoint_of(self, head: Head) -> str | None:
+        """None where its headers name none, or a version too: the long way says why, or which."""
+        if head.names_itself:
+            return head.places["endpoint"]
+        asking = Request("POST", head.path, "", head.headers, {})
+        with contextlib.suppress(AiasError):
+            assert head.route.names is not None
+            named = head.route.names(asking)
+            return named if asking.named_version is None else None
+        return None
+
+    def _waits(self, endpoint: str, model: Model, size: int) -> bool:
         """Whether such a request would stand in the queue."""
-        size = head.body_bytes or 0
-        return not model.runs_inline(size, self._bounds) and not self._response_cache.are_likely(
-            head.places["endpoint"], model, size
-        )
+        return not model.runs_inline(size, self._bounds) and not self._response_cache.are_likely(endpoint, model, size)
 
     def _is_pressed(self, *, whole: bool) -> bool:
         """Whether there is anything to look for: an idle machine lets in the first of a turn unseen."""

@@ -1,20 +1,22 @@
-"""A refusal that has just been made, said again to whoever asks with the same head: a third of its price.
+"""A refusal that has just been made, said again to whoever asks with a head of the same kind: a third of its price.
 
 At several times the capacity most requests are refused, thousands a second, for the same reason. Nothing that could
 make a difference within 50 ms is looked at anew: neither key nor queue, nor what is left of quotas, of which a refusal
 takes nothing. (After 10 ms, of twenty callers who asked in turn half were looked at.) Only what is the same for all is
-repeated: not where a request has a name or is traced, or its line is logged.
+repeated: not where a request has a deadline or a span, or there are versions to choose from.
 """
 
 import time
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from aias.serving.admission.urgency import DEADLINE
 from aias.serving.http.heads import HEADS_MAX, Head
 from aias.serving.http.messages import Reply, Request
 from aias.serving.observability.logs import ACCESS
 from aias.serving.observability.metrics import Tally
-from aias.serving.observability.recording import Recording
+from aias.serving.observability.recording import Recording, line_of
+from aias.serving.observability.traces import parent_of
 from aias.serving.refusals import Overloaded
 
 LIFE_SECONDS: Final = 0.05
@@ -23,12 +25,14 @@ LIFE_SHARE: Final = 0.05
 
 
 class _Said(NamedTuple):
-    """`parts`: the response, less the request's `name`, which stood between them."""
+    """`parts`: the response, less the request's name, of so many bytes, which stood between them; `line`: of the access
+    log, less its time, that name and the trace."""
 
-    head: Head
-    name: bytes
+    kind: object
+    name_bytes: int
     parts: list[bytes]
     tally: Tally
+    line: tuple[Any, ...]
     until: float
 
 
@@ -39,40 +43,55 @@ class RepeatedRefusals:
         self, observing: Recording, next_id: Callable[[], str], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._observing, self._next_id, self._clock = observing, next_id, clock
-        # By the identity of their heads; empty where nobody is refused.
-        self.said: dict[int, _Said] = {}
+        # Empty where nobody is refused.
+        self.said: dict[tuple[int, int, int], _Said] = {}
 
-    def keep(self, head: Head, request: Request, fault: Exception, reply: Reply, response: bytes) -> None:
+    def life(self, head: Head, request: Request, fault: Exception) -> float:
+        """For how many seconds a refusal may be said again; 0 where it may not."""
+        plain = DEADLINE not in head.headers and request.split is None and request.span is None
+        if not (isinstance(fault, Overloaded) and plain) or self._observing.traces:
+            return 0.0
+        share = LIFE_SECONDS if request.model is None else LIFE_SHARE * request.model.flow.objective_seconds
+        return min(LIFE_SECONDS, share)
+
+    def keep(self, head: Head, request: Request, reply: Reply, response: bytes, life: float) -> None:
         """What a request with this head was refused with."""
-        plain = request.span is None and b"x-request-id" not in request.headers
-        if isinstance(fault, Overloaded) and plain and not ACCESS.share and not self._observing.traces:
-            if len(self.said) >= HEADS_MAX:
-                self.said.clear()
-            tally = self._observing.tally(request, reply, Overloaded.code)
-            tally.at, name = time.time(), request.id.encode()
-            until = self._clock() + _life(request)
-            self.said[id(head)] = _Said(head, name, response.split(name), tally, until)
+        name = request.id.encode()
+        parts = response.split(name)
+        if head.id and len(parts) != 2 + reply.body.count(b'"request_id":"%b"' % name):
+            # It means something else as well.
+            return
+        if len(self.said) >= HEADS_MAX:
+            self.said.clear()
+        tally = self._observing.tally(request, reply, Overloaded.code)
+        tally.at = time.time()
+        kind = head.kind or head
+        said = _Said(kind, len(name), parts, tally, line_of(request, reply), self._clock() + life)
+        self.said[_key(kind, head)] = said
 
     def of(self, head: Head) -> bytes | None:
         """The same response under another name, counted like the first; None where it has to be looked at."""
-        said = self.said.get(id(head))
-        if said is None:
+        said = self.said.get(key := _key(head.kind or head, head))
+        if said is None or DEADLINE in head.headers:
             return None
-        known, name, parts, tally, until = said
-        fresh = self._next_id().encode()
+        name = (head.id or self._next_id()).encode()
         # Names are counted up: a longer one would make the body longer than the response says.
-        if known is not head or self._clock() > until or len(fresh) != len(name):
-            del self.said[id(head)]
+        if self._clock() > said.until or len(name) != said.name_bytes:
+            del self.said[key]
             return None
-        tally.times += 1
-        return fresh.join(parts)
+        said.tally.times += 1
+        if ACCESS.share and ACCESS.wants():
+            parent = parent_of(head.headers)
+            ACCESS.add((time.time(), name.decode(), "" if parent is None else parent.trace, *said.line))
+        return name.join(said.parts)
 
     def forget(self) -> None:
         """Let go of what is not said any more; to be called now and then."""
         now = self._clock()
-        self.said = {head: said for head, said in self.said.items() if now <= said.until}
+        self.said = {key: said for key, said in self.said.items() if now <= said.until}
 
 
-def _life(request: Request) -> float:
-    model = request.model
-    return LIFE_SECONDS if model is None else min(LIFE_SECONDS, LIFE_SHARE * model.flow.objective_seconds)
+def _key(kind: object, head: Head) -> tuple[int, int, int]:
+    """Of a kind, which is kept with what is said, of bodies of its size to within twice, and of names that are as
+    long."""
+    return id(kind), (head.body_bytes or 0).bit_length(), len(head.id)

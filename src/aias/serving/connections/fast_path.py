@@ -124,7 +124,7 @@ class FastPath(Bounded):
             if first is data and head.plain:
                 self._heads.remember(data[: len(data) - len(held)], head)
             return True
-        return self._will_answer(head)
+        return head.names_itself and self._will_answer(head)
 
     def _head(self) -> Head | None:
         """What the parser has found."""
@@ -181,7 +181,7 @@ class FastPath(Bounded):
         return DEADLINE in head.headers and self.loop.time() > self._began_at
 
     def _answer(self, head: Head, body: bytes, deliver: Callable[[bytes], None] | None = None) -> bool:
-        if not head.plain:
+        if not (head.plain and head.names_itself):
             return False
         response = self._at_once(head, body, self.server_state.default_headers, self.slot, deliver, self._has_gone)
         if response is None:

@@ -2,12 +2,16 @@
 
 A head stands for a POST to an endpoint in the path. A `plain` one may be answered at once, where its bytes have come:
 it has a body of the length that is told, from a client that keeps its connection and may call this server by that name
-from where it is. All can be refused by their head.
+from where it is. All can be refused by their head, also those that name the endpoint in a header.
+
+    bytes ─ known as they are? ──▶ its head
+            └ known but for lines that differ from request to request (its length, traces, proxies)? ──▶ a head like it
 """
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
 
 from aias.serving.http.bodies import encoding_of
 from aias.serving.http.content_negotiation import packing
@@ -18,7 +22,11 @@ from aias.serving.http.routes import Route, RouteTable
 from aias.serving.refusals import Refusal
 
 HEADS_MAX: Final = 256
-"""Of heads that are remembered. A client has one for each length of a body; whose heads are all new costs a sweep."""
+"""Of heads, and of kinds of heads, that are remembered. A client has a kind or a few, and a head for each length of a
+body."""
+
+SIZES_MAX: Final = 64
+"""Of bodies, of one kind of head, for which it is remembered what they mean."""
 
 HEAD_BYTES_MAX: Final = 2_048
 """Of one; 256 of them are half a megabyte. Ordinary ones have 200 to 600."""
@@ -29,7 +37,22 @@ _NO_HASTE: Final = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 _KEEPS: Final = b"keep-alive"
 """What `requests`, `httpx` and browsers say of their connection, and what HTTP/1.1 means anyway."""
 
+_LENGTH: Final = b"content-length"
+_LENGTH_DIGITS_MAX: Final = 12
+
+_PASSING: Final = re.compile(
+    rb"\r\n("
+    rb"content-length|traceparent|tracestate|baggage|b3|x-request-id|x-correlation-id|x-deadline-ms|x-real-ip|forwarded|"
+    rb"x-client-ip|true-client-ip|x-request-start|x-amzn-trace-id|x-amz-cf-id|x-cloud-trace-context|uber-trace-id|"
+    rb"sentry-trace|(?:x-forwarded-|x-envoy-|x-b3-|x-datadog-|x-azure-|fastly-|cf-)[a-z0-9-]++"
+    rb"):[ \t]*+((?:[!-~]++(?:[ \t]++[!-~]++)*+)?)[ \t]*+(?=\r\n[^ \t])",
+    re.IGNORECASE,
+)
+"""Lines that are another for each request, or each client of a proxy, with their values."""
+
 Headers = dict[bytes, bytes]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +60,7 @@ class Head:
     """`headers` and `places` are shared by all requests with this head: nobody changes them. `body_bytes`: None where
     it does not say. `ends`: the connection, with the answer; `expects`: to hear whether to send the body, which after a
     refusal may come or not, so that nobody could know where the next request begins. `id`: the caller's own;
-    `by_lines`: a row is a line of its body."""
+    `by_lines`: a row is a line of its body. `kind`: what heads have in common that differ in passing lines only."""
 
     path: str
     headers: Headers
@@ -51,6 +74,39 @@ class Head:
     by_lines: bool = False
     lengths: dict[int, Length] = field(default_factory=dict, compare=False)
     """Of its body for models that have been asked, by their serial."""
+    kind: object = field(default=None, compare=False)
+
+    @property
+    def names_itself(self) -> bool:
+        """Whether the endpoint stands in its path."""
+        return "endpoint" in self.places
+
+
+class _Kind:
+    """`head`: one of them, less its passing lines."""
+
+    __slots__ = ("head", "lengths")
+
+    def __init__(self, head: Head, names: set[bytes]) -> None:
+        headers = {name: value for name, value in head.headers.items() if name not in names}
+        self.head = replace(head, headers=headers, id="", kind=self)
+        self.lengths: dict[int, dict[int, Length]] = {}
+
+    def like(self, passing: Headers) -> Head | None:
+        """With these lines; None where their length is none."""
+        digits, head = passing.get(_LENGTH, b""), self.head
+        if not digits.isdigit() or len(digits) > _LENGTH_DIGITS_MAX:
+            return None
+        size, name = int(digits), given_id(passing) if b"x-request-id" in passing else ""
+        if (lengths := self.lengths.get(size)) is None:
+            if len(self.lengths) >= SIZES_MAX:
+                self.lengths.clear()
+            lengths = self.lengths[size] = {}
+        headers = head.headers | passing
+        return Head(
+            head.path, headers, head.route, head.places, size, id=name, by_lines=head.by_lines, lengths=lengths,
+            kind=self,
+        )  # fmt: skip
 
 
 class Heads:
@@ -66,14 +122,18 @@ class Heads:
     ) -> None:
         self._table, self._read, self._is_table, self._check = table, read, is_table, check
         self._known: dict[bytes, Head] = {}
-        self.recall = self._known.get
+        self._kinds: dict[bytes, _Kind] = {}
+        # What was asked for last: a read may be looked at twice.
+        self._last: tuple[bytes, Head | None] = b"", None
 
     def of(self, url: bytes, pairs: list[tuple[bytes, bytes]], *, version: str = "1.1") -> Head | None:
         """The head of a POST; None for one that the long way has to judge."""
         path = url.decode("latin-1")
         found = self._table.find(path)
         route = found.route("POST") if found is not None else None
-        if found is None or route is None or route.names is not None or "endpoint" not in found.places:
+        if found is None or route is None or route.names_in_body:
+            return None
+        if route.names is None and "endpoint" not in found.places:
             return None
         try:
             headers = self._read(pairs)
@@ -96,8 +156,49 @@ class Heads:
             return False
         return True
 
+    def recall(self, held: bytes) -> Head | None:
+        """The head of these bytes, if it has come before, or one like it."""
+        known = self._known.get(held)
+        if known is not None or len(held) > HEAD_BYTES_MAX or not self._kinds:
+            return known
+        if held != self._last[0]:
+            self._last = held, self._like(held)
+        return self._last[1]
+
     def remember(self, held: bytes, head: Head) -> None:
-        if len(held) <= HEAD_BYTES_MAX:
-            if len(self._known) >= HEADS_MAX:
-                self._known.clear()
-            self._known[held] = head
+        """Of a plain one."""
+        if len(held) > HEAD_BYTES_MAX:
+            return
+        self._last = b"", None
+        bare, passing = _parted(held)
+        if passing is None:
+            return
+        if (kind := self._kinds.get(bare)) is None:
+            kind = _Kind(head, set(passing))
+            _keep(self._kinds, bare, kind)
+        if passing.keys() == {_LENGTH}:
+            _keep(self._known, held, kind.like(passing) or head)
+
+    def _like(self, held: bytes) -> Head | None:
+        bare, passing = _parted(held)
+        kind = self._kinds.get(bare)
+        if kind is None or passing is None:
+            return None
+        head = kind.like(passing)
+        if head is not None and len(passing) == 1:
+            _keep(self._known, held, head)
+        return head
+
+
+def _parted(held: bytes) -> tuple[bytes, Headers | None]:
+    """A head less its passing lines, and these; None where one of them stands there twice."""
+    found = _PASSING.split(held)
+    passing = dict(zip(map(bytes.lower, found[1::3]), found[2::3], strict=True))
+    return b"".join(found[::3]), passing if 3 * len(passing) == len(found) - 1 else None
+
+
+def _keep(kept: dict[bytes, T], key: bytes, value: T) -> None:
+    """In place of the oldest, where there are too many."""
+    if len(kept) >= HEADS_MAX:
+        del kept[next(iter(kept))]
+    kept[key] = value

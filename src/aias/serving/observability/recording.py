@@ -47,11 +47,7 @@ class Recording:
             if version and request.method == "POST":
                 self._metrics.unrun(endpoint, version, reply, seconds)
         if ACCESS.share and ACCESS.wants():
-            ACCESS.add((
-                time.time(), request.id, trace_id(request), request.key, request.method, request.path, endpoint,
-                version, reply.status, request.fault, reply.rows, len(request.body), len(reply.body), seconds,
-                reply.phases, reply.queue,
-            ))  # fmt: skip
+            ACCESS.add((time.time(), request.id, trace_id(request), *line_of(request, reply, seconds)))
         if self._spans is not None and request.span is not None:
             self._spans.end(request.span, request, reply, endpoint=endpoint, version=version, seconds=seconds)
 
@@ -87,6 +83,19 @@ def asked(request: Request) -> tuple[str, str]:
     """The endpoint and the version that a request has come to. A name that leads to no model is the caller's own."""
     model = request.model
     return request.came_to if model is None else (request.places["endpoint"], model.version)
+
+
+def line_of(
+    request: Request, reply: Reply, seconds: float = 0.0
+) -> tuple[
+    str, str, str, str, str, int, str, int, int, int, float, tuple[float, float, float] | None, float | None
+]:  # fmt: skip
+    """Of the access log, what stands behind the trace."""
+    endpoint, version = asked(request)
+    return (
+        request.key, request.method, request.path, endpoint, version, reply.status, request.fault, reply.rows,
+        len(request.body), len(reply.body), seconds, reply.phases, reply.queue,
+    )  # fmt: skip
 
 
 def trace_id(request: Request) -> str:

@@ -1,7 +1,10 @@
 """What is said again, and what is looked at anew."""
 
+import json
+import os
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -13,6 +16,7 @@ from aias.serving.batching.tickets import Flow
 from aias.serving.http.heads import Head
 from aias.serving.http.messages import Reply, Request
 from aias.serving.http.routes import Route
+from aias.serving.observability.logs import ACCESS
 from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.recording import Recording
 from aias.serving.refusals import NoKey, Overloaded, QuotaSpent
@@ -39,7 +43,8 @@ class Scene:
         request = Request("POST", "/predict/churn", "first", self.head.headers, self.head.places)
         for name, value in more.items():
             setattr(request, name, value)
-        self.refusals.keep(self.head, request, fault, Reply(b"", 503), b"id: first, body: first")
+        if life := self.refusals.life(self.head, request, fault):
+            self.refusals.keep(self.head, request, Reply(b"", 503), b"id: first, body: first", life)
 
 
 def test_a_refusal_is_said_again_under_another_name_and_counted() -> None:
@@ -130,7 +135,7 @@ def test_another_head_is_never_answered_with_it() -> None:
     ("fault", "more"),
     [
         (NoKey("this needs a key"), {}),
-        (Overloaded(), {"headers": {b"x-request-id": b"mine"}}),
+        (Overloaded(), {"split": object()}),
         (QuotaSpent(retry_seconds=1), {"charge": Charge(cast("Any", None))}),
         (Overloaded(), {"span": object()}),
     ],
@@ -140,3 +145,59 @@ def test_what_is_not_the_same_for_all_is_not_said_again(fault: Exception, more: 
     scene.refuse(fault, **more)
 
     assert scene.refusals.of(scene.head) is None
+
+
+def test_who_has_a_deadline_is_neither_refused_as_others_are_nor_they_as_he_is() -> None:
+    scene, headers = Scene(), {b"x-deadline-ms": b"50"}
+    urgent = replace(scene.head, headers=headers, kind=scene.head)
+    assert scene.refusals.life(urgent, Request("POST", "/predict/churn", "first", headers, {}), Overloaded()) == 0
+    scene.refuse(Overloaded())
+
+    assert scene.refusals.of(urgent) is None
+    assert scene.refusals.of(scene.head) is not None
+
+
+def test_who_names_a_request_hears_its_own_name_and_not_one_that_means_more() -> None:
+    scene = Scene()
+    first, other, longer, odd = (
+        replace(scene.head, id=name, kind=scene.head) for name in ("first", "other", "longer", "code")
+    )
+
+    def keep(head: Head) -> None:
+        request = Request("POST", "/predict/churn", head.id, {}, {"endpoint": "churn"})
+        body = b'{"code":1,"request_id":"%b"}' % head.id.encode()
+        scene.refusals.keep(
+            head, request, Reply(body, 503), b"x-request-id: %b\r\n\r\n%b" % (head.id.encode(), body), 1
+        )
+
+    keep(first)
+    keep(odd)
+
+    assert scene.refusals.of(other) == b'x-request-id: other\r\n\r\n{"code":1,"request_id":"other"}'
+    assert [scene.refusals.of(each) for each in (longer, odd, scene.head)] == [None] * 3
+
+
+def test_bodies_of_very_other_sizes_are_looked_at_by_themselves() -> None:
+    scene = Scene()
+    scene.refuse(Overloaded())
+
+    assert scene.refusals.of(replace(scene.head, body_bytes=300, kind=scene.head)) is None
+    assert scene.refusals.of(replace(scene.head, body_bytes=2, kind=scene.head)) is not None
+
+
+def test_what_is_said_again_has_its_line_in_the_access_log() -> None:
+    scene = Scene()
+    traced = {b"traceparent": b"00-%b-%b-01" % (b"ab" * 16, b"cd" * 8)}
+    out, into = os.pipe()
+    ACCESS.start(into)
+    try:
+        scene.refuse(Overloaded(), key="mine", path="/predict/churn")
+        scene.refusals.of(replace(scene.head, headers=traced, kind=scene.head))
+    finally:
+        ACCESS.stop()
+        os.close(into)
+    with os.fdopen(out) as lines:
+        [line] = [json.loads(each) for each in lines]
+
+    assert (line["request"], line["trace"], line["key"]) == ("next2", "ab" * 16, "mine")
+    assert (line["path"], line["status"]) == ("/predict/churn", 503)
