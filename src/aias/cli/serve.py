@@ -38,6 +38,8 @@ _PATIENCE_SECONDS: Final = 1.0
     metavar="NAME",
     help="An endpoint to keep in memory, '*' for all; can be repeated.",
 )
+@click.option("--no-busy-poll", is_flag=True,
+              help="Sleep as soon as nothing is asked; less power, and fewer answers to one caller after the other.")
 @click.option("--access-log", is_flag=False, flag_value="100%", metavar="[SHARE]",
               help="Log requests, or a share such as 5%, as JSON lines on stderr; no bodies, no keys.")  # fmt: skip
 def serve(
@@ -52,6 +54,7 @@ def serve(
     *,
     replace: bool,
     insecure_http: bool,
+    no_busy_poll: bool,
     access_log: str | None,
 ) -> None:
     """Answer requests on one port, until SIGTERM or Ctrl-C. The first start prints the first key, once."""
@@ -59,6 +62,8 @@ def serve(
     from aias.serving.bounds import Bounds
     from aias.serving.serve import serve as run
 
+    bounds: dict[str, float] = {"memory_bytes": _bytes(memory)} if memory is not None else {}
+    bounds |= {"busy_poll_seconds": 0.0} if no_busy_poll else {}
     run(
         home(),
         host=host,
@@ -72,7 +77,7 @@ def serve(
         access_log=0.0 if access_log is None else _share(access_log),
         pinned=pinned,
         replacing=replace,
-        bounds=Bounds() if memory is None else Bounds(memory_bytes=_bytes(memory)),
+        bounds=Bounds(**bounds),  # type: ignore[arg-type]
         announce=Reporter(),
     )
 

@@ -231,7 +231,7 @@ class Application:
             return False
         try:
             self._access.quotas.look(self._access.check_key(head.route, head.headers))
-        except AiasError:
+        except Exception:  # noqa: BLE001  the long way tells of it, whatever it is
             return False
         return model.runs_inline(length, self._bounds)
 
@@ -338,7 +338,7 @@ class Application:
             if request.dawdled_seconds:
                 raise too_late()
             raise Overloaded("it would be answered after its deadline", retry_seconds=request.late_seconds)
-        if request.coming is not None:
+        if request.coming is not None and request.coming.flow is model.flow:
             # It was asked by its head.
             return
         self._lag.check(request.late_seconds, model.flow.objective_seconds, now)

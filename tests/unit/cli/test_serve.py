@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from aias.cli.serve import Reporter
 from aias.cli.serve import serve as command
 from aias.core.events import Event
+from aias.serving.bounds import Bounds
 from aias.serving.observability.logs import Faults
 
 
@@ -87,3 +88,19 @@ def test_a_number_of_workers_that_is_none_starts_nothing(workers: str) -> None:
 
     assert done.exit_code == 2
     assert f"{workers!r} is neither a number nor `auto`" in done.output
+
+
+@pytest.mark.parametrize(
+    ("told", "bounds"),
+    [
+        ([], Bounds()),
+        (["--no-busy-poll"], Bounds(busy_poll_seconds=0.0)),
+        (["--memory", "1GB", "--no-busy-poll"], Bounds(memory_bytes=1_000_000_000, busy_poll_seconds=0.0)),
+    ],
+)
+def test_bounds_are_those_that_were_told(told: list[str], bounds: Bounds, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[object] = []
+    monkeypatch.setattr("aias.serving.serve.serve", lambda _home, **more: found.append(more["bounds"]))
+
+    assert CliRunner().invoke(command, told, catch_exceptions=False).exit_code == 0
+    assert found == [bounds]

@@ -108,6 +108,8 @@ class EarlyRefusals:
             application.observing.begin(request)
             more = (*more, _CLOSES) if ends else more
             return application.refused(head, request, fault, more=more, started=started, ends=ends)
+        except Exception:  # noqa: BLE001  the long way comes to it too, and tells of it
+            return None
         return request.coming
 
     def _is_held(self, model: Model) -> bool:

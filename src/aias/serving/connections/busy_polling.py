@@ -5,11 +5,13 @@ row of a tiny model. A caller on the same machine who asks for one row after the
 
 Where that pays is learnt. After each time in vain twice as many answers pass before it is tried again, so that in the
 end it takes a thousandth of the time of those who come later. Where several are answered in one turn of the loop there
-is nothing to wait for: meanwhile others come. Where a quota bounds the time of processors, none is spent on waiting.
+is nothing to wait for: meanwhile others come. Where a quota bounds the time of processors, or there is only one, which
+whoever asks next needs, none is spent on waiting.
 """
 
 import asyncio
 import math
+import os
 import time
 from collections.abc import Callable
 from typing import Final
@@ -31,7 +33,8 @@ class BusyPolling:
     ) -> None:
         self._seconds, self._is_running, self._clock = seconds, is_running, clock
         self.is_on, self._until, self._answers = False, 0.0, 0
-        self._pass, self._next_pass = (0 if seconds and math.isinf(quota()) else 1 << 62), 1
+        may = seconds and math.isinf(quota()) and (os.cpu_count() or 1) > 1
+        self._pass, self._next_pass = (0 if may else 1 << 62), 1
 
     def answered(self) -> None:
         """A request has just been answered."""

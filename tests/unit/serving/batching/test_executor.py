@@ -14,9 +14,11 @@ from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Row
 from aias.serving.batching.costs import Cost
 from aias.serving.batching.executor import Executor
+from aias.serving.batching.tickets import Flow, Ticket
 from aias.serving.batching.tiers import STRIKES_MAX
 from aias.serving.bounds import Bounds
 from aias.serving.observability.metrics import Metrics
+from aias.serving.refusals import Overloaded
 from live_server import (
     BOUNDS,
     PATIENCE,
@@ -286,6 +288,22 @@ def test_what_waited_and_ran_together_can_be_scraped() -> None:
     assert found["aias_batch_rows_bucket", (of[0], ("le", "1.0"), of[1])] == 1
     assert found["aias_tier", (("endpoint", "churn"), ("tier", "thread"))] == 1
     assert found["aias_seconds_count", (("endpoint", "churn"), ("phase", "queue"), *version)] == 3
+
+
+def test_a_place_that_was_kept_for_one_version_lets_in_no_request_for_another() -> None:
+    with busy() as line:
+        application, model = line.server.gateway.application, line.server.gateway.router.find("churn")
+        head = application.heads.of(b"/predict/churn", [(b"host", b"localhost"), (b"content-length", b"13")])
+        assert head is not None
+        request = application.request(head, None)
+        request.model, request.deadline = model, time.monotonic() + 0.01
+        other = Flow("churn@2", Cost(0.001, 0.1), rows_max=8, objective_seconds=1.0)
+        request.coming = Ticket(model.flow, "", 1, lambda _ticket, _found: None)
+        application._admit(request)
+        request.coming = Ticket(other, "", 1, lambda _ticket, _found: None)
+
+        with pytest.raises(Overloaded):
+            application._admit(request)
 
 
 def test_a_model_that_holds_up_the_loop_is_sent_to_threads_and_this_is_told() -> None:

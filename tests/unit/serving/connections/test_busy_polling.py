@@ -46,6 +46,7 @@ class Scene:
 @pytest.fixture(autouse=True)
 def unbounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(busy_polling, "quota", lambda: float("inf"))
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
 
 
 def test_it_looks_for_as_long_as_told_after_each_answer_and_then_sleeps() -> None:
@@ -92,11 +93,14 @@ def test_it_does_not_look_where_there_is_other_work(why: str) -> None:
     assert asyncio.run(run()) == (True, False, PASS_MAX)
 
 
-@pytest.mark.parametrize(("seconds", "quota"), [(0.0, float("inf")), (SECONDS, 2.0)])
+@pytest.mark.parametrize(
+    ("seconds", "quota", "count"), [(0.0, float("inf"), 2), (SECONDS, 2.0, 2), (SECONDS, float("inf"), 1)]
+)
 def test_never_where_it_is_switched_off_or_the_time_of_processors_is_bounded(
-    seconds: float, quota: float, monkeypatch: pytest.MonkeyPatch
+    seconds: float, quota: float, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(busy_polling, "quota", lambda: quota)
+    monkeypatch.setattr("os.cpu_count", lambda: count)
 
     async def run() -> list[bool]:
         scene = Scene(seconds=seconds)
