@@ -38,8 +38,11 @@ _PATIENCE_SECONDS: Final = 1.0
     metavar="NAME",
     help="An endpoint to keep in memory, '*' for all; can be repeated.",
 )
-@click.option("--no-busy-poll", is_flag=True,
-              help="Sleep as soon as nothing is asked; less power, and fewer answers to one caller after the other.")
+@click.option(
+    "--no-busy-poll",
+    is_flag=True,
+    help="Sleep as soon as nothing is asked; less power, and fewer answers to one caller after the other.",
+)
 @click.option("--access-log", is_flag=False, flag_value="100%", metavar="[SHARE]",
               help="Log requests, or a share such as 5%, as JSON lines on stderr; no bodies, no keys.")  # fmt: skip
 def serve(

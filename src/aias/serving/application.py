@@ -29,7 +29,7 @@ from aias.serving.http.bodies import Bodies, ClientGone, Receive, encoding_of, g
 from aias.serving.http.conversations import reply_of, told
 from aias.serving.http.headers import given_id, read_headers
 from aias.serving.http.heads import Head, Heads
-from aias.serving.http.lengths import ELSEWHERE, LONG, Lengths, runs_inline
+from aias.serving.http.lengths import ELSEWHERE, LONG, MANY, Lengths, runs_inline
 from aias.serving.http.messages import FILES, Reply, Request, is_table
 from aias.serving.http.responses import PACK_BYTES_MIN, Send, packed_reply, response_of, send_reply
 from aias.serving.http.routes import Envelope, Envelopes, Route, RouteTable
@@ -80,7 +80,7 @@ class Application:
         self.catching_up = CatchingUp(router.look)
         self.look = EarlyRefusals(
             self, router=router, access=access, executor=executor, on_loop=self._loop, bounds=bounds,
-            response_cache=self.response_cache, let_in=access.let_in,
+            response_cache=self.response_cache, lengths=self._lengths, let_in=access.let_in,
         ).look  # fmt: skip
         self.isolated: IsolatedVersions | None = None
         self._ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, count())
@@ -131,7 +131,7 @@ class Application:
         if model is None:
             return None
         length = self._lengths.of(head, model, body)
-        if length is ELSEWHERE or not model.tier.inline or body.startswith(FILES):
+        if length in (ELSEWHERE, MANY) or not model.tier.inline or body.startswith(FILES):
             return None
         if self.isolated and self.isolated.held(model.version):
             return None

@@ -27,6 +27,7 @@ from aias.serving.batching.tickets import Ticket
 from aias.serving.bounds import Bounds
 from aias.serving.connections.transport import Headers
 from aias.serving.http.heads import Head
+from aias.serving.http.lengths import Lengths
 from aias.serving.http.messages import Request
 from aias.serving.observability.recording import Recording
 from aias.serving.survival.isolated_versions import IsolatedVersions
@@ -58,8 +59,9 @@ class Application(Protocol):
 class EarlyRefusals:
     def __init__(
         self, application: Application, *, router: Router, access: AccessControl, executor: Executor, on_loop: OnLoop,
-        response_cache: ResponseCache, bounds: Bounds, let_in: Callable[..., None],
+        response_cache: ResponseCache, lengths: Lengths, bounds: Bounds, let_in: Callable[..., None],
     ) -> None:  # fmt: skip
+        self._lengths = lengths
         self._application, self._router, self._access, self._on_loop = application, router, access, on_loop
         self._executor, self._response_cache, self._bounds, self._let_in = executor, response_cache, bounds, let_in
         self._has_one = False
@@ -78,11 +80,12 @@ class EarlyRefusals:
         size = head.body_bytes or 0
         if model is None or self._is_held(model) or size > self._bounds.body_bytes:
             return None
-        inline = split is None and model.runs_inline(size, self._bounds)
-        if inline:
-            if not self._on_loop.is_pressed(model, size) or self._response_cache.are_likely(endpoint, model, size):
-                return None
-        elif (split is None and not self._waits(endpoint, model, size)) or not self._is_pressed(whole=whole):
+        inline = split is None and self._lengths.runs_inline(head, model)
+        if inline and not self._on_loop.is_pressed(model, size):
+            return None
+        if split is None and self._response_cache.are_likely(endpoint, model, size):
+            return None
+        if not (inline or self._is_pressed(whole=whole)):
             return None
         started, request = time.perf_counter(), application.request(head, slot)
         request.places = {"endpoint": endpoint}

@@ -19,14 +19,16 @@ ROW_BYTES_MIN: Final = 3
 
 
 class Length(Enum):
-    """Answered at once; on the loop in its turn; not there, or it may be known already."""
+    """Answered at once; on the loop in its turn; not there, or it may be known already; not there, as it has more rows
+    than its length tells."""
 
     SHORT = 1
     LONG = 2
     ELSEWHERE = 3
+    MANY = 4
 
 
-SHORT, LONG, ELSEWHERE = Length
+SHORT, LONG, ELSEWHERE, MANY = Length
 
 
 class Cache(Protocol):
@@ -50,9 +52,20 @@ class Lengths:
         if found is None:
             found = self._judge(head, model, size)
         # Rows are only counted where there could be too many.
-        if size * model.row_seconds <= ROW_BYTES_MIN * seconds_max or found is ELSEWHERE:
+        if size * model.row_seconds <= ROW_BYTES_MIN * seconds_max or found is MANY:
             return found
-        return ELSEWHERE if rows_in(body, by_lines=head.by_lines) * model.row_seconds > seconds_max else found
+        if found is ELSEWHERE and model.seconds_for(size) > seconds_max:
+            return found
+        if rows_in(body, by_lines=head.by_lines) * model.row_seconds <= seconds_max:
+            return found
+        if size == head.body_bytes:
+            # So the next can be refused before it is read.
+            head.lengths[model.serial] = MANY
+        return MANY
+
+    def runs_inline(self, head: "Head", model: "Model") -> bool:
+        """Whether a request with that head runs on the loop, as far as its length tells, and others of that length."""
+        return model.runs_inline(head.body_bytes or 0, self._bounds) and head.lengths.get(model.serial) is not MANY
 
     def _judge(self, head: "Head", model: "Model", size: int) -> Length:
         """Remembered where the body is as long as its head says."""

@@ -8,7 +8,7 @@ import pytest
 
 from aias.serving.bounds import Bounds
 from aias.serving.http.heads import Head
-from aias.serving.http.lengths import ELSEWHERE, LONG, MODELS_MAX, SHORT, Lengths, rows_in
+from aias.serving.http.lengths import ELSEWHERE, LONG, MANY, MODELS_MAX, SHORT, Lengths, rows_in
 from aias.serving.http.messages import Reply
 from aias.serving.http.routes import Route
 from aias.serving.versions.model import Model
@@ -28,6 +28,9 @@ class Asked:
     def seconds_for(self, body_bytes: int) -> float:
         self.asked += 1
         return body_bytes * 1e-6
+
+    def runs_inline(self, body_bytes: int, _bounds: Bounds) -> bool:
+        return body_bytes * 1e-6 <= BOUNDS.inline_seconds
 
 
 class Rules:
@@ -94,4 +97,24 @@ def test_of_many_short_rows_a_body_goes_elsewhere_however_few_bytes_it_has(
     found = [LENGTHS.of(known, cast("Model", each), body) for each in (fast, slow)]
 
     assert rows_in(body, by_lines=by_lines) == rows
-    assert found == [SHORT, ELSEWHERE if rows == 60 else SHORT]
+    assert found == [SHORT, MANY if rows == 60 else SHORT]
+
+
+def test_of_what_is_too_large_to_be_read_there_and_then_rows_are_counted_too() -> None:
+    body, model = LIST.ljust(2_000), Asked()
+    model.row_seconds = 1e-4
+
+    assert LENGTHS.of(head(len(body)), cast("Model", model), body) is MANY
+    assert LENGTHS.of(head(6_000), cast("Model", model), LIST.ljust(6_000)) is ELSEWHERE
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_next_of_that_length_is_known_not_to_run_on_the_loop_before_it_is_read(*, told: bool) -> None:
+    known, model, other = head(len(LIST) if told else None), Asked(), Asked()
+    model.row_seconds = other.row_seconds = 1e-4
+    model_, other_ = cast("Model", model), cast("Model", other)
+    before = LENGTHS.runs_inline(known, model_)
+    assert LENGTHS.of(known, model_, LIST) is MANY
+
+    assert [before, LENGTHS.runs_inline(known, model_), LENGTHS.runs_inline(known, other_)] == [True, not told, True]
+    assert LENGTHS.of(known, model_, b" " * len(LIST)) is (MANY if told else SHORT)
