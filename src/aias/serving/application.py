@@ -97,7 +97,7 @@ class Application:
             request.late_seconds = max(0.0, time.monotonic() - came_at)
         try:
             request.headers = read_headers(scope["headers"])
-            request.id = given_id(request.headers) or request.id
+            request.id = given_id(request.headers) or scope.get("id", request.id)
             scope["id"] = request.id
             self.observing.begin(request, scope.get("rpc", ""))
             reply = await self._answer(request, receive)

@@ -88,7 +88,7 @@ class EarlyRefusals:
         if not (inline or self._is_pressed(whole=whole)):
             return None
         started, request = time.perf_counter(), application.request(head, slot)
-        request.places = {"endpoint": endpoint}
+        request.places = head.places | {"endpoint": endpoint}
         try:
             self._access.check_caller(request.headers)
             self._let_in(head.route, request, model, only_look=True)

@@ -278,7 +278,7 @@ class Executor:
         return Ticket(
             request.asked.flow, request.payer, rows, _Caller.nobody, units=units, priority=request.priority,
             deadline=request.deadline, until=time.monotonic() + self._bounds.answer_seconds, slot=request.slot,
-            endpoint=request.places.get("endpoint", ""),
+            endpoint=request.places.get("endpoint", ""), request_id=request.id,
         )  # fmt: skip
 
     async def _wait(self, request: Request, ticket: Ticket, gone: Callable[[], Awaitable[None]]) -> list[Any]:

@@ -74,7 +74,8 @@ class Ticket:
     `ends`: the units up to the end of each row, where that is known. `whole`: it cannot run in parts or with others.
     `deliver` is called once, with the results of the parts, or with the error that ended it. `deadline`: the caller's;
     `until`: when it is given up in any case. `slot`: where its connection is kept, for whoever runs it.
-    `endpoint`: whose statistics its runs are counted in; `batch_rows`: of the first of them.
+    `endpoint`: whose statistics its runs are counted in; `batch_rows`: of the first of them. `request_id`: by which a
+    request that was looked at by its head alone is known when the rest has come.
     """
 
     flow: Flow
@@ -97,6 +98,7 @@ class Ticket:
     endpoint: str = ""
     batch_rows: int = 0
     ends: Sequence[float] | None = None
+    request_id: str = ""
 
     def __post_init__(self) -> None:
         assert self.rows >= 1

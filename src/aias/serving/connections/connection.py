@@ -307,7 +307,7 @@ class Connection(FastPath):
         if self.slot is not None:
             self.scope["slot"] = self.slot  # type: ignore[typeddict-unknown-key]
         if self._coming is not None:
-            self.scope["coming"] = self._coming  # type: ignore[typeddict-unknown-key]
+            self.scope.update(coming=self._coming, id=self._coming.request_id)  # type: ignore[call-arg]
         self._coming, self._is_looked_at = None, False
         # Who speaks 1.0 does not know of it, and would take it for the answer (RFC 9110, 10.1.1).
         self.url, self.expect_100_continue = url, expects and self.parser.get_http_version() == "1.1"
