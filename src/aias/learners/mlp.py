@@ -112,6 +112,9 @@ class Mlp:
                 after=monitor.after,
             )  # fmt: skip
             training.run()
+        if valid is None and training.is_short:
+            # No rows judge it: what a fold's fit of other length reached says nothing of it.
+            how.cuts.append(Mlp.name)
         how.tell_curve(monitor.losses, learner="mlp", counted="Epochs")
         return _fitted(training)
 

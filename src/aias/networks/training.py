@@ -38,6 +38,9 @@ FORWARD_SHARE: Final = 1.0
 PATIENCE_GROWS: Final = 6
 """An epoch more of patience for every so many that it took to the best one."""
 
+WHOLE_SHARE: Final = 0.9
+"""Of the steps planned: a schedule shortened by less, whose rate has come down like that of the whole, is as good."""
+
 SPARE: Final = 0.05
 """Of the time left, kept when steps are planned: their speed varies."""
 
@@ -93,6 +96,11 @@ class Training:
     def fitted(self) -> Network:
         """The network with the best averaged weights so far."""
         return self.flat.copy(self.best if self.choice.best_epoch else self._averaged())
+
+    @property
+    def is_short(self) -> bool:
+        """Whether time has left it much less than was planned; what stops getting better has learned enough."""
+        return self.step < WHOLE_SHARE * self.schedule.planned and not self._stale()
 
     def _shuffled(self) -> Any:
         import torch

@@ -130,6 +130,17 @@ def test_a_deadline_stops_the_steps_with_a_network() -> None:
     assert np.isfinite(fitted.scores(odd_rows())).all()
 
 
+@pytest.mark.parametrize(("judged", "seconds", "cuts"), [(False, 60, ["mlp"]), (True, 60, []), (False, 1e6, [])])
+def test_a_fit_that_no_rows_judge_and_time_has_shortened_is_not_whole(judged: bool, seconds: float, cuts) -> None:
+    ticks = iter(range(1_000_000))
+    plain = how(2, epochs=26)
+    short = Fit(**{name: getattr(plain, name) for name in plain.__slots__} | {
+        "deadline": Deadline(seconds, seconds, clock=lambda: float(next(ticks)))
+    })  # fmt: skip
+    Mlp.fit(examples(2), examples(2, 200, seed=1) if judged else None, short)
+    assert short.cuts == cuts
+
+
 def test_a_quantile_stands_where_so_many_answers_are_below() -> None:
     task = Task("y", "regression", "quantile_loss:0.9")
     train = Examples(np.random.default_rng(0).normal(size=(2000, 6)), np.random.default_rng(1).normal(size=2000))
