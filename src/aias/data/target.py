@@ -356,5 +356,5 @@ def _rare_notes(texts: list[str], target: str) -> tuple[Event, ...]:
         return ()
     named = ", ".join(shown(text) for text in single[:5])
     which = "1 label stands" if len(single) == 1 else f"{len(single)} labels stand"
-    message = f"`{target}`: {which} in one row only; learned, but no score says how well: {named}"
+    message = f"`{target}`: {which} in one row only: {named}"
     return (Event("data.rare-labels", message, "warning", {"labels": cast("list[object]", single[:20])}),)

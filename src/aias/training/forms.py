@@ -1,7 +1,7 @@
 """The two forms of a result, each compiled, proved and measured."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from time import perf_counter, thread_time
@@ -45,7 +45,7 @@ TOO_GOOD: Final = {"roc_auc": 0.998, "r2": 0.9995}
 """Beyond this a column more often knows the answer than predicts it."""
 
 _TOO_GOOD_ADVICE: Final = (
-    "almost perfect on rows never seen: if that surprises you, look for columns that are only known after the answer "
+    "almost perfect on rows never seen; if that surprises you, look for columns that are only known after the answer "
     "and set their role to ignored (`aias data check FILE --target COLUMN --save schema.yaml`)"
 )
 
@@ -227,7 +227,7 @@ class Forms:
                     level: Level = "info" if dear else "warning"
                     self.watch(Event("train.latency", message, level, {"row_us": trained.manifest.row_us}))
                 trained, judged = self._measured(trained, board, weights, answers)
-                tell_of_chance(board.task, board.y, trained.manifest.measurements, watch=self.watch)
+                self._tell_of_odd_scores(board, trained.manifest.measurements)
                 return self.reported(trained, judged, board, weights, board.deadline)
             fits = fewer
             weights = np.where(np.isin(np.arange(len(weights)), list(fits)), weights, 0.0)
@@ -319,12 +319,19 @@ class Forms:
             facts = {"form": trained.manifest.form, **msgspec.to_builtins(one)}
             level: Level = "info" if one.metric == self.prepared.task.metric else "debug"
             self.watch(Event("train.test", f"{trained.manifest.form}: {_described(one)}", level, facts))
-            if one.value >= TOO_GOOD.get(one.metric, np.inf) and _TOO_GOOD_ADVICE not in self.watch.notes:
-                self.watch(Event("train.too-good", _TOO_GOOD_ADVICE, "warning", {"metric": one.metric}))
             rare = one.metric == "f1" and one.value < F1_MIN and self.prepared.task.metric not in LABEL_METRICS
             if rare and (advice := _RARELY.format(self.prepared.task.classes[1])) not in self.watch.notes:
                 self.watch(Event("train.rarely", advice, "warning", {"f1": one.value}))
         return measured
+
+    def _tell_of_odd_scores(self, board: "Leaderboard", measured: Sequence[Measurement]) -> None:
+        """Of what is hardly better than chance, and else of what is too good to be true."""
+        if tell_of_chance(board.task, board.y, self.prepared.table.whole.y, measured, watch=self.watch):
+            return
+        for one in measured:
+            if one.value >= TOO_GOOD.get(one.metric, np.inf):
+                advice = f"{_described(one)}: {_TOO_GOOD_ADVICE}"
+                self.watch(Event("train.too-good", advice, "warning", {"metric": one.metric}))
 
     def _ensemble(self, parts: list[Part]) -> Ensemble:
         return Ensemble(self.prepared.task, self.prepared.encoder.layout.width, parts)

@@ -158,7 +158,7 @@ def prepare(
     if folded.copied:
         message = f"{folded.copied:,} rows have no part in the scores, since copies of them are in other groups"
         watch(Event("train.copies", message, facts={"rows": folded.copied}))
-    for note in notes_on(y, folded.judges >= 0, task, straddling=folded.straddling, rows_min=2):
+    for note in notes_on(y, folded.judges >= 0, task, straddling=folded.straddling):
         watch(note)
     part = _part(encoded, y, said, folded.judges >= 0, task, class_weights, seed=seed)
     clusters, judges = clusters_of(learned, how), folded.judges

@@ -17,10 +17,15 @@ def chance(task: Task, y: Any) -> float:
     return _of_all(task, y, metrics.alike(task, y))
 
 
-def tell_of_chance(task: Task, y: Any, measured: Sequence[Measurement], *, watch: Watch) -> None:
-    """Where it is not certain that more is known than what is usual, or that one label for all is not as good."""
+def tell_of_chance(task: Task, y: Any, learned: Any, measured: Sequence[Measurement], *, watch: Watch) -> bool:
+    """Where it is not certain that more is known of the judged rows `y` than what is usual, or that one label for all
+    is not as good; whether that is so. What is usual is known from the rows that were `learned`: of labels their
+    shares, each with a row more (Laplace), since by the judged rows' own it would know which labels came up."""
     labels: Any = np.eye(len(task.classes)) if task.metric in LABEL_METRICS - {"recall"} else []
-    known = max([chance(task, y), *(_of_all(task, y, label) for label in labels)])
+    usual = metrics.alike(task, learned)
+    if task.classes:
+        usual = (len(learned) * usual + 1) / (len(learned) + len(task.classes))
+    known = max(_of_all(task, y, each) for each in (usual, *labels))
     sign = 1.0 if task.direction == "higher" else -1.0
     for one in measured:
         ends = [end * sign for end in (one.low, one.high) if end is not None]
@@ -28,6 +33,8 @@ def tell_of_chance(task: Task, y: Any, measured: Sequence[Measurement], *, watch
             said = f"the same answer for every row gives {one.metric} {written(known * sign)}"
             facts = {"metric": one.metric, "usual": known * sign}
             watch(Event("train.chance", f"{said}: this is not certain to be better", "warning", facts))
+            return True
+    return False
 
 
 def _of_all(task: Task, y: Any, same: Floats) -> float:
