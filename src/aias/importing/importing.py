@@ -26,6 +26,7 @@ from aias.core.errors import BadValue, Damaged, UserError
 from aias.core.evenly import evenly
 from aias.core.events import Event, Watch
 from aias.core.limits import CATEGORIES_MAX, CLASSES_MAX
+from aias.core.quantities import counted
 from aias.core.schema import Field, Schema
 from aias.core.suggestions import choices
 from aias.core.task import DEFAULT_METRIC, METRICS, Task, TaskType, is_metric, tasks_of
@@ -246,10 +247,10 @@ class _Job:
         message = f"the graph answers as {where} on {proof.rows:,} given and difficult rows"
         self.watch(Event("import.proved", message, facts=msgspec.to_builtins(proof)))
         if gaps or edge_case_gaps:
-            message = (
-                f"the model has no answer (NaN) for {gaps} of {first.rows:,} given rows and {edge_case_gaps} of "
-                f"{second.rows:,} difficult ones, such as those with missing values; nor has the version"
-            )
+            lacking = [f"{gaps:,} of {first.rows:,} given rows"] if gaps else []
+            if edge_case_gaps:
+                lacking.append(f"{edge_case_gaps} of {second.rows:,} difficult ones, such as those with missing values")
+            message = f"the model has no answer (NaN) for {' and '.join(lacking)}; nor has the version"
             self.watch(Event("import.no-answer", message, "warning", {"given": gaps, "nasty": edge_case_gaps}))
         return proof
 
@@ -371,7 +372,7 @@ def _shown(rows: Dataset, target: str | None, columns: Sequence[str]) -> list[tu
 def _told(said: Description) -> str:
     trees = f" of {said.trees:,} trees" if said.trees else ""
     answer = f"{said.outputs} classes" if said.outputs > 1 else "one number"
-    return f"a model of {said.format}{trees}: {len(said.inputs):,} columns in, {answer} out"
+    return f"a model of {said.format}{trees}: {counted(len(said.inputs), 'column')} in, {answer} out"
 
 
 def _pairs(match: Matched) -> Sequence[str]:

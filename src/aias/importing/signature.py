@@ -177,8 +177,13 @@ def outputs_of(model: onnx.ModelProto) -> Outputs:
         names = ", ".join(f"`{each.name}`" for each in graph.output)
         if labels and not scores:
             raise UnfitModel(f"it gives labels without probabilities ({names})", hint="export it with probabilities")
+        said = "it gives no answers"
+        if len(graph.output) == 1:
+            said = f"its answer, {names}, is neither a tensor of numbers nor labels"
+        elif graph.output:
+            said = f"it gives {len(graph.output)} answers: {names}"
         raise UnfitModel(
-            f"it gives {len(graph.output)} answers: {names}",
+            said,
             hint="export it with one: a number, probabilities, or a label with probabilities",
         )
     (told,), label = scores, labels[0] if labels else None
