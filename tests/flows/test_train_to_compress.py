@@ -210,11 +210,14 @@ def test_a_second_run_on_the_same_rows_says_what_that_does_to_the_risk(
     parent.compress(watch=told.append, **settings)
     (again,) = [each for each in told if each.name == "compress.judged-again"]
     assert again.facts == {"runs": 2} and "10 %" in again.message
+    assert client.frontier_of(parent).runs == 2
     before = client._place(parent).read_bytes()
     monkeypatch.setattr("aias.client.model.publish_one", full)
     with pytest.raises(StorageFailed):
         parent.compress(watch=told.append, **settings)
     assert client._place(parent).read_bytes() == before  # what was not published is not said to be
+    [runs] = client._place(parent).parent.glob("*.runs")
+    assert runs.stat().st_size == 3  # the rows were opened, whatever came of it
 
 
 def test_rows_that_judge_are_not_taught_on_besides(parent: aias.Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event as Stop
 from typing import TYPE_CHECKING, Any, Final
 
-from aias.client.judged_again import chance_of_one, count_run
+from aias.client.judged_again import counted
 from aias.client.served import as_served
 from aias.core.atomic_files import write_atomically
 from aias.core.deadline import Deadline
@@ -93,10 +93,12 @@ def compress(
         parent, dataset, wanted, deadline=deadline, test=measured, trained=trained,
         chain=tuple(reversed([parent, *above][:-1])), extra=extra, work=self.registry.home / WORK / self.version.name,
         own=self.registry.home / KEPT / self.ref,
-        number=self.version.number, split=split, techniques=techniques, inline=inline, stop=stop,
-        watch=watch,
+        number=self.version.number, split=split, techniques=techniques, inline=inline, stop=stop, watch=watch,
+        opened=counted(
+            _place(self).parent, self, first, dataset.digest, verb="compress",
+            passes="something that is worse by the margin passes", watch=watch,
+        ),
     )  # fmt: skip
-    _tell_of_runs(self, first, dataset.digest, outcome.frontier, watch)
     found = publish_one(self.registry, outcome.trained, watch=watch) if outcome.trained else self
     before = _before(self)
     if before is None or not outcome.frontier.says_less(before):
@@ -223,16 +225,3 @@ def _before(model: "Model") -> "Frontier | None":
 
 def _place(model: "Model") -> Path:
     return model.registry.home / FRONTIERS / f"{model.ref}.json"
-
-
-def _tell_of_runs(model: "Model", first: "Parent", rows: str, frontier: "Frontier", watch: Watch) -> None:
-    """Warn from the second run on in which the same rows judged."""
-    if all(each.certified is None for each in frontier.points):
-        return
-    of, runs = count_run(_place(model).parent, model, first, rows, ending="runs")
-    if runs > 1:
-        said = (
-            f"the rows that certify have judged {runs} runs of {of}: in one of so many something that is worse "
-            f"by the margin passes with a chance of up to {chance_of_one(runs)}"
-        )
-        watch(Event("compress.judged-again", said, "warning", {"runs": runs}))

@@ -1,8 +1,10 @@
 """Each run in which the same rows certify is one more chance for something worse to pass; so these runs are counted."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aias.core.events import Event, Watch
 from aias.core.names import digest_of
 
 if TYPE_CHECKING:
@@ -10,25 +12,31 @@ if TYPE_CHECKING:
     from aias.training.parent import Parent
 
 
-def count_run(folder: Path, model: "Model", first: "Parent", rows: str, *, ending: str) -> tuple[str, int]:
-    """What the rows that certify judge runs of; and how many runs, with this one.
+def counted(
+    folder: Path, model: "Model", first: "Parent", rows: str, *, verb: str, passes: str, watch: Watch
+) -> Callable[[], int]:
+    """To be called before the rows that certify are opened, so that no run looks at them uncounted: gives how many runs
+    have judged by them, with this one, and warns from the second on. `passes`: what should not, and may.
 
-    `rows`: the digest of all rows; `first`: the version that was trained on them; `ending`: of the file that counts.
-    Versions with the same test part share it, and so do those made of them; reserved folds are a version's own.
+    `rows`: the digest of all rows; `first`: the version that was trained on them. Whatever is compressed or optimised
+    with the same test part shares it, whatever its name; reserved folds are a version's own.
     """
-    of, judging = model.ref, rows
+    recipe = first.recipe
+    name = f"{model.ref}.{rows[-16:]}.runs"
     if first.manifest.rows.get("test"):
-        recipe = first.recipe
         part = f"{rows} {recipe.target} {recipe.split} {recipe.test} {recipe.seed}"
-        of, judging = model.version.name, recipe.test_digest or digest_of([part.encode()])
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{of}.{judging[-16:]}.{ending}").open("ab") as out:
-        out.write(b".")
-        return of, out.tell()
+        name = f"test.{(recipe.test_digest or digest_of([part.encode()]))[-16:]}.runs"
 
+    def count() -> int:
+        from aias.compress.gate.evidence import chance_of_one
 
-def chance_of_one(runs: int) -> str:
-    """Per cent, that in one of so many runs something passes that should not, at most."""
-    from aias.compress.gate.evidence import RISK
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / name).open("ab") as out:
+            out.write(b".")
+            runs = out.tell()
+        if runs > 1:
+            said = f"the rows that certify have judged {runs} runs: in one of so many {passes} {chance_of_one(runs)}"
+            watch(Event(f"{verb}.judged-again", said, "warning", {"runs": runs}))
+        return runs
 
-    return f"{100 * (1 - (1 - RISK) ** runs):.0f} %"
+    return count

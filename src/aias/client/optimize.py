@@ -1,15 +1,14 @@
 """`Model.optimize`: a published version → a better one, if one is certain to be better."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event as Stop
 from typing import TYPE_CHECKING, Any
 
 from aias.client.compress import FRONTIERS
-from aias.client.judged_again import chance_of_one, count_run
+from aias.client.judged_again import counted
 from aias.core.deadline import Deadline
-from aias.core.events import Event, Watch, logged
+from aias.core.events import Watch, logged
 from aias.core.names import listed
 from aias.core.quantities import seconds_of
 from aias.core.settings import WORK
@@ -17,8 +16,7 @@ from aias.core.settings import WORK
 if TYPE_CHECKING:
     from aias.artifact.optimised import Gain
     from aias.client.model import Model
-    from aias.optimize.outcome import AxisReport, Outcome
-    from aias.training.parent import Parent
+    from aias.optimize.outcome import AxisReport
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -65,23 +63,13 @@ def optimize(
         parent, dataset, test=measured, deadline=deadline, work=self.registry.home / WORK / self.version.name,
         searcher=searcher, axes=listed(axes), learners=listed(learners), number=self.version.number,
         inline=inline, stop=stop, watch=watch,
+        opened=counted(
+            self.registry.home / FRONTIERS, self, parent, dataset.digest, verb="optimize",
+            passes="something that is no better is called better", watch=watch,
+        ),
     )  # fmt: skip
-    _tell_of_runs(self, parent, dataset.digest, outcome, watch)
     if outcome.results is None:
         return Optimized(self, False, outcome.gain, outcome.axes)
     serving = publish(self.registry, outcome.results, watch=watch)
     better = serving if self.manifest.form == "serving" else serving.quality
     return Optimized(better, True, outcome.gain, outcome.axes)
-
-
-def _tell_of_runs(model: "Model", parent: "Parent", rows: str, outcome: "Outcome", watch: Watch) -> None:
-    """Warn from the second run on in which the same rows judged."""
-    if math.isnan(outcome.gain.value) or not any(each.tried for each in outcome.axes):
-        return
-    of, runs = count_run(model.registry.home / FRONTIERS, model, parent, rows, ending="gains")
-    if runs > 1:
-        said = (
-            f"the rows that certify have judged {runs} runs of {of}: in one of so many something that is no better is "
-            f"called better with a chance of up to {chance_of_one(runs)}"
-        )
-        watch(Event("optimize.judged-again", said, "warning", {"runs": runs}))

@@ -8,7 +8,7 @@ certify     once, on rows that have not been used before
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +45,7 @@ def compress(
     trained: Parent | None = None, chain: Sequence[Parent] = (), extra: Dataset | None = None, work: Path | None = None,
     own: Path | None = None, number: int = 0, split: str = "random", techniques: tuple[str, ...],
     inline: bool = False, stop: threading.Event | None = None, watch: Watch = nobody,
+    opened: Callable[[], int] = lambda: 1,
 ) -> Outcome:  # fmt: skip
     """Search, certify and conclude within the time.
 
@@ -56,6 +57,7 @@ def compress(
     - `work`: the folder of training's ledger; fits found there are not repeated
     - `own`: a folder for the results of a killed run, if `work` does not exist or holds other rows
     - `techniques`: from `chosen`
+    - `opened`: counts the runs that the rows that certify have judged, with this one; called just before
 
     Raises `OtherRows` if these are not the parent's rows, and `UserError` if there are too few.
     """
@@ -72,7 +74,7 @@ def compress(
         with room(work, prepared.table.digest, otherwise=own) as folder, scales(deadline) as weighing:
             job = Job(
                 parent, held, Ledger(folder), wanted, techniques, deadline, stop or threading.Event(), watch, weighing,
-                chain, trained, extra,
+                opened, chain, trained, extra,
             )  # fmt: skip
             return job.run(inline=inline)
     except NoTime as fault:

@@ -87,6 +87,8 @@ class Conclusion:
     trials: Sequence[Trial]
     decided: Sequence[Decided]
     last: Certification
+    runs: int
+    """That these rows have judged, with this one; 0 where nobody was ready for them."""
     power: Power
     """As guessed before anything was compared."""
     wanted: Goals
@@ -189,7 +191,7 @@ class Conclusion:
         return Frontier(
             context.parent.ref, context.metric, self.wanted.max_loss, self.power.margin, self.wanted.told(self._power),
             self.verdict(), tuple(self._points()), host(), len(self.judged.searched), self.power.rows,
-            self.wanted.callers, self._total(),
+            self.wanted.callers, self._total(), self.runs,
         )  # fmt: skip
 
     def published(self, frontier: Frontier, *, watch: Watch) -> Trained | None:
@@ -265,7 +267,7 @@ class Conclusion:
             "technique": each.trial.technique, "max_loss": self.wanted.max_loss, "margin": self.power.margin,
             "loss": msgspec.to_builtins(verdict.loss), "p": verdict.p, "speed": msgspec.to_builtins(each.alone.speed),
             "together": {"callers": self.wanted.callers, "speed": msgspec.to_builtins(each.together.speed)},
-            "smaller": each.trial.smaller, "host": msgspec.to_builtins(frontier.host),
+            "smaller": each.trial.smaller, "host": msgspec.to_builtins(frontier.host), "runs": self.runs,
         }  # fmt: skip
         if each.trial.engine or other(context.parent.runtime):
             both = {"parent": context.parent.runtime, "own": each.trained.runtime}
@@ -308,14 +310,15 @@ class Conclusion:
 
 def nearest(trials: Sequence[Trial], *, wanted: Goals, margin: float, chance: Callable[[Trial], float]) -> Trial:
     """Of those that seem to lose no more than the margin, who is least beyond the latency and the size that were asked
-    for; of those that are alike in this, who is worth it at all; then, or of all if none seems so good, the likeliest
-    to be certified, and then who loses least."""
+    for; of those that are alike in this, who is worth it at all, or gains most; then, or of all if none seems so good,
+    the likeliest to be certified, and then who loses least."""
     good = [each for each in trials if each.alone and each.evidence and each.evidence.value <= margin]
 
-    def rank(each: Trial) -> tuple[float, bool, float, float]:
+    def rank(each: Trial) -> tuple[float, float, float, float]:
         loss = each.evidence.value if each.evidence else math.nan
         beyond = wanted.beyond(each.row_us, each.size_bytes) if good else 1.0
-        return beyond, bool(good) and not each.helps, -chance(each), math.inf if math.isnan(loss) else loss
+        worth = -math.inf if each.helps or not good else -each.gain
+        return beyond, worth, -chance(each), math.inf if math.isnan(loss) else loss
 
     return min(good or trials, key=rank)
 

@@ -70,6 +70,14 @@ class Scales:
             return None
         return Footprint(min(each.load_ms for each in found), min(each.memory_bytes for each in found))
 
+    def weigh_version(self, folder: Path | None, manifest: Manifest) -> Footprint | None:
+        """Of a version in its folder, if it has one."""
+        if folder is None or self._broken or self._left <= 0:
+            return None
+        return self.weigh(
+            {each.path: (folder / each.path).read_bytes() for each in manifest.files if is_served(each.path)}, manifest
+        )
+
     @property
     def _left(self) -> float:
         return math.inf if self._deadline is None else self._deadline.left

@@ -9,7 +9,7 @@ import msgspec
 
 from aias.compress.footprint import Footprint
 from aias.compress.gate.changes import Flips
-from aias.compress.gate.evidence import Loss, digits, signed
+from aias.compress.gate.evidence import Loss, chance_of_one, digits, signed
 from aias.core.errors import Damaged
 from aias.core.host import Host
 from aias.core.quantities import size
@@ -101,7 +101,8 @@ class Total:
 @dataclass(frozen=True, slots=True, repr=False)
 class Frontier:
     """`verdict`: the last word, a sentence. Latencies are of single rows, from a dict to the answer, on this `host`;
-    `callers`: how many asked at once where several did."""
+    `callers`: how many asked at once where several did; `runs`: how many the rows that certify have judged, with this
+    one, and 0 where nobody was ready for them."""
 
     ref: str
     metric: str
@@ -115,6 +116,7 @@ class Frontier:
     certified_rows: int
     callers: int = 1
     total: Total | None = None
+    runs: int = 0
 
     def __repr__(self) -> str:
         return f"<Frontier of {self.ref} by {self.metric}, {len(self.points)} candidates: {self.verdict}>"
@@ -123,10 +125,15 @@ class Frontier:
         return msgspec.json.encode(msgspec.to_builtins(self), order="sorted")
 
     def says_less(self, before: "Frontier") -> bool:
-        """Than one of the same version: nothing was published, and fewer candidates were measured."""
-        if any(each.state == PUBLISHED for each in self.points):
+        """Than one of the same version: fewer candidates were measured, and none is the first to be published. (Who is
+        published brings this frontier along.)"""
+        if self.publishes and not before.publishes:
             return False
         return sum(each.measured for each in self.points) < sum(each.measured for each in before.points)
+
+    @property
+    def publishes(self) -> bool:
+        return any(each.state == PUBLISHED for each in self.points)
 
     def markdown(self) -> str:
         """The last word, the table of those that were measured, and the others with their reasons."""
@@ -137,12 +144,22 @@ class Frontier:
         others = f"Not measured:\n\n{_table(['candidate', 'by', 'why'], unable)}" if unable else ""
         said = (
             f"{self.verdict}\n\nA loss of at most {100 * self.max_loss:.3g} % of `{self.metric}` was accepted, a margin"
-            f" of {digits(self.margin)}. Chosen on {self.searched_rows:,} rows, certified once on "
-            f"{self.certified_rows:,} others: {self.power}.{f' In all: {self.total}.' if self.total else ''}\n\n"
+            f" of {digits(self.margin)}. Chosen on {self.searched_rows:,} rows, {self._opened()}: "
+            f"{self.power}.{f' In all: {self.total}.' if self.total else ''}\n\n"
             f"{self.timed()}{self.too_few()}"
         )
         changed = "\n".join(f"- {each.name}: {each.changed}" for each in measured if each.changed)
         return "\n\n".join(filter(None, [said, table, changed, others])) + "\n"
+
+    def _opened(self) -> str:
+        if not self.runs:
+            return f"{self.certified_rows:,} others were kept to certify, and not opened"
+        if self.runs == 1:
+            return f"certified once on {self.certified_rows:,} others"
+        return (
+            f"certified on {self.certified_rows:,} others, which have judged {self.runs} runs (in one of so many "
+            f"something that is worse by the margin passes {chance_of_one(self.runs)})"
+        )
 
     def timed(self) -> str:
         """How the latencies were measured, and which of them decides."""

@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from aias.artifact.manifest import is_served
 from aias.compress.applicable import BY_BASE, BY_TEACHER, COMPRESSED, LAST, MINUTES, NOT_KNOWN, SECONDS
 from aias.compress.cascading import fair, usual
 from aias.compress.certification import Certification, Finished, finish, served_bytes
@@ -20,9 +19,10 @@ from aias.compress.checkpoint import Checkpoint
 from aias.compress.compressed_parent import stacked
 from aias.compress.conclusion import Conclusion, Decided, Outcome
 from aias.compress.context import FINISH_SHARE, open_context
+from aias.compress.direct import DIRECT, Direct
 from aias.compress.enough import Spent, enough_to_fit
 from aias.compress.fitting import candidate_of, fitted_share, fitted_when_asked, is_cut
-from aias.compress.footprint import Footprint, Scales
+from aias.compress.footprint import Scales
 from aias.compress.frontier import FELL, Point, sized, times
 from aias.compress.gate.evidence import RISK, signed
 from aias.compress.gate.power import Power
@@ -74,6 +74,7 @@ class Job:
     stop: threading.Event
     watch: Watch
     scales: Scales
+    opened: Callable[[], int]
     chain: Sequence[Parent] = ()
     """If the parent is compressed: the versions from the first compressed one to the parent itself."""
     trained: Parent | None = None
@@ -140,13 +141,6 @@ class Job:
         self.rows = usual(self.context)
         self.parent_bytes = self.parent.manifest.served_bytes
 
-    def _parent_footprint(self) -> Footprint | None:
-        folder, manifest = self.parent.folder, self.parent.manifest
-        if folder is None or self.deadline.left <= 0:
-            return None
-        files = {each.path: (folder / each.path).read_bytes() for each in manifest.files if is_served(each.path)}
-        return self.scales.weigh(files, manifest)
-
     # Searching
 
     def _search(self, plan: Plan) -> list[Trial]:
@@ -171,8 +165,10 @@ class Job:
         for each in trials:
             self.kept.restore(each)
         self.spent = Spent(self.deadline.seconds, self.deadline.seconds - self.deadline.left)
+        trials += self._direct.turn(1)
         soon = [each for each in trials if each.technique not in MINUTES]
         Halving(self.judged, self._tried, lambda: self._over, self.assurance.promise).run(soon)
+        trials += self._direct.turn()
         for each in trials:
             if each.technique in MINUTES:
                 self._tried_whole(each)
@@ -249,8 +245,10 @@ class Job:
         spent, over = time.monotonic() - began, self.deadline.seconds - self.deadline.left
         late = [seconds for reason, seconds in missing.values() if reason.startswith(LATE)]
         whole = enough_to_fit(late, before=over - spent, spent=spent, share=share)
-        for name, (reason, _) in missing.items():
-            self._fell(name, technique[name], reason, whole)
+        again = [each for name, each in named if name == DIRECT and missing.get(each.name, ("",))[0].startswith(LATE)]
+        self._direct = Direct(self.context, again, whole, self._tried_whole, self._fell)
+        for name in missing.keys() - {each.name for each in again}:
+            self._fell(name, technique[name], missing[name][0], whole)
 
     def _milder(self, name: str) -> Callable[[], list[Candidate]] | None:
         ladder = self._ladders.get(name)
@@ -367,14 +365,15 @@ class Job:
         return ready
 
     def _concluded(self, trials: list[Trial]) -> Outcome:
-        ready, last = self._ready(trials), self.last.open()
+        ready = self._ready(trials)
+        runs, last = self.opened() if ready else 0, self.last.open()
         self.spent = replace(self.spent, finished=self.deadline.seconds - self.deadline.left - self.spent.searched)
         said = last.judge(ready, self.power.margin) if ready else []
         decided = [Decided(each, *found) for each, found in zip(ready, said, strict=True)]
         conclusion = Conclusion(
-            self.judged, trials, decided, last, self.power, self.wanted, self.fallen, self.parent_bytes,
-            self._parent_footprint(), self.before, self.assurance.of, self.spent, self._enough, self._turns,
-            self.stop.is_set(),
+            self.judged, trials, decided, last, runs, self.power, self.wanted, self.fallen, self.parent_bytes,
+            self.scales.weigh_version(self.parent.folder, self.parent.manifest), self.before, self.assurance.of,
+            self.spent, self._enough, self._turns, self.stop.is_set(),
         )  # fmt: skip
         frontier = conclusion.frontier()
         self._tell("compress.verdict", frontier.verdict)

@@ -8,7 +8,7 @@ Everything that is tried is a unit of training, on the same folds, through the s
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import cycle
@@ -65,10 +65,12 @@ def optimize(
     parent: Parent, dataset: Dataset, *, deadline: Deadline, test: Dataset | None = None, work: Path | None = None,
     searcher: str = "tpe", axes: Sequence[str] = (), learners: Sequence[str] = (), number: int = 0,
     inline: bool = False, stop: threading.Event | None = None, watch: Watch = nobody,
+    opened: Callable[[], int] = lambda: 1,
 ) -> Outcome:  # fmt: skip
     """`dataset`: the rows that the parent was trained on; `test`: those it was measured on, if they were a file.
     `work`: where training kept its ledger; what lies there is not fitted again. `axes`, and `learners`
-    that may join: by default all. `number`: of the parent; other versions are judged on other folds.
+    that may join: by default all. `number`: of the parent; other versions are judged on other folds. `opened`: counts
+    the runs that the rows that certify have judged, with this one; called just before.
 
     Raises `OtherRows` when the rows are not the parent's, `NoTime`, and `UserError` when there is too little data.
     """
@@ -95,6 +97,7 @@ def optimize(
             number,
             stop or threading.Event(),
             History(watch),
+            opened,
         )
         return job.run(inline=inline)
 
@@ -113,12 +116,14 @@ class _Job:
     number: int
     stop: threading.Event
     watch: History
+    opened: Callable[[], int]
     load: Load = field(default_factory=lambda: Load(family))
     whole: dict[str, Floats] = field(default_factory=dict)
     """Out-of-fold scores of each member, those of the reserved rows too."""
     axis_of: dict[str, str] = field(default_factory=dict)
     spent: set[str] = field(default_factory=set)
     """Axes along which nothing, or nothing more, could be tried."""
+    runs: int = 0
 
     def __post_init__(self) -> None:
         self.recipe = replace(self.parent.recipe, learners=())
@@ -189,6 +194,7 @@ class _Job:
         axes = reports(self.board, self.axis_of, self.axes, weights, spent=self.spent)
         self._tell(axes)
         results: Results | None = None
+        self.runs = self.opened() if any(each.tried for each in axes) else 0
         if self.certifying.test.rows:
             results = both_forms(plan, self.board)
             gain = self._gain_on_test(results.serving if serving else results.quality)
@@ -252,7 +258,7 @@ class _Job:
         settings = {
             **manifest.lineage.settings, "seconds": self.deadline.seconds, "searcher": self.searcher,
             "better_than": self.parent.ref, "compared": self.parent.manifest.form,
-            "gain": msgspec.to_builtins(gain), "axes": msgspec.to_builtins(axes),
+            "gain": msgspec.to_builtins(gain), "axes": msgspec.to_builtins(axes), "runs": self.runs,
         }  # fmt: skip
         lineage = replace(manifest.lineage, verb="optimize", settings=settings, parents=(self.parent.manifest.digest,))
         return described(trained, replace(manifest, lineage=lineage))

@@ -53,11 +53,11 @@ def test_what_time_cut_on_one_fold_is_no_candidate(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(UnitFitter, "fit", cutting)
     job: Any = SimpleNamespace(
         search_ends_at=time.monotonic() + 600, stop=threading.Event(), context=context, fallen=[], _skipped={},
-        _milder=lambda _name: None, deadline=context.deadline, _enough={},
+        _milder=lambda _name: None, deadline=context.deadline, _enough={}, _tried_whole=None,
     )  # fmt: skip
     job._fell = partial(Job._fell, job)
 
-    trials = list(Job._fitted(job, context.plan, {"smaller_model": [whole, cut]}))
+    trials = list(Job._fitted(job, context.plan, {"fewer_rounds": [whole, cut]}))
 
     assert [(each.name, list(each.asked)) for each in trials] == [("whole", ["whole"])]
     assert [(each.name, each.reason) for each in job.fallen] == [("cut", "there was no time for it")]

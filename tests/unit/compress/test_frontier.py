@@ -147,12 +147,26 @@ def test_answers_that_change_are_told_where_people_read(capsys: pytest.CaptureFi
     assert said in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_run_that_published_nothing_says_less_if_it_measured_fewer():
-    nothing = replace(FRONTIER, points=(WORSE, PARENT_POINT))
+def test_a_run_says_less_if_it_measured_fewer_and_is_not_the_first_to_publish():
+    nothing, many = replace(FRONTIER, points=(WORSE, PARENT_POINT)), (WORSE, WORSE, WORSE, WORSE)
 
     assert nothing.says_less(FRONTIER)
-    assert not FRONTIER.says_less(replace(FRONTIER, points=(WORSE, WORSE, *FRONTIER.points)))  # it published one
-    assert not replace(FRONTIER, points=(WORSE, WORSE, PARENT_POINT)).says_less(FRONTIER)
+    assert FRONTIER.says_less(replace(FRONTIER, points=(*many, *FRONTIER.points)))  # the version has its own
+    assert not FRONTIER.says_less(replace(FRONTIER, points=(*many, PARENT_POINT)))
+    assert not replace(FRONTIER, points=(*many, PARENT_POINT)).says_less(FRONTIER)
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        (0, "{} others were kept to certify, and not opened:"),
+        (1, "certified once on {} others:"),
+        (3, ("certified on {} others, which have judged 3 runs (in one of so many something that is worse by the "
+            "margin passes with a chance of up to 14 %):")),
+    ],
+)  # fmt: skip
+def test_it_says_how_often_the_rows_that_certify_were_opened(runs: int, said: str) -> None:
+    assert said.format(f"{FRONTIER.certified_rows:,}") in replace(FRONTIER, runs=runs).markdown()
 
 
 def test_who_was_never_measured_stands_below_with_the_reason():

@@ -78,6 +78,7 @@ def _tried(*techniques: str) -> list[tuple[str, int]]:
         _proposals=lambda name: [Candidate(name, lambda _: None)],  # type: ignore[arg-type, return-value]
         _fitted=lambda *_: (), judged=SimpleNamespace(samples=lambda: [np.arange(2), np.arange(8)]),
         kept=SimpleNamespace(restore=lambda _: False), deadline=Deadline.after(9), _over=False, make_seconds={},
+        _direct=SimpleNamespace(turn=lambda *_: []),
         assurance=SimpleNamespace(promise=lambda _: 1.0, likely=lambda _: True),
         _tried=lambda trial, rows: tried.append((trial.name, len(rows))),
     )  # fmt: skip

@@ -106,6 +106,11 @@ def of_rows(*sides: Any) -> list[Floats]:
     return found
 
 
+def chance_of_one(runs: int) -> str:
+    """That in one of so many runs something passes that should not, at most."""
+    return f"with a chance of up to {100 * (1 - (1 - RISK) ** runs):.0f} %"
+
+
 def loss_of(metric: str, evidence: Evidence, *, risk: float = RISK) -> Loss:
     return Loss(metric, evidence.value, evidence.limit(risk), evidence.limit(1 - risk), evidence.rows)
 

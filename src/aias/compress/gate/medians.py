@@ -57,6 +57,9 @@ def median_loss(before: Any, after: Any, groups: Ints | None = None) -> Evidence
     before, after = of_rows(before, after)
     if not (len(before) > 1 and np.isfinite(before).all() and np.isfinite(after).all()):
         return Unknown(len(before))
+    if not (before.any() or after.any()):
+        # Neither was ever off, so nothing tells how far a row can be.
+        return Unknown(len(before))
     upper = np.zeros(len(before), np.bool_)
     upper[np.argsort(before, kind="stable")[(len(before) + 1) // 2 :]] = True
     median = float(np.median(before))

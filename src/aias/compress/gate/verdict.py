@@ -61,8 +61,11 @@ def judge(
     claims: Sequence[Claim], *, metric: str, margin: float, part_margin: float, risk: float = SPENT
 ) -> list[Verdict]:
     """A claim is certified when a loss of the margin is ruled out at the risk that is left for it, and no part of the
-    rows is certain to lose more than its margin. Limits of a loss are its own, of 95 %.
+    rows is certain to lose more than its margin. Limits of a loss are its own, of 95 %. Raises `ValueError` for a risk
+    that is none.
     """
+    if not 0 < risk < 1:
+        raise ValueError(f"a risk is between 0 and 1, not {risk:g}")
     alone = [1 - each.evidence.confidence(margin) for each in claims]
     harmed = _harmed(claims, part_margin, risk)
     verdicts: list[Verdict] = []
