@@ -57,11 +57,20 @@ def test_where_what_fitted_again_had_no_time_other_reasons_do_not_stand_for_it()
     assert said(fallen=fallen, stopped=True).startswith("it was stopped before any candidate was ready")
 
 
-def trial(name: str, loss: float, row_us: float, size_bytes: int, *, alone: object = True, helps: bool = True) -> Any:
+def trial(
+    name: str,
+    loss: float,
+    row_us: float,
+    size_bytes: int,
+    *,
+    alone: object = True,
+    helps: bool = True,
+    gain: float = 1.0,
+) -> Any:
     evidence = SimpleNamespace(value=loss)
     return SimpleNamespace(
-        name=name, evidence=evidence, row_us=row_us, size_bytes=size_bytes, alone=alone, helps=helps, reason="",
-        technique="", spent=0.0, enough=0.0, certify_seconds=0.0, restored=0.0,
+        name=name, evidence=evidence, row_us=row_us, size_bytes=size_bytes, alone=alone, helps=helps, gain=gain,
+        reason="", technique="", spent=0.0, enough=0.0, certify_seconds=0.0, restored=0.0,
     )  # fmt: skip
 
 
@@ -91,12 +100,17 @@ def test_who_is_hardly_faster_came_no_nearer_than_who_was_worth_it() -> None:
     assert named(Goals(), [trial("fitted once", 0.0, 130, 500_000, helps=False), *FAR[1:]]) == "100 trees"
 
 
+def test_where_none_is_worth_it_who_gains_most_came_nearest() -> None:
+    slow = trial("400 trees", 0.0, 130, 500_000, helps=False, gain=0.1)
+    assert named(Goals(), [slow, trial("20 trees", 0.001, 90, 400_000, helps=False, gain=1.4)]) == "20 trees"
+
+
 def test_where_some_had_no_time_it_is_said_how_many_and_how_much_more_is_needed() -> None:
     slow = trial("fitted once", 0.0, 130, 500_000, helps=False)
     slow.evidence.spread, slow.reason, slow.loses = math.inf, "1.02× as fast is not worth it", False
     never = late("distilled")
     fallen = [Point("vocabulary", "vocabulary", FELL, "it has no texts"), Point("400 trees", "distill", FELL, NO_TIME)]
-    unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
+    unused: Any = dict.fromkeys(("last", "runs", "parent_bytes", "parent_footprint", "before"))
     found = Conclusion(
         SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, never], (),  # type: ignore[arg-type]
         power=Power("roc_auc", 0.005, 0.05, 1_000), wanted=Goals(), fallen=fallen, chance=chance,
@@ -117,7 +131,7 @@ def test_where_some_had_no_time_it_is_said_how_many_and_how_much_more_is_needed(
 def test_where_the_rows_are_too_few_as_well_more_time_alone_is_not_said_to_be_enough() -> None:
     slow = trial("fitted once", 0.0, 130, 500_000, helps=False)
     slow.evidence.spread, slow.reason, slow.loses = math.inf, "1.02× as fast is not worth it", False
-    unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
+    unused: Any = dict.fromkeys(("last", "runs", "parent_bytes", "parent_footprint", "before"))
     few = Power("roc_auc", 0.005, 0.5, 1_000)
     found = Conclusion(
         SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, late("distilled")], (),  # type: ignore[arg-type]
@@ -139,7 +153,7 @@ def test_who_stopped_it_is_not_asked_for_more_time() -> None:
     )
     slow = trial("fitted once", 0.0, 130, 500_000, helps=False)
     slow.evidence.spread, slow.reason, slow.loses = math.inf, "1.02× as fast is not worth it", False
-    unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
+    unused: Any = dict.fromkeys(("last", "runs", "parent_bytes", "parent_footprint", "before"))
     found = Conclusion(
         SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, late("distilled")], (),  # type: ignore[arg-type]
         power=Power("roc_auc", 0.005, 0.5, 1_000), wanted=Goals(), fallen=(), chance=chance,
@@ -167,7 +181,7 @@ def test_of_what_was_not_timed_no_latency_is_explained() -> None:
 def test_where_a_verdict_says_how_many_rows_would_do_no_other_number_of_them_stands_beside_it() -> None:
     near = trial("int8", 0.004, 9, 40_896)
     near.evidence.spread, near.loses = math.inf, False
-    unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
+    unused: Any = dict.fromkeys(("last", "runs", "parent_bytes", "parent_footprint", "before"))
     unused |= {"fallen": (), "spent": Spent(10.0, 3.0, 7.0), "enough": {}, "wanted": Goals(), "chance": chance}
     why = "a loss of 0.005 cannot be ruled out; if that is what it loses, 9,000 rows that certify would be enough"
     parent: Any = SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1")))
@@ -196,7 +210,7 @@ def test_power_is_reckoned_by_how_who_came_nearest_was_seen_to_differ() -> None:
     near.evidence.rows, near.evidence.limit = 1_000, lambda _: 0.00297  # 1.75 standard errors above its value
     known: Any = {"decided": (), "trials": [near], "wanted": Goals(), "chance": chance}
     known["judged"] = SimpleNamespace(context=SimpleNamespace(parent=SimpleNamespace(ref="m@1")))
-    unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
+    unused: Any = dict.fromkeys(("last", "runs", "parent_bytes", "parent_footprint", "before"))
     unused |= {"fallen": (), "spent": Spent(10.0, 3.0, 7.0), "enough": {}}
     guessed = Power("roc_auc", 0.005, 0.5, 1_000)
 
