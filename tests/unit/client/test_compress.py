@@ -7,17 +7,16 @@ from typing import Any
 import pytest
 
 from aias.artifact.optimised import Gain
-from aias.client.compress import Compressed, _sorted_out, _tell_of_runs, compress, frontier_of
+from aias.client.compress import Compressed, _sorted_out, compress, frontier_of
 from aias.client.load.workload import rows_of
 from aias.client.optimize import Optimized
 from aias.compress.compress import Goals
 from aias.core.errors import Damaged, NotFound, UserError
-from aias.core.events import Event, nobody
+from aias.core.events import nobody
 from aias.core.quantities import accepted_loss_of, bytes_of, share_of
 from aias.core.schema import Field, SchemaMismatch
 from aias.data.errors import BadSplit
 from aias.training.parent import _grouping
-from aias.training.train import Recipe
 
 
 def test_what_came_of_a_search_is_shown_in_a_line():
@@ -112,33 +111,3 @@ def test_a_damaged_frontier_says_how_to_have_it_again(tmp_path: Path) -> None:
         with pytest.raises(Damaged) as fault:
             frontier_of(model)
         assert fault.value.hint == hint
-
-
-def runs_told_of(tmp_path: Path, *versions: tuple[str, int, dict[str, Any]], rows: str = "") -> list[tuple[str, int]]:
-    """By compressing these, each with the rows of its test and what it was trained by: of whom, and how many."""
-    told: list[Event] = []
-    frontier: Any = SimpleNamespace(points=[SimpleNamespace(certified=object())])
-    for ref, test, settings in versions:
-        version = SimpleNamespace(name=ref.partition("@")[0])
-        model: Any = SimpleNamespace(ref=ref, registry=SimpleNamespace(home=tmp_path), version=version)
-        recipe = Recipe("y", "m", **settings)
-        first: Any = SimpleNamespace(manifest=SimpleNamespace(rows={"train": 9, "test": test}), recipe=recipe)
-        _tell_of_runs(model, first, rows or "sha256:0123456789abcdef", frontier, told.append)
-    assert all("runs of m:" in each.message for each in told)
-    return [(each.message.partition(" runs of ")[2].partition(":")[0], each.facts["runs"]) for each in told]
-
-
-def test_a_test_part_that_judged_one_version_judged_the_next(tmp_path: Path) -> None:
-    """Of `m@4`, which was compressed, too: `first` is what it comes from."""
-    same = [(ref, 600, {"test": 0.2}) for ref in ("m@1", "m@3", "m@4", "other@1")]
-    assert runs_told_of(tmp_path, *same) == [("m", 2), ("m", 3)]
-    of_a_file = ("m@5", 600, {"test_digest": "sha256:5e1f"})
-    assert runs_told_of(tmp_path, of_a_file) == []
-    assert runs_told_of(tmp_path, of_a_file, rows="sha256:other-rows-0000") == [("m", 2)]
-
-
-@pytest.mark.parametrize(
-    ("test", "others"), [(0, {}), (600, {"seed": 1}), (600, {"test": 0.3}), (600, {"test_digest": "sha256-feb"})]
-)
-def test_other_rows_have_judged_nothing_before(test: int, others: dict[str, Any], tmp_path: Path) -> None:
-    assert runs_told_of(tmp_path, ("m@1", test, {"test_digest": ""}), ("m@2", test, others)) == []
