@@ -350,6 +350,23 @@ def test_who_is_in_time_is_let_in_beside_those_that_are_not(tmp_path: Path) -> N
         eventually(lambda: running.gateway.executor.batcher.waiting == 0)
 
 
+def test_whom_the_parser_refuses_after_its_head_has_let_it_in_keeps_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [f"X-B3-A{at}: 1" for at in range(110)]
+    with full(tmp_path) as (running, _):
+        batcher = running.gateway.executor.batcher
+        for known in (100, 1_000):  # lines that are known as a head like others: as many as the parser takes, or more
+            monkeypatch.setattr("aias.serving.http.heads.HEADERS_MAX", known)
+            for _ in range(3):
+                with running.socket() as late, running.socket() as client:
+                    late.sendall(head(len(BODY), LATE) + BODY)
+                    assert_refused(answer_of(late))
+                    client.sendall(head(len(BODY), "X-Deadline-Ms: 60000", *many) + BODY)
+                    assert answer_of(client)[0] == 431
+            eventually(lambda: batcher.waiting == 1)
+
+
 def test_who_would_wait_too_long_for_a_thread_is_told_at_once() -> None:
     gate = threading.Event()
     gate.set()

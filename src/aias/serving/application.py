@@ -255,7 +255,8 @@ class Application:
     async def _answer(self, request: Request, receive: Receive) -> Reply:
         self._access.check_caller(request.headers)
         route = self._route(request)
-        model = self._router.known(request.places.get("endpoint"))
+        unplaced = route.place(request)
+        model = self._router.known(endpoint := request.places.get("endpoint"))
         try:
             self._access.let_in(route, request, model)
         except BadKey as fault:
@@ -263,13 +264,12 @@ class Application:
                 raise
             await self.catching_up.look()
             self._access.let_in(route, request, model)
-        if route.names is not None and not route.names_in_body:
-            request.places = {"endpoint": route.names(request)}
+        if unplaced is not None:
+            raise unplaced
         if route.method == "POST" and (DEADLINE in request.headers or PRIORITY in request.headers):
             read_urgency(request)
         if request.death is not None:
             await refuse(request, request.death, self._router, bodies=self._bodies, receive=receive)
-        endpoint = request.places.get("endpoint")
         if endpoint is not None and not await self._find(request, endpoint) and route.wakes:
             await self._fetch(request, endpoint)
         if route.method == "GET":

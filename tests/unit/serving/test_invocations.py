@@ -3,10 +3,13 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from aias.access.ledger import Ledger
+from aias.access.quotas import parse_quota
 from aias.registry.rollout.trial import WHOLE, Guard, Trial
 from aias.serving.bounds import Bounds
 from aias.serving.http.messages import Request
@@ -15,7 +18,7 @@ from aias.serving.protocols.invocations import Invocations
 from aias.serving.rollout.collector import EvidenceCollector
 from aias.serving.rollout.split import Canary, Split
 from aias.serving.versions.model import warm
-from live_server import AT, BOUNDS, Doubler, LiveServer, Response, Rule, Shelf, live_server
+from live_server import AT, BOUNDS, Doubler, LiveServer, Response, Rule, Shelf, live_server, samples
 
 LINES = {"Content-Type": "application/jsonlines"}
 CSV = {"Content-Type": "text/csv"}
@@ -364,3 +367,18 @@ def test_odd_headers_are_refused(server: LiveServer, headers: dict[str, str]) ->
     response = server.call("POST", "/invocations", json.dumps(ROWS), headers=headers)
 
     assert fault(response)[0] in (400, 415)
+
+
+def test_what_a_quota_refuses_counts_for_the_endpoint_that_the_header_names(tmp_path: Path) -> None:
+    quotas = {"limited": (parse_quota("1/day"),)}
+    with live_server(quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server:
+        asked = [
+            server.call("POST", "/invocations", ROWS[:1], key="limited", headers={TO: "churn"}).status for _ in range(3)
+        ]
+        unknown = server.call("POST", "/invocations", ROWS[:1], key="mistyped", headers={TO: "nowhere"}).status
+        counted = samples(server)
+
+    assert (asked, unknown) == ([200, 429, 429], 401)
+    labels = (("endpoint", "churn"), ("status", "429"), ("version", "churn@1"))
+    assert counted["aias_requests_total", labels] == 2
+    assert counted["aias_refusals_total", (labels[0], ("reason", "serving.quota-spent"), labels[2])] == 2

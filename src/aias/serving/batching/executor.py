@@ -152,8 +152,12 @@ class Executor:
         """It is not on its way any more; whether it was."""
         coming, request.coming = request.coming, None
         if coming is not None:
-            self._batcher_of(coming).withdraw(coming)
+            self.give_back(coming)
         return coming is not None
+
+    def give_back(self, coming: Ticket) -> None:
+        """The place of a request that was announced."""
+        self._batcher_of(coming).withdraw(coming)
 
     async def answer(
         self, request: Request, encoded: Encoded, gone: Callable[[], Awaitable[None]]

@@ -23,14 +23,12 @@ from aias.serving.connections.timeouts import ANSWER, BODY, HEAD, IDLE, LINGER
 from aias.serving.connections.transport import OneWrite
 from aias.serving.connections.upgrades import head_without
 from aias.serving.connections.write_buffers import WriteBuffers
+from aias.serving.http.headers import HEADERS_MAX
 from aias.serving.refusals import Refusal, bad_target, chunks_too_large, headers_too_large, not_http
 from aias.serving.survival.kernel import untaken
 
 _VERSIONS: Final = frozenset(("1.1", "1.0"))
 """The parser lets others pass."""
-
-_HEADERS_MAX: Final = 100
-"""Lines; browsers send 20."""
 
 _AROUND_A_BYTE: Final = 8
 """Of a chunk that holds one: its length and two ends of lines take five."""
@@ -181,8 +179,10 @@ class Connection(FastPath):
                 return
             self._refuse(self._fault or not_http(f"this is not HTTP/1.1: {fault}"))
             return
+        finally:
+            self._leave_queue()
         if self._phase is HEAD and self._head_bytes > self._bounds.header_bytes:
-            self._refuse(headers_too_large(self._bounds.header_bytes, _HEADERS_MAX))
+            self._refuse(headers_too_large(self._bounds.header_bytes, HEADERS_MAX))
         elif self._phase is BODY and self._is_mostly_chunks and self.skip:
             self._linger()
         elif self._phase is BODY and self._is_mostly_chunks:
@@ -224,8 +224,8 @@ class Connection(FastPath):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_lines += 1
-        if self._head_lines > _HEADERS_MAX or len(name) + len(value) > self._bounds.header_bytes:
-            self._fault = headers_too_large(self._bounds.header_bytes, _HEADERS_MAX)
+        if self._head_lines > HEADERS_MAX or len(name) + len(value) > self._bounds.header_bytes:
+            self._fault = headers_too_large(self._bounds.header_bytes, HEADERS_MAX)
             raise Refused
         # What comes after the body is a trailer: as a header it could bring what a proxy before us has taken away.
         if self._phase is HEAD:
@@ -255,7 +255,7 @@ class Connection(FastPath):
             # Probes of load balancers have none (RFC 9112, 3.2: only 1.1 must); browsers, for whom it is asked, do.
             self.headers.append((b"host", b"localhost"))
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
-            self._fault = headers_too_large(self._bounds.header_bytes, _HEADERS_MAX)
+            self._fault = headers_too_large(self._bounds.header_bytes, HEADERS_MAX)
             raise Refused
         if self.skip:
             self._phase = BODY

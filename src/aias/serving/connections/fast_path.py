@@ -15,6 +15,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from aias.serving.admission.early_refusals import SKIP_BYTES_MAX
 from aias.serving.admission.repeated_refusals import RepeatedRefusals
 from aias.serving.admission.urgency import DEADLINE
+from aias.serving.batching.executor import Executor
 from aias.serving.batching.tickets import Ticket
 from aias.serving.connections.busy_polling import BusyPolling
 from aias.serving.connections.last_words import LastWords
@@ -61,6 +62,8 @@ class AtOnce(Protocol):
 
     last_words: LastWords
 
+    executor: Executor
+
     @property
     def together(self) -> Waiting: ...
 
@@ -89,7 +92,7 @@ class FastPath(Bounded):
         self._polling = polling
         self._at_once, self._will_answer, self._heads = answers.at_once, answers.will_answer, answers.heads
         self._look, self._refusals = answers.look, answers.repeated_refusals
-        self._together, self._is_waiting = answers.together, False
+        self._together, self._is_waiting, self._executor = answers.together, False, answers.executor
         # The read under way, while the request in it is its first; the body so far of one that may be answered at once.
         self._read = b""
         self._held: bytes | None = None
@@ -232,6 +235,12 @@ class FastPath(Bounded):
         elif ends:
             self._linger()
         return True
+
+    def _leave_queue(self) -> None:
+        """Where a request has a place in the queue by its head, and is then refused by the parser or goes nowhere."""
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            self._executor.give_back(coming)
 
     def _say_no(self, response: bytes, to_come: int | None) -> None:
         self._line.write(response)

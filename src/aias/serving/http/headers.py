@@ -7,11 +7,14 @@ from aias.serving.admission.urgency import DEADLINE, PRIORITY
 from aias.serving.refusals import BadRequest, NotSupported
 from aias.serving.rollout.split import STICKY
 
+HEADERS_MAX: Final = 100
+"""Lines; browsers send 20."""
+
 _ONLY_ONCE: Final = frozenset(
     (
         *(b"host", b"origin", b"authorization", b"content-type", b"content-encoding", b"content-length"),
         *(b"x-request-id", b"inference-header-content-length", DEADLINE, PRIORITY, STICKY, b"sec-fetch-site"),
-        b"idempotency-key",
+        *(b"idempotency-key", b"x-amzn-sagemaker-target-model", b"x-amzn-sagemaker-target-variant"),
     )
 )
 """Said twice they could mean two things, to us and to a proxy before us."""

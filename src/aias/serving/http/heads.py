@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from aias.serving.http.bodies import encoding_of
 from aias.serving.http.content_negotiation import packing
-from aias.serving.http.headers import given_id
+from aias.serving.http.headers import HEADERS_MAX, given_id
 from aias.serving.http.lengths import Length
 from aias.serving.http.messages import is_by_lines
 from aias.serving.http.routes import Route, RouteTable
@@ -40,15 +40,18 @@ _KEEPS: Final = b"keep-alive"
 _LENGTH: Final = b"content-length"
 _LENGTH_DIGITS_MAX: Final = 12
 
-_PASSING: Final = re.compile(
-    rb"\r\n("
+_NAMES: Final = (
     rb"content-length|traceparent|tracestate|baggage|b3|x-request-id|x-correlation-id|x-deadline-ms|x-real-ip|forwarded|"
     rb"x-client-ip|true-client-ip|x-request-start|x-amzn-trace-id|x-amz-cf-id|x-cloud-trace-context|uber-trace-id|"
     rb"sentry-trace|(?:x-forwarded-|x-envoy-|x-b3-|x-datadog-|x-azure-|fastly-|cf-)[a-z0-9-]++"
-    rb"):[ \t]*+((?:[!-~]++(?:[ \t]++[!-~]++)*+)?)[ \t]*+(?=\r\n[^ \t])",
-    re.IGNORECASE,
+)
+_PASSING: Final = re.compile(
+    rb"\r\n(" + _NAMES + rb"):[ \t]*+((?:[!-~]++(?:[ \t]++[!-~]++)*+)?)[ \t]*+(?=\r\n[^ \t])", re.IGNORECASE
 )
 """Lines that are another for each request, or each client of a proxy, with their values."""
+
+_LEFT: Final = re.compile(rb"\r\n(?:" + _NAMES + rb")[ \t]*:", re.IGNORECASE)
+"""One of these whose value is too odd to be taken out: beside another of its name it would stand there twice."""
 
 Headers = dict[bytes, bytes]
 
@@ -171,7 +174,7 @@ class Heads:
             return
         self._last = b"", None
         bare, passing = _parted(held)
-        if passing is None:
+        if passing is None or _LEFT.search(bare):
             return
         if (kind := self._kinds.get(bare)) is None:
             kind = _Kind(head, set(passing))
@@ -182,7 +185,7 @@ class Heads:
     def _like(self, held: bytes) -> Head | None:
         bare, passing = _parted(held)
         kind = self._kinds.get(bare)
-        if kind is None or passing is None:
+        if kind is None or passing is None or held.count(b"\r\n") > HEADERS_MAX + 2:
             return None
         head = kind.like(passing)
         if head is not None and len(passing) == 1:

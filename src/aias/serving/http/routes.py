@@ -52,6 +52,16 @@ class Route:
     asks: bool = field(init=False)
     """Whether the handler yields what it asks of its model."""
 
+    def place(self, request: Request) -> AiasError | None:
+        """Note the endpoint that headers name, where this is such a route; why there is none, to be told to who may ask
+        here."""
+        try:
+            if self.names is not None and not self.names_in_body:
+                request.places = {"endpoint": self.names(request)}
+        except AiasError as fault:
+            return fault
+        return None
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "asks", inspect.isgeneratorfunction(self.answer))
         assert self.scope in SCOPES, f"{self.path} needs a scope of {sorted(SCOPES)}"

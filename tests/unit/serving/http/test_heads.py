@@ -73,6 +73,7 @@ def test_a_head_with_other_passing_lines_is_like_it_and_has_its_own() -> None:
         FIRST + b"Traceparent: 00\r\n\r\n",
         FIRST + b"Content-Length: 3\r\n\r\n"[:-2],
         FIRST + b"Content-Length: 3\r\nBaggage: " + b"x" * 3_000 + b"\r\n\r\n",
+        FIRST + b"Content-Length: 3\r\n" + b"".join(b"X-B3-%d: 1\r\n" % at for at in range(99)) + b"\r\n",
     ],
 )
 def test_what_differs_in_any_other_way_is_no_head_like_it(other: bytes) -> None:
@@ -81,6 +82,22 @@ def test_what_differs_in_any_other_way_is_no_head_like_it(other: bytes) -> None:
     learn(held, FIRST + b"Content-Length: 3\r\n\r\n")
 
     assert held.recall(other) is None
+
+
+def test_a_head_of_as_many_lines_as_are_read_is_like_one_of_fewer() -> None:
+    held = heads()
+    learn(held, TRACED)
+    many = b"".join(b"X-B3-%d: 1\r\n" % at for at in range(98))
+    assert held.recall(FIRST + b"Content-Length: 3\r\n" + many + b"\r\n") is not None
+
+
+def test_a_name_whose_value_is_too_odd_to_be_another_each_time_stands_in_no_kind() -> None:
+    """Beside it a line of the same name would not be seen to be the second."""
+    held = heads()
+    odd = FIRST + b"X-Request-Id: \xe9\r\nContent-Length: 3\r\n"
+    learn(held, odd + b"\r\n")
+
+    assert held.recall(odd + b"X-Request-Id: mine\r\n\r\n") is None
 
 
 def test_of_heads_that_differ_in_length_only_what_bodies_mean_is_remembered_for_some_lengths() -> None:
