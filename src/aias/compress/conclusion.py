@@ -73,7 +73,7 @@ def nothing(parent: Parent, fault: NoTime, *, max_loss: float, callers: int) -> 
     """Where the time was over before anything could be tried."""
     task = parent.manifest.task
     value = next((each.value for each in parent.manifest.measurements if each.metric == task.metric), 0.0)
-    more = f"about {rounded_up(MORE * fault.enough)} s would be enough" if fault.enough else fault.hint
+    more = f"about {rounded_up(MORE * fault.enough)} s would be enough to begin" if fault.enough else fault.hint
     said = f"nothing is worth it, because {fault.message}" + (f" ({more})" if more else "")
     return Frontier(
         parent.ref, task.metric, max_loss, max_loss * abs(value), "no row was looked at", said,
