@@ -152,6 +152,8 @@ def _say_how(found: "Frontier", *, more: str = "") -> None:
     for each in found.points:
         if each.state == PUBLISHED and each.changed:
             say(f"{each.name}: {each.changed}")
+    if found.runs > 1:
+        say(found.opened)
     if found.total is not None:
         say(str(found.total))
     if found.host != host():

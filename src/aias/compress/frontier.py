@@ -144,14 +144,16 @@ class Frontier:
         others = f"Not measured:\n\n{_table(['candidate', 'by', 'why'], unable)}" if unable else ""
         said = (
             f"{self.verdict}\n\nA loss of at most {100 * self.max_loss:.3g} % of `{self.metric}` was accepted, a margin"
-            f" of {digits(self.margin)}. Chosen on {self.searched_rows:,} rows, {self._opened()}: "
+            f" of {digits(self.margin)}. Chosen on {self.searched_rows:,} rows, {self.opened}: "
             f"{self.power}.{f' In all: {self.total}.' if self.total else ''}\n\n"
             f"{self.timed()}{self.too_few()}"
         )
         changed = "\n".join(f"- {each.name}: {each.changed}" for each in measured if each.changed)
         return "\n\n".join(filter(None, [said, table, changed, others])) + "\n"
 
-    def _opened(self) -> str:
+    @property
+    def opened(self) -> str:
+        """Which rows certified, and for how many runs."""
         if not self.runs:
             return f"{self.certified_rows:,} others were kept to certify, and not opened"
         if self.runs == 1:

@@ -31,18 +31,13 @@ def _ends(values: Ints, of: Ints) -> tuple[Ints, Ints]:
 
 
 def notes_on(
-    y: npt.NDArray[np.generic], judged: Flags, task: Task, *, straddling: Ints | tuple[()] = (),
-    rows_min: int = 1,
-) -> list[Event]:  # fmt: skip
-    """Warnings about the scores: labels that are judged nowhere, and labels that are recognised by copies of a row.
-
-    Labels of fewer than `rows_min` rows are left out; others tell of them.
-    """
+    y: npt.NDArray[np.generic], judged: Flags, task: Task, *, straddling: Ints | tuple[()] = ()
+) -> list[Event]:
+    """Warnings about the scores: labels that are judged nowhere, and labels that are recognised by copies of a row."""
     if not task.classes:
         return []
     found = []
-    labels, counts = np.unique(y, return_counts=True)
-    if len(gone := np.setdiff1d(labels[counts >= rows_min], y[judged])):
+    if len(gone := np.setdiff1d(y, y[judged])):
         names = [task.classes[code] for code in gone]
         message = (
             f"{_called(names)} learned, and no score says how well: too few rows, only copies of one row, or only one "

@@ -165,8 +165,13 @@ def test_a_run_says_less_if_it_measured_fewer_and_is_not_the_first_to_publish():
             "margin passes with a chance of up to 14 %):")),
     ],
 )  # fmt: skip
-def test_it_says_how_often_the_rows_that_certify_were_opened(runs: int, said: str) -> None:
-    assert said.format(f"{FRONTIER.certified_rows:,}") in replace(FRONTIER, runs=runs).markdown()
+def test_it_says_how_often_the_rows_that_certify_were_opened(
+    runs: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, said = replace(FRONTIER, runs=runs), said.format(f"{FRONTIER.certified_rows:,}")
+    assert said in found.markdown()
+    draw(found)
+    assert (said[:-1] in " ".join(capsys.readouterr().out.split())) == (runs > 1)
 
 
 def test_who_was_never_measured_stands_below_with_the_reason():

@@ -66,7 +66,10 @@ def test_who_asks_for_the_head_of_an_answer_gets_no_body_either_where_it_is_refu
     assert body == b""
 
 
-@pytest.mark.parametrize("name", ["X-Priority", "X-Deadline-Ms", "X-Aias-Sticky", "Sec-Fetch-Site"])
+@pytest.mark.parametrize("name", [
+    "X-Priority", "X-Deadline-Ms", "X-Aias-Sticky", "Sec-Fetch-Site", "X-Amzn-SageMaker-Target-Model",
+    "X-Amzn-SageMaker-Target-Variant",
+])  # fmt: skip
 def test_a_wish_that_came_twice_is_refused(server: LiveServer, name: str) -> None:
     got = ask(server, "/predict/churn", more=f"{name}: high\r\n{name}: low\r\n")
 

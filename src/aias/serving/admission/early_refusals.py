@@ -12,7 +12,6 @@ them refused later, dearly.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -125,11 +124,9 @@ class EarlyRefusals:
         if head.names_itself:
             return head.places["endpoint"]
         asking = Request("POST", head.path, "", head.headers, {})
-        with contextlib.suppress(AiasError):
-            assert head.route.names is not None
-            named = head.route.names(asking)
-            return named if asking.named_version is None else None
-        return None
+        if head.route.place(asking) is not None or asking.named_version is not None:
+            return None
+        return asking.places["endpoint"]
 
     def _waits(self, endpoint: str, model: Model, size: int) -> bool:
         """Whether such a request would stand in the queue."""

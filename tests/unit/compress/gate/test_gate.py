@@ -359,3 +359,9 @@ def test_rows_tell_no_less_from_none_than_equal_answers_leave_in_doubt():
 
     assert power.resolved >= same.limit(0.95) * (1 - 1e-9) and not power.enough
     assert Power("quantile_loss", 0.5, 1.0, 1_000).seen(Unknown(1_000)).spread == 1.0
+
+
+@pytest.mark.parametrize("risk", [0.0, 1.0, 2.0, float("nan")])
+def test_what_is_no_risk_certifies_nothing(risk: float) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        judge([Claim("a", Proportions(0, 0, 10))], metric="accuracy", margin=0.5, part_margin=1.0, risk=risk)

@@ -60,3 +60,7 @@ def test_what_groups_lose_counts_once():
 
 def test_of_errors_that_are_no_numbers_nothing_is_known():
     assert isinstance(median_loss([1.0, np.nan], [1.0, 1.0]), Unknown)
+
+
+def test_where_neither_was_ever_off_nothing_is_known():
+    assert isinstance(median_loss(np.zeros(500), np.zeros(500)), Unknown)

@@ -60,13 +60,16 @@ class Scene:
 
 
 @pytest.mark.parametrize(
-    ("route", "places"), [(IN_PATH, {"endpoint": "churn", "version": "2"}), (IN_HEADERS, {"version": "2"})]
+    ("route", "places", "found"),
+    [(IN_PATH, {"endpoint": "churn", "version": "2"}, {"version": "2"}), (IN_HEADERS, {}, {})],
 )
-def test_who_names_a_version_in_the_path_is_looked_at_for_that_one(route: Route, places: dict[str, str]) -> None:
+def test_who_names_a_version_in_the_path_is_looked_at_for_that_one(
+    route: Route, places: dict[str, str], found: dict[str, str]
+) -> None:
     scene = Scene()
     scene.ask(route, places)
 
-    assert [each.places for each in scene.chosen] == [{"endpoint": "churn", "version": "2"}]
+    assert [each.places for each in scene.chosen] == [{"endpoint": "churn"} | found]
 
 
 def test_a_version_drawn_by_the_requests_name_is_drawn_by_the_same_one_when_the_rest_has_come() -> None:
